@@ -1,0 +1,157 @@
+"""What happens while a reply comes, as a closed union of frozen values, and `collect`, which folds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, assert_never
+
+FinishReason = Literal[
+    "stop", "length", "tool_calls", "content_filter", "refusal", "cut", "interrupted", "error"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of reasoning; `opaque` is what must go back to the same backend and model (or None)."""
+
+    text: str
+    opaque: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A whole tool call; `arguments` is JSON text as it came. Ids are unique within a reply."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, normalised: `input` counts cached ones too, `output` counts reasoning ones too.
+
+    None: the service did not say. The last Usage of a reply holds.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a reply. `raw` is the service's own word; `model` is what it says answered."""
+
+    reason: FinishReason
+    raw: str = ""
+    model: str = ""
+    refusal: str | None = None
+    citations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line for the person that is not part of the answer (untrusted text possible)."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A pause before the next attempt: `remaining` of `total` seconds. Sent several times a second."""
+
+    remaining: float
+    total: float
+    reason: str
+    attempt: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request that was made, told when it ended; `error` is an error code or None. Times in seconds."""
+
+    backend: str
+    model: str
+    status: int | None = None
+    error: str | None = None
+    waited_s: float = 0.0
+    first_event_s: float | None = None
+    total_s: float = 0.0
+
+
+Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Wait | Attempt
+
+
+@dataclass(slots=True)
+class Reply:
+    """A folded reply. It may be partial: `finish` is None until a Finish was seen."""
+
+    text: str = ""
+    reasoning: str = ""
+    opaque: list[Mapping[str, Any]] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    finish: Finish | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+class Collector:
+    """Folds events one by one; `reply` is valid at any moment, so a partial answer is never lost."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._reply = Reply()
+
+    def add(self, event: Event) -> None:
+        """Take one event."""
+        reply = self._reply
+        match event:
+            case Text():
+                self._text.append(event.text)
+            case Reasoning():
+                self._reasoning.append(event.text)
+                if event.opaque is not None:
+                    reply.opaque.append(event.opaque)
+            case ToolCall():
+                reply.tool_calls.append(event)
+            case Usage():
+                reply.usage = event
+            case Finish():
+                reply.finish = event
+            case Attempt():
+                reply.attempts.append(event)
+            case Notice():
+                reply.notices.append(event)
+            case Wait():
+                pass
+            case _:
+                assert_never(event)
+
+    @property
+    def reply(self) -> Reply:
+        """What came so far."""
+        self._reply.text = "".join(self._text)
+        self._reply.reasoning = "".join(self._reasoning)
+        return self._reply
+
+
+def collect(events: Iterable[Event]) -> Reply:
+    """Fold a whole reply."""
+    collector = Collector()
+    for event in events:
+        collector.add(event)
+    return collector.reply

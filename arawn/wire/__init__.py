@@ -1,0 +1,42 @@
+"""The wire formats, a dialect a module. Pure: values in, values out; no I/O, no clock, no keys.
+
+A dialect module `arawn.wire.NAME` has
+
+    write(request: Request, target: Target) -> Call
+    read(frames: Iterable[Frame], target: Target) -> Iterator[Event]
+    fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault      (shared: `arawn.wire.faults`)
+
+The file name is the key; there is no registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes, and what of the provider's row a dialect may depend on.
+
+    `base_url` has no slash at its end. `options` are the row's fields for its dialect, e.g.
+    `max_tokens_field`, `stream_usage`, `num_ctx`.
+    """
+
+    backend: str
+    provider: str
+    label: str
+    base_url: str
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request without its key: the door adds the authentication header."""
+
+    url: str
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
