@@ -1,0 +1,218 @@
+"""The one place that joins the parts: config, secrets, the HTTP door and routing become a backend to ask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from arawn.backends.choose import Choice, choose, model_ids
+from arawn.errors import ArawnError, ConfigFault
+from arawn.events import Event
+from arawn.messages import Request
+from arawn.ports import Backend
+from arawn.providers import GUIDE, PROVIDERS
+
+if TYPE_CHECKING:
+    from arawn.backends.http import HttpBackend, Limits
+    from arawn.config.load import Config
+    from arawn.render.status import Status
+    from arawn.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A backend ready to be asked; `why` says how it was chosen."""
+
+    backend: Backend
+    name: str
+    label: str
+    model: str
+    why: str
+    provider: str = ""
+
+
+class Configured:
+    """A Backend around a Backend that fills in what its `[backends.NAME]` table says of every request."""
+
+    def __init__(self, inner: Backend, settings: Mapping[str, Any], system: str | None) -> None:
+        self._inner = inner
+        self._settings = settings
+        self._system = system
+        self.name = inner.name
+        self.model = inner.model
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Ask with the settings that the request leaves open."""
+        filled = {
+            key: value
+            for key, value in self._settings.items()
+            if getattr(request, key) is None or key == "stop"
+        }
+        if request.stop:
+            filled.pop("stop", None)
+        extra = {**filled.pop("extra", {}), **request.extra}
+        system = request.system if request.system is not None else self._system
+        return self._inner.stream(dataclasses.replace(request, system=system, extra=extra, **filled))
+
+    def close(self) -> None:
+        """Close what is inside."""
+        self._inner.close()
+
+
+class App:
+    """The program over one config. Nothing is opened, resolved or asked before `open` is called."""
+
+    def __init__(self, config: Config, env: Mapping[str, str], status: Status) -> None:
+        from arawn.secret import Redactor
+
+        self.config = config
+        self._env = env
+        self._status = status
+        self._redactor = Redactor()
+        self._doors: dict[str, HttpBackend] = {}
+
+    def redact(self, text: str) -> str:
+        """`text` without any key, known or only shaped like one."""
+        return self._redactor.redact(text)
+
+    def open(self, backend: str | None, model: str | None, timeout: float | None = None) -> Opened:
+        """Choose and build a backend. Raises ConfigFault or SecretFault where that cannot be done."""
+        choice = choose(self.config, self._env, backend, model)
+        if choice is None:
+            from arawn.backends.guide import Guide
+
+            guide = Guide()
+            return Opened(guide, GUIDE, "the offline guide", guide.model, "nothing else is configured", GUIDE)
+        for notice in choice.notices:
+            self._status.warn(notice)
+        choice = self._with_model(choice)
+        door = self._door(choice, timeout)
+        routed: Backend = Configured(self._retry(door, choice), self._settings(choice), self._system(choice))
+        return Opened(
+            routed, choice.name, choice.provider.label, choice.model, choice.why, choice.provider.name
+        )
+
+    def backend_names(self) -> list[str]:
+        """Every name `--backend` takes: own tables first, then providers, then the guide."""
+        own = sorted(self.config.backends)
+        return own + [name for name in PROVIDERS if name not in own and name != "custom"] + [GUIDE]
+
+    def model_names(self, opened: Opened) -> list[str]:
+        """Model ids that the service lists now. Raises a ServiceFault where it does not say."""
+        door = self._doors.get(opened.name)
+        return sorted(model_ids(self._listing(door))) if door is not None else []
+
+    def _listing(self, door: HttpBackend) -> Any:
+        row = PROVIDERS[door.target.provider]
+        return door.get_json(row.probe or ("/v1/models" if row.dialect == "anthropic" else "/models"))
+
+    def _with_model(self, choice: Choice) -> Choice:
+        """A local server without a named model is asked for what it has; else the row's default holds."""
+        if choice.model:
+            return choice
+        names = list(choice.found)
+        if not names and choice.provider.local:
+            try:
+                names = model_ids(self._listing(self._door(choice, 2.0)))
+            except ArawnError:
+                names = []
+        default = choice.provider.model
+        known = (
+            [name for name in names if name == default or name.startswith(f"{default}:")] if default else []
+        )
+        model = (known or names or [default])[0]
+        if not model and choice.provider.needs_key is False and choice.provider.local:
+            model = "default"  # llama.cpp and vLLM serve one model under whatever name
+        if not model:
+            raise ConfigFault(
+                f'Backend "{choice.name}" has no model',
+                hints=(f'write model = "..." under [backends.{choice.name}]', "or give --model NAME"),
+            )
+        return dataclasses.replace(choice, model=model)
+
+    def _door(self, choice: Choice, timeout: float | None) -> HttpBackend:
+        from arawn.backends.http import Access, HttpBackend
+        from arawn.wire import Target
+
+        table, row = choice.table, choice.provider
+        options = {**row.options, "start_hint": row.start_hint}
+        options |= {key: table[key] for key in ("num_ctx", "context") if key in table}
+        target = Target(choice.name, row.name, row.label, choice.base_url, choice.model, options)
+        access = Access(
+            auth=row.auth,
+            key=lambda: self._secret(choice.key) if choice.key else None,
+            key_place=choice.key_place,
+            headers=lambda: self._headers(choice),
+            proxy=self._plain(table.get("proxy")),
+            ca_bundle=table.get("ca_bundle"),
+            insecure=bool(table.get("insecure", False)),
+            redact=self.redact,
+        )
+        door = HttpBackend(target, choice.dialect or row.dialect, access, self._limits(table, timeout))
+        self._doors[choice.name] = door
+        return door
+
+    def _secret(self, text: str) -> Secret:
+        from arawn.config.paths import paths
+        from arawn.secret import Resolver
+
+        resolver = Resolver(
+            self._env,
+            home=paths(self._env).config_dir,
+            timeout=float(self.config.get("limits.keyring")),
+        )
+        secret = resolver.resolve(text)
+        self._redactor.add(secret.reveal())
+        return secret
+
+    def _plain(self, text: str | None) -> str | None:
+        return self._secret(text).reveal() if text else None
+
+    def _headers(self, choice: Choice) -> dict[str, str]:
+        """The row's headers, then the user's own, references resolved."""
+        headers = dict(choice.provider.headers)
+        named = choice.provider.options.get("account_headers", {})
+        for key, header in named.items():
+            if choice.table.get(key):
+                headers[header] = str(choice.table[key])
+        for name, value in dict(choice.table.get("headers", {})).items():
+            headers[name] = self._secret(value).reveal() if "$" in value else value
+        return headers
+
+    def _limits(self, table: Mapping[str, Any], timeout: float | None) -> Limits:
+        from arawn.backends.http import Limits
+
+        get = self.config.get
+        wait = timeout or table.get("timeout")
+        return Limits(
+            connect=float(min(get("limits.connect"), wait) if wait else get("limits.connect")),
+            first_event=float(wait or get("limits.first_event")),
+            idle=float(wait or get("limits.idle")),
+            frame=int(get("limits.frame")),
+            reply=int(get("limits.reply")),
+            error_body=int(get("limits.error_body")),
+        )
+
+    def _retry(self, door: HttpBackend, choice: Choice) -> Backend:
+        from arawn.backends.routing import Retry, RetryPolicy
+
+        said = choice.table.get("retry", {})
+        policy = RetryPolicy(**{key: said[key] for key in RetryPolicy._fields if key in said})
+        return Retry(door, policy)
+
+    def _settings(self, choice: Choice) -> dict[str, Any]:
+        """What the table, or else [llm], says of every request."""
+        found: dict[str, Any] = {}
+        for key in ("max_tokens", "temperature", "top_p", "stop"):
+            value = choice.table.get(key, self.config.get(f"llm.{key}"))
+            if value is not None:
+                found[key] = (value,) if isinstance(value, str) else tuple(value) if key == "stop" else value
+        if choice.table.get("extra"):
+            found["extra"] = choice.table["extra"]
+        return found
+
+    def _system(self, choice: Choice) -> str | None:
+        value = choice.table.get("system", self.config.get("llm.system"))
+        return None if value is None else str(value)

@@ -1,0 +1,130 @@
+"""The command line: the root command, its options, and the one error boundary; bodies import late."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = ("ask", "chat", "backend", "model", "config", "secret", "trust", "help")
+PLURALS = {"backends": "backend", "models": "model", "secrets": "secret"}
+
+Backend = Annotated[
+    str | None, typer.Option("--backend", "-b", help="Backend to ask: a [backends.NAME] or a provider.")
+]
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model to ask, in that backend's own spelling.")
+]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("-o", metavar="KEY=VALUE", help="Any setting for this run, by its dotted path."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+
+
+class Commands(TyperGroup):
+    """The commands by name; each module is imported when its command is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of `--help`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command called `cmd_name`, or None."""
+        name = PLURALS.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(f"arawn.cli.{name}").app)
+        command.name = name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A plural noun on its own lists."""
+        if args and args[0] in PLURALS and len(args) == 1:
+            args = [PLURALS[args[0]], "list"]
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=Commands,
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from arawn import __version__
+
+        typer.echo(f"arawn {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    backend: Backend = None,
+    model: Model = None,
+    option: Setting = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="Read FILE instead of the user's config file."),
+    ] = None,
+    color: Annotated[
+        str | None, typer.Option(metavar="auto|always|never", help="Colour on the terminal.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every attempt on stderr.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="On a fault, a redacted traceback on stderr.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """A command-line assistant for every model backend you have.
+
+    Alone on a terminal it is `arawn chat`; with something piped in it is `arawn ask`.
+    """
+    context = ctx.obj
+    context.config_file = config
+    context.color = color
+    context.verbose = verbose
+    context.debug = context.debug or debug
+    context.take(backend, model, option, quiet)
+    if ctx.invoked_subcommand is None:
+        from arawn.cli.context import is_terminal
+
+        if is_terminal(sys.stdin):
+            from arawn.cli.chat import chat
+
+            chat(ctx)
+        else:
+            from arawn.cli.ask import ask
+
+            ask(ctx, ["-"])
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the program with `args`; every fault ends here as a sentence and an exit code.
+
+    Returns the exit code of the table in the README. Only KeyboardInterrupt during the imports leaves it.
+    """
+    from arawn.cli import boundary
+    from arawn.cli.context import Context
+
+    context = Context(os.environ)
+    boundary.on_signals()
+    try:
+        result = app(list(args), standalone_mode=False, prog_name="arawn", obj=context)
+        return result if isinstance(result, int) else 0
+    except BaseException as error:
+        return boundary.report(error, context, args)

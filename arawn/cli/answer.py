@@ -1,0 +1,186 @@
+"""Shows one reply as it comes: text to a pipe, Markdown to a terminal, or JSON; all else goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from arawn.cli.context import is_terminal
+from arawn.errors import ArawnError
+from arawn.events import Attempt, Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
+
+if TYPE_CHECKING:
+    from arawn.app import App, Opened
+    from arawn.cli.context import Context
+    from arawn.events import Reply
+    from arawn.render.status import Status
+
+Form = Literal["text", "raw", "json", "jsonl"]
+
+
+class Sink(Protocol):
+    """Where the text of an answer goes."""
+
+    def feed(self, text: str) -> None:
+        """Show a piece."""
+
+    def close(self) -> None:
+        """Show what is held back and end the last line."""
+
+
+class _Nowhere:
+    """For `--json`: the text is in the document."""
+
+    def feed(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def sink_for(form: Form, context: Context) -> Sink:
+    """The sink for standard output as it is now."""
+    if form in ("json", "jsonl"):
+        return _Nowhere()
+    tty = is_terminal(sys.stdout)
+    config = context.load()
+    if tty and form == "text" and config.get("ui.markdown"):
+        from arawn.render.markdown import MarkdownStream
+        from arawn.render.terminal import color_wanted, width
+
+        color = color_wanted(context.env, tty, str(config.get("ui.color")))
+        return MarkdownStream(sys.stdout, lambda: width(sys.stdout.fileno(), context.env), color)
+    from arawn.render.plain import PlainStream
+
+    return PlainStream(sys.stdout, tty)
+
+
+class Showing:
+    """Takes events one by one; `reply` is what came so far."""
+
+    def __init__(self, form: Form, context: Context, opened: Opened) -> None:
+        self.form: Form = form
+        self.collector = Collector()
+        self._sink = sink_for(form, context)
+        self._context = context
+        self._opened = opened
+        self._status: Status = context.status
+        self._waiting = True
+        self._think = context.load().get("ui.reasoning") != "hide"
+
+    def run(self, events: Iterator[Event]) -> None:
+        """Show everything; the sink is closed however it ends, so nothing held back is lost."""
+        self._status.working(f"waiting for {self._opened.name}")
+        try:
+            for event in events:
+                self.take(event)
+        finally:
+            self._clear()
+            self._sink.close()
+
+    def take(self, event: Event) -> None:
+        """Show one event."""
+        self.collector.add(event)
+        if type(event) is Text:
+            if self._waiting:
+                self._clear()
+            self._sink.feed(event.text)
+        else:
+            self._aside(event)
+        if self.form == "jsonl":
+            from arawn.render.document import dump, line
+
+            print(dump(line(event)), flush=True)
+
+    def _clear(self) -> None:
+        self._waiting = False
+        self._status.clear()
+
+    def _aside(self, event: Event) -> None:
+        match event:
+            case Reasoning() if self._think:
+                self._status.reasoning(event.text)
+            case Wait():
+                self._waiting = True
+                self._status.wait(event)
+            case Notice():
+                (self._status.warn if event.warning else self._status.note)(event.text)
+            case ToolCall():
+                self._status.note(f"the model asked for the tool {event.name}; no tool was offered or run")
+            case Attempt() if self._context.verbose:
+                self._status.note(
+                    f"attempt: {event.backend} {event.model} status {event.status or '-'} "
+                    f"{event.error or 'ok'} {event.total_s:.2f} s"
+                )
+            case Finish():
+                self._citations(event)
+            case _:
+                pass
+
+    def _citations(self, finish: Finish) -> None:
+        """Numbered links under the answer, on a terminal; a pipe gets the answer alone."""
+        if not finish.citations or self.form != "text" or not is_terminal(sys.stdout):
+            return
+        lines = [
+            f"{number}. {citation.get('title') or ''} {citation.get('url', '')}".replace("  ", " ")
+            for number, citation in enumerate(finish.citations, 1)
+        ]
+        self._sink.feed("\n\n" + "\n".join(lines))
+
+
+def show(context: Context, app: App, opened: Opened, events: Iterator[Event], form: Form) -> None:
+    """Show one turn whole. Raises what the turn raised, after the document where one was asked for."""
+    showing = Showing(form, context, opened)
+    began = time.monotonic()
+    fault: ArawnError | None = None
+    stopped = True
+    try:
+        showing.run(events)
+        stopped = False
+    except ArawnError as error:
+        fault, stopped = error, False
+        raise
+    finally:
+        reply = showing.collector.reply
+        if form in ("json", "jsonl"):
+            _document(context, app, opened, reply, fault, stopped, form)
+        elif stopped:
+            context.status.note("[stopped]")
+        elif fault is None:
+            _count(context, opened, reply, time.monotonic() - began)
+
+
+def _document(
+    context: Context,
+    app: App,
+    opened: Opened,
+    reply: Reply,
+    fault: ArawnError | None,
+    stopped: bool,
+    form: Form,
+) -> None:
+    from arawn.render.document import document, dump
+
+    made = document(
+        reply,
+        backend=opened.name,
+        provider=opened.provider,
+        model=opened.model,
+        fault=fault,
+        interrupted=stopped,
+    )
+    if made["error"]:
+        for key in ("message", "hint"):
+            made["error"][key] = app.redact(made["error"][key]) if made["error"][key] else None
+    context.printed = True
+    print(dump({"type": "result", **made} if form == "jsonl" else made), flush=True)
+
+
+def _count(context: Context, opened: Opened, reply: Reply, seconds: float) -> None:
+    """One dim line for people: tokens and time; a pipe that collects stderr is spared it."""
+    if reply.usage.output is None or not is_terminal(sys.stderr):
+        return
+    sent = "?" if reply.usage.input is None else reply.usage.input
+    context.status.note(f"{sent} in / {reply.usage.output} out tokens, {seconds:.1f} s")

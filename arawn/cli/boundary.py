@@ -1,0 +1,115 @@
+"""The one place where a fault becomes a sentence and an exit code; no traceback passes it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from arawn.errors import ArawnError, Internal, UsageFault
+
+if TYPE_CHECKING:
+    from arawn.cli.context import Context
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came; `code` is the exit code it asks for."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(128 + number)
+
+
+def on_signals() -> None:
+    """Let SIGTERM and SIGHUP unwind, so that what came is kept and the terminal is put right."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
+def report(error: BaseException, context: Context, args: Sequence[str]) -> int:
+    """Tell `error` on stderr (and as JSON where asked for); return the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, Terminated):
+        return error.code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, BrokenPipeError):
+        _silence()
+        return 141
+    fault = _known(error) or _unknown(error, context)
+    _tell(fault, error, context, args)
+    return fault.exit_code
+
+
+def _known(error: BaseException) -> ArawnError | None:
+    if isinstance(error, ArawnError):
+        return error
+    message = getattr(error, "format_message", None)  # a usage error or Abort of the CLI library
+    if message is not None:
+        return UsageFault(str(message()).replace("\n", " "), hints=("arawn --help",))
+    if type(error).__name__ == "Abort":
+        return UsageFault("Nothing was done: the question was not answered")
+    if isinstance(error, OSError) and error.strerror:
+        fault = ArawnError(f"{error.strerror}" + (f": {error.filename}" if error.filename else ""))
+        return fault
+    if isinstance(error, MemoryError):
+        return ArawnError("Out of memory")
+    return None
+
+
+def _unknown(error: BaseException, context: Context) -> ArawnError:
+    """A fault of ours: its redacted traceback goes to a private file, one sentence to the person."""
+    from arawn.config.edit import write_private
+    from arawn.config.paths import paths
+
+    place = paths(context.env).state_dir / "crash.txt"
+    try:
+        write_private(place, _trace(error, context).encode("utf-8", "replace"))
+        hint = f"what happened is written down, without keys, in {place}"
+    except OSError:
+        hint = "run it again with --debug to see where"
+    return Internal(f"A fault of Arawn's own ({type(error).__name__}), not of yours", hints=(hint,))
+
+
+def _trace(error: BaseException, context: Context) -> str:
+    import traceback
+
+    return context.redact("".join(traceback.format_exception(error)))
+
+
+def _tell(fault: ArawnError, error: BaseException, context: Context, args: Sequence[str]) -> None:
+    if not context.printed and "ask" in args and ("--json" in args or "--jsonl" in args):
+        from arawn.render.document import dump, failure
+
+        print(dump(failure(fault, context.redact)), flush=True)
+        context.printed = True
+    status = context.status
+    status.clear()
+    if context.debug:
+        sys.stderr.write(_trace(error, context))
+    status.error(_redacted(fault, context))
+
+
+def _redacted(fault: ArawnError, context: Context) -> ArawnError:
+    fault.sentence = context.redact(fault.sentence)
+    fault.detail = context.redact(fault.detail)
+    fault.hints = tuple(context.redact(hint) for hint in fault.hints)
+    return fault
+
+
+def _silence() -> None:
+    """Point stdout at nothing, so that the last flush has nobody to complain to."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

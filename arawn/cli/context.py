@@ -1,0 +1,108 @@
+"""What all commands share: the global options, the config they lead to, and the status line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from arawn.errors import UsageFault
+
+if TYPE_CHECKING:
+    from arawn.app import App
+    from arawn.config.load import Config
+    from arawn.render.status import Status
+
+
+def is_terminal(stream: IO[Any] | None) -> bool:
+    """Whether `stream` is a terminal; a closed or missing one is not."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+class Context:
+    """The options given before or after the command; `take` merges what each place said."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.config_file: str | None = None
+        self.flags: list[tuple[str, str, str]] = []
+        self.backend: str | None = None
+        self.model: str | None = None
+        self.color: str | None = None
+        self.quiet = False
+        self.verbose = False
+        self.debug = bool(env.get("ARAWN_DEBUG"))
+        self.printed = False
+        self._config: Config | None = None
+        self._status: Status | None = None
+        self._app: App | None = None
+
+    def take(
+        self,
+        backend: str | None = None,
+        model: str | None = None,
+        options: list[str] | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """Add the options of one place; what stands nearer to the command wins."""
+        self.backend = backend or self.backend
+        self.model = model or self.model
+        self.quiet = self.quiet or quiet
+        for option in options or ():
+            key, equals, value = option.partition("=")
+            if not equals or not key:
+                raise UsageFault(
+                    f"-o takes KEY=VALUE, not {option!r}", hints=("for example -o limits.idle=30",)
+                )
+            self.flags.append((key.strip(), value, "-o"))
+
+    def load(self) -> Config:
+        """The effective config, read once. Raises ConfigFault with all mistakes."""
+        if self._config is None:
+            from arawn.config.load import load
+
+            if self.color is not None:
+                self.flags.append(("ui.color", self.color, "--color"))
+            self._config = load(env=self.env, cwd=_cwd(), config_file=self.config_file, flags=self.flags)
+        return self._config
+
+    @property
+    def status(self) -> Status:
+        """The line for people, on stderr."""
+        if self._status is None:
+            from arawn.render.status import Status
+            from arawn.render.terminal import color_wanted
+
+            tty = is_terminal(sys.stderr)
+            choice = self.color or (str(self._config.get("ui.color")) if self._config else "auto")
+            self._status = Status(sys.stderr, color_wanted(self.env, tty, choice), self.quiet, tty)
+        return self._status
+
+    @property
+    def app(self) -> App:
+        """The program joined from its parts."""
+        if self._app is None:
+            from arawn.app import App
+
+            self._app = App(self.load(), self.env, self.status)
+        return self._app
+
+    def redact(self, text: str) -> str:
+        """`text` without any key, known or only shaped like one."""
+        if self._app is not None:
+            return self._app.redact(text)
+        from arawn.secret import Redactor
+
+        return Redactor().redact(text)
+
+
+def _cwd() -> Path | None:
+    try:
+        return Path(os.getcwd())
+    except OSError:
+        return None

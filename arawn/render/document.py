@@ -1,0 +1,137 @@
+"""The `--json` document: one versioned shape for an answer and for a failure; knows no terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from arawn.errors import ArawnError, ServiceFault
+from arawn.events import Attempt, Event, Finish, Notice, Reasoning, Reply, Text, ToolCall, Usage, Wait
+
+Document = dict[str, Any]
+
+
+def document(
+    reply: Reply,
+    *,
+    backend: str,
+    provider: str,
+    model: str,
+    fault: ArawnError | None,
+    interrupted: bool = False,
+) -> Document:
+    """The document of one turn, whole or not. Times in seconds, tokens normalised, unknown is null."""
+    finish = reply.finish
+    usage = reply.usage
+    return {
+        "version": 1,
+        "ok": fault is None and not interrupted,
+        "backend": backend or None,
+        "provider": provider or None,
+        "model": (finish.model if finish else "") or model or None,
+        "text": reply.text,
+        "reasoning": reply.reasoning,
+        "tool_calls": [
+            {"id": call.id, "name": call.name, "arguments": _arguments(call.arguments)}
+            for call in reply.tool_calls
+        ],
+        "citations": [dict(citation) for citation in finish.citations] if finish else [],
+        "refusal": finish.refusal if finish else None,
+        "finish": _finish(reply, fault, interrupted),
+        "finish_raw": (finish.raw or None) if finish else None,
+        "usage": {
+            "input": usage.input,
+            "output": usage.output,
+            "cached": usage.cached,
+            "reasoning": usage.reasoning,
+        },
+        "cost_usd": None,
+        "attempts": [_attempt(attempt) for attempt in reply.attempts],
+        "session": None,
+        "error": _interruption() if interrupted else error(fault),
+    }
+
+
+def failure(fault: ArawnError, redact: Callable[[str], str]) -> Document:
+    """The document of a failure before any backend was chosen."""
+    made = document(Reply(), backend="", provider="", model="", fault=fault)
+    for key in ("message", "hint"):
+        if made["error"][key]:
+            made["error"][key] = redact(made["error"][key])
+    return made
+
+
+def error(fault: ArawnError | None) -> Document | None:
+    """The `error` member: code, message, hint and HTTP status of a fault."""
+    if fault is None:
+        return None
+    message = fault.sentence + (f": {fault.detail}" if fault.detail else "")
+    return {
+        "code": fault.code,
+        "message": message,
+        "hint": "; ".join(fault.hints) or None,
+        "status": fault.status if isinstance(fault, ServiceFault) else None,
+    }
+
+
+def _interruption() -> Document:
+    return {"code": "cut", "message": "Interrupted before the answer was whole", "hint": None, "status": None}
+
+
+def _finish(reply: Reply, fault: ArawnError | None, interrupted: bool) -> str:
+    if interrupted:
+        return "interrupted"
+    if reply.finish is not None:
+        return reply.finish.reason
+    return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
+
+
+def _attempt(attempt: Attempt) -> Document:
+    return {
+        "backend": attempt.backend,
+        "model": attempt.model,
+        "status": attempt.status,
+        "error": attempt.error,
+        "waited_s": round(attempt.waited_s, 3),
+        "first_event_s": None if attempt.first_event_s is None else round(attempt.first_event_s, 4),
+        "total_s": round(attempt.total_s, 4),
+    }
+
+
+def _arguments(text: str) -> Any:
+    """Arguments as an object; text that is no JSON object is kept under `__raw__`."""
+    try:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {"__raw__": text}
+    return value if isinstance(value, dict) else {"__raw__": text}
+
+
+def line(event: Event) -> Document:
+    """One event of `--jsonl`: its kind under `type`, its fields beside it."""
+    match event:
+        case Text() | Reasoning():
+            return {"type": type(event).__name__.lower(), "text": event.text}
+        case ToolCall():
+            arguments = _arguments(event.arguments)
+            return {"type": "tool_call", "id": event.id, "name": event.name, "arguments": arguments}
+        case Usage():
+            return {
+                "type": "usage", "input": event.input, "output": event.output,
+                "cached": event.cached, "reasoning": event.reasoning,
+            }  # fmt: skip
+        case Finish():
+            return {"type": "finish", "finish": event.reason, "finish_raw": event.raw or None}
+        case Notice():
+            return {"type": "notice", "text": event.text, "warning": event.warning}
+        case Wait():
+            return {"type": "wait", "remaining_s": round(event.remaining, 2), "reason": event.reason}
+        case Attempt():
+            return {"type": "attempt", **_attempt(event)}
+
+
+def dump(value: Document) -> str:
+    """One line of JSON in UTF-8; lone surrogates cannot pass."""
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,131 @@
+"""What all tests share: a private home, a way to run the program, and the table of faults at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+FAULT = re.compile(r"test_F_([A-Z]+)_(\d+)")
+
+# The faults that block a release, by family.
+BLOCKING = {
+    "TERM": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14),
+    "SECRET": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+    "KEYRING": (1, 2, 3, 5),
+    "TRUST": (1, 2, 3, 4, 5, 6, 11),
+    "CONF": (1, 2, 6, 8, 9, 15),
+    "NET": (1, 2, 4, 9, 10, 11, 12, 13, 15, 17, 19, 20, 21, 22),
+    "STREAM": (1, 2, 4, 5, 6, 7, 8, 10, 11, 14, 16, 18),
+}
+_results: dict[tuple[str, int], list[str]] = {}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    outcome = yield
+    report = outcome.get_result()
+    found = FAULT.match(item.name)
+    if found and (report.when == "call" or report.outcome != "passed"):
+        _results.setdefault((found[1], int(found[2])), []).append(report.outcome)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _results:
+        return
+    terminalreporter.section("faults")
+    for family in dict.fromkeys([*BLOCKING, *sorted(name for name, _ in _results)]):
+        seen = {number: got for (name, number), got in _results.items() if name == family}
+        blocking = BLOCKING.get(family, ())
+        good = [number for number, got in seen.items() if set(got) == {"passed"}]
+        line = f"{family:<8} {len(good):>3} of {len(seen):>3} pass"
+        if blocking:
+            line += f"; P0 {sum(n in good for n in blocking):>2} of {len(blocking)}"
+        missing = [f"F-{family}-{n:02}" for n in blocking if n not in good]
+        others = [f"F-{family}-{n:02}" for n in seen if n not in good and n not in blocking]
+        terminalreporter.write_line(
+            line + (f"  not passing: {' '.join(missing + others)}" if missing + others else "")
+        )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A whole run must hold a test for every blocking fault."""
+    if (
+        len(session.config.args) != 1
+        or not session.config.args[0].endswith("tests")
+        or session.config.option.keyword
+    ):
+        return
+    named = {(found[1], int(found[2])) for item in session.items if (found := FAULT.match(item.name))}
+    missing = [
+        f"F-{family}-{n:02}"
+        for family, numbers in BLOCKING.items()
+        for n in numbers
+        if (family, n) not in named
+    ]
+    if missing:
+        raise pytest.UsageError(f"no test for {' '.join(missing)}")
+
+
+class Outcome(subprocess.CompletedProcess[str]):
+    """What a run left: returncode, stdout, stderr."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A private, empty home folder."""
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def env(home: Path) -> dict[str, str]:
+    """An environment with nothing in it but the private home."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "error",
+    }
+
+
+@pytest.fixture
+def arawn(env: dict[str, str], tmp_path: Path) -> Callable[..., Outcome]:
+    """Run the program: `arawn("ask", "hi", stdin="", env={...}, config="...")`; output decoded as UTF-8."""
+
+    def run(*args: str, stdin: str | bytes | None = "", config: str | None = None, **more) -> Outcome:
+        variables = {**env, **more.pop("env", {})}
+        if config is not None:
+            path = tmp_path / "home" / ".config" / "arawn" / "config.toml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(config)
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "arawn", *args],
+            input=data,
+            capture_output=True,
+            env=variables,
+            cwd=more.pop("cwd", work),
+            timeout=more.pop("timeout", 30),
+            **more,
+        )
+        return Outcome(
+            done.args,
+            done.returncode,
+            done.stdout.decode("utf-8", "replace"),
+            done.stderr.decode("utf-8", "replace"),
+        )
+
+    return run

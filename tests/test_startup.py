@@ -1,0 +1,113 @@
+"""What a start loads and writes: budgets that can be counted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from fake_provider import FakeProvider, openai_stream
+
+PROGRAM = """
+import json, os, sys
+leave = os._exit
+def tell(code):
+    with open({report!r}, "w") as file:
+        json.dump(sorted(sys.modules), file)
+    leave(code)
+os._exit = tell
+sys.argv = {argv!r}
+from arawn.__main__ import main
+main()
+tell(0)
+"""
+
+HEAVY = (
+    "rich",
+    "prompt_toolkit",
+    "asyncio",
+    "anyio",
+    "keyring",
+    "tomlkit",
+    "tomli_w",
+    "logging",
+    "click",
+    "sqlite3",
+)
+CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\napi_key = "{key}"\n'
+
+
+def loaded(tmp_path, env, *args: str, **more) -> set[str]:
+    report = tmp_path / "modules.json"
+    program = PROGRAM.format(report=str(report), argv=["arawn", *args])
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=env | more,
+        cwd=tmp_path,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return set(json.loads(report.read_text()))
+
+
+def roots(modules: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in modules}
+
+
+def test_version_loads_nothing(tmp_path, env) -> None:
+    found = roots(loaded(tmp_path, env, "--version"))
+    assert not found & {*HEAVY, "httpx", "typer", "json", "re", "pathlib", "dataclasses"}
+
+
+def test_import_of_the_command_line_is_light(tmp_path, env) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import arawn.cli, sys, json; print(json.dumps(sorted(sys.modules)))"],
+        env=env, cwd=tmp_path, capture_output=True, check=True,
+    )  # fmt: skip
+    found = set(json.loads(done.stdout))
+    assert not roots(found) & {*HEAVY, "httpx", "tomllib", "socket"}
+    assert {name for name in found if name.startswith("arawn")} == {"arawn", "arawn.cli"}
+
+
+@pytest.mark.parametrize("key", ["sk-plain-0123456789abcdef", "$env:FAKE_KEY"])
+def test_ask_into_a_pipe_is_light(tmp_path, env, home, key: str) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        (home / ".config" / "arawn").mkdir(parents=True)
+        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url, key=key))
+        found = roots(loaded(tmp_path, env, "ask", "hi", FAKE_KEY="sk-env-0123456789abcdef"))
+        assert len(fake.requests) == 1, "one question is one request"
+    assert not found & set(HEAVY), found & set(HEAVY)
+
+
+def test_help_opens_no_config(arawn: Callable, env) -> None:
+    assert arawn("--help", config="this is [ no toml").returncode == 0
+    assert arawn("ask", "--help", config="this is [ no toml").returncode == 0
+    assert arawn("--version", config="this is [ no toml").stdout.startswith("arawn ")
+
+
+def test_F_TRUST_11_modules_in_the_folder_are_not_imported(arawn: Callable, tmp_path) -> None:
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    for name in (
+        "json",
+        "keyring",
+        "httpx",
+        "tomllib",
+        "rich",
+        "typer",
+        "ssl",
+        "socket",
+        "email",
+        "difflib",
+        "sitecustomize",
+    ):
+        (evil / f"{name}.py").write_text(
+            f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\nraise SystemExit(99)\n"
+        )
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        done = arawn("ask", "hi", cwd=evil, config=CONFIG.format(url=fake.url, key="sk-plain-0123456789"))
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()
