@@ -71,7 +71,10 @@ _ROWS = (
         "gpt-4o",
         base_env=("OPENAI_BASE_URL",),
         docs="https://platform.openai.com/api-keys",
-        options={"max_tokens_field": "max_completion_tokens"},
+        options={
+            "max_tokens_field": "max_completion_tokens",
+            "account_headers": {"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
+        },
     ),
     Provider(
         "groq",

@@ -55,19 +55,8 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     key, key_place, notices = _key(config, env, name, table, row, base_url, base_layer)
     wanted, model_notice = _model(config, env, name, table, row, model, explicit=backend is not None)
     notices += model_notice
-    return Choice(
-        name,
-        row,
-        table,
-        base_url,
-        wanted,
-        key,
-        key_place,
-        why,
-        str(table.get("dialect", row.dialect)),
-        notices,
-        found,
-    )
+    dialect = str(table.get("dialect", row.dialect))
+    return Choice(name, row, table, base_url, wanted, key, key_place, why, dialect, notices, found)
 
 
 def provider_of(name: str, table: Mapping[str, Any], config: Config) -> Provider:
@@ -119,7 +108,7 @@ def _running(env: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
 
 
 def model_ids(answer: Any) -> list[str]:
-    """Model ids of a list reply: `{"data": [{"id"}]}` (OpenAI, Anthropic) or `{"models": [{"name"}]}` (Ollama)."""
+    """Model ids of a list reply: `data: [{id}]` (OpenAI, Anthropic) or `models: [{name}]` (Ollama)."""
     rows = answer.get("data", answer.get("models")) if isinstance(answer, dict) else answer
     if not isinstance(rows, list):
         return []
@@ -223,12 +212,13 @@ def _key(
     host = origin_of(base_url)
     home = {origin_of(row.base_url)} if row.base_url else set()
     allowed = {str(value).lower() for value in table.get("allow_hosts", ())}
-    if host in home or base_layer == layer or host.split("://")[1].rsplit(":", 1)[0] in allowed:
+    if host in home or base_layer == layer or host.split("://")[1].rpartition(":")[0] in allowed:
         return key, place, ()
     short = host.split("://")[1]
+    bare = short.rpartition(":")[0]
     notice = (
         f"{place} is not sent to {short}: it was given for another address "
-        f'(to send it there: api_key beside base_url in [backends.{name}], or allow_hosts = ["{short.rsplit(":")[0]}"])'
+        f'(to send it there: api_key beside base_url in [backends.{name}], or allow_hosts = ["{bare}"])'
     )
     return None, "", (notice,)
 
@@ -283,9 +273,7 @@ def _belongs(config: Config, name: str, explicit: bool) -> bool:
         return not explicit and layer in ("env", "flag")
     if owner != name:
         return False
-    return _LAYERS.index(layer) >= _LAYERS.index(config.origin("llm.backend").layer) or owner == _lower(
-        config, layer
-    )
+    return owner == _held(config, layer)
 
 
 def _held(config: Config, layer: str) -> str:

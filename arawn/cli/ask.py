@@ -41,7 +41,7 @@ def ask(
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
-    from arawn.cli.answer import show
+    from arawn.cli.answer import Form, show
     from arawn.cli.prompt import compose
     from arawn.engine import Conversation
     from arawn.errors import UsageFault
@@ -58,7 +58,7 @@ def ask(
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
     conversation = Conversation(system=system, stream=stream)
-    form = "json" if json else "jsonl" if jsonl else "raw" if raw else "text"
+    form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw else "text"
     show(context, context.app, opened, conversation.ask(opened.backend, prompt), form)
 
 
