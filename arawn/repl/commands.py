@@ -1,0 +1,177 @@
+"""The slash commands, one function each: its name, its docstring as help, its annotation as completion.
+
+It knows nothing of the terminal; `Repl` in loop.py says and does what a command asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arawn.errors import ArawnError, UsageFault
+
+if TYPE_CHECKING:
+    from arawn.repl.loop import Repl
+
+# What the argument of a command is; the name of the annotation chooses the completion.
+CommandName = str
+BackendName = str
+ModelName = str
+FreeText = str
+
+LEAVE = 0
+
+
+class Command(NamedTuple):
+    """One command: `argument` is the annotation of its argument, "" where it takes none."""
+
+    name: str
+    aliases: tuple[str, ...]
+    run: Callable[..., int | None]
+    help: str
+    argument: str
+
+    @property
+    def usage(self) -> str:
+        """How it is typed."""
+        words = {"CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]"}
+        words["FreeText"] = "[TEXT]"
+        return f"/{self.name} {words.get(self.argument, '')}".rstrip()
+
+
+COMMANDS: dict[str, Command] = {}
+
+
+def command(*aliases: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Make a function a slash command. It returns None, or the exit code to leave with."""
+
+    def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
+        said = {k: v for k, v in function.__annotations__.items() if k not in ("repl", "return")}
+        name = function.__name__.rstrip("_")
+        argument = next(iter(said.values()), "")
+        COMMANDS[name] = Command(name, aliases, function, (function.__doc__ or "").strip(), argument)
+        return function
+
+    return register
+
+
+def find(name: str) -> Command | None:
+    """The command called `name`, by its name or an alias."""
+    return COMMANDS.get(name) or next((c for c in COMMANDS.values() if name in c.aliases), None)
+
+
+def run(repl: Repl, line: str) -> int | None:
+    """Do what the slash command `line` says. Raises UsageFault for one that there is not."""
+    name, argument = ([*line[1:].split(None, 1), "", ""])[:2]
+    found = find(name)
+    if found is None:
+        raise unknown(name)
+    argument = argument.strip()
+    if not found.argument:
+        if argument:
+            raise UsageFault(f"/{found.name} takes no argument")
+        return found.run(repl)
+    return found.run(repl, argument)
+
+
+def unknown(name: str) -> UsageFault:
+    """The fault of a command that there is not, with the one that was meant where that can be told."""
+    import difflib
+
+    names = [*COMMANDS, *(alias for one in COMMANDS.values() for alias in one.aliases)]
+    near = difflib.get_close_matches(name, names, 1, 0.5) if name else []
+    hints = [f"did you mean /{near[0]}?"] if near else []
+    hints += ["type /help for available commands", "begin with // to send a text that begins with a slash"]
+    return UsageFault(f"Unknown command: /{name}", hints=tuple(hints))
+
+
+def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
+    """Completions for the slash command `text`, as (what to insert, its help)."""
+    name, space, argument = text.partition(" ")
+    if not space:
+        return [(f"/{c.name}", c.help) for c in COMMANDS.values() if f"/{c.name}".startswith(name)]
+    found = find(name[1:])
+    if found is None or " " in argument:
+        return []
+    offered: dict[str, Callable[[], list[str]]] = {
+        "CommandName": lambda: list(COMMANDS),
+        "BackendName": repl.app.backend_names,
+        "ModelName": repl.known_models,
+    }
+    names: Any = offered.get(found.argument, list)()
+    return [(one, "") for one in names if one.startswith(argument) and repl.is_clean(one)]
+
+
+@command("h", "?")
+def help_(repl: Repl, name: CommandName = "") -> None:
+    """List the commands and keys, or tell about one."""
+    if name:
+        found = find(name.lstrip("/"))
+        if found is None:
+            raise unknown(name.lstrip("/"))
+        others = ", ".join(f"/{alias}" for alias in found.aliases)
+        repl.say(f"{found.usage}  {found.help}" + (f" (also {others})" if others else ""))
+        return
+    width = max(len(one.usage) for one in COMMANDS.values())
+    for one in COMMANDS.values():
+        others = ", ".join(f"/{alias}" for alias in one.aliases)
+        repl.say(f"{one.usage:<{width}}  {one.help}" + (f" (also {others})" if others else ""))
+    repl.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line; Ctrl-R searches.")
+    repl.say("Ctrl-C stops the answer, Ctrl-D leaves. A text that begins with a slash: type // first.")
+
+
+@command()
+def backend(repl: Repl, name: BackendName = "") -> None:
+    """Show the backends, or go on with another one."""
+    if name:
+        repl.switch(name, None)
+        return
+    repl.tell_opened()
+    repl.say("Backends: " + ", ".join(repl.app.backend_names()))
+
+
+@command()
+def model(repl: Repl, name: ModelName = "") -> None:
+    """Show the models of this backend, or go on with another one."""
+    if name:
+        repl.switch(repl.opened.name, name)
+        return
+    repl.tell_opened()
+    try:
+        names = repl.fetch_models()
+    except ArawnError as error:
+        repl.tell_fault(error)
+        return
+    repl.say("Models: " + (", ".join(names) if names else "this backend lists none"))
+
+
+@command()
+def system(repl: Repl, text: FreeText = "") -> None:
+    """Show or set the system prompt; a dash clears it."""
+    conversation = repl.conversation
+    if text:
+        conversation.system = None if text == "-" else text
+    repl.say(
+        f"System prompt: {conversation.system}" if conversation.system else "No system prompt of this chat."
+    )
+
+
+@command("new")
+def clear(repl: Repl) -> None:
+    """Begin a new conversation; what was said is forgotten."""
+    repl.conversation.clear()
+    repl.say("Started a new conversation.")
+
+
+@command()
+def retry(repl: Repl) -> None:
+    """Drop the last answer and ask again."""
+    if not repl.conversation.can_retry:
+        raise UsageFault("Nothing was asked yet, so there is nothing to ask again")
+    repl.answer(repl.conversation.retry(repl.opened.backend))
+
+
+@command("q", "exit")
+def quit_(repl: Repl) -> int:
+    """Leave."""
+    return LEAVE

@@ -1,0 +1,306 @@
+"""The loop of `arawn chat`: read, answer, again; it knows neither the config nor how backends are built."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
+
+from arawn import __version__
+from arawn.errors import ArawnError, ServiceFault
+from arawn.events import Event
+from arawn.repl import commands
+from arawn.repl.show import Show, Sink
+from arawn.repl.signals import Ended, Signals
+from arawn.repl.typeahead import Quiet, tidy
+
+if TYPE_CHECKING:
+    from arawn.engine import Conversation
+    from arawn.ports import Backend
+    from arawn.render.status import Status
+    from arawn.repl.editor import Editor
+
+
+class Opened(Protocol):
+    """A backend ready to be asked; `why` says how it was chosen."""
+
+    @property
+    def backend(self) -> Backend:
+        """What is asked."""
+
+    @property
+    def name(self) -> str:
+        """The `[backends.NAME]` name."""
+
+    @property
+    def label(self) -> str:
+        """What people call the provider."""
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+
+    @property
+    def why(self) -> str:
+        """How it was chosen."""
+
+
+class Backends(Protocol):
+    """What the chat needs of the program around it."""
+
+    def open(self, backend: str | None, model: str | None) -> Opened:
+        """Choose and build a backend, or raise an ArawnError."""
+
+    def backend_names(self) -> list[str]:
+        """Every name `open` takes."""
+
+    def model_names(self, opened: Opened) -> list[str]:
+        """Model ids that the service lists now, or an ArawnError."""
+
+    def redact(self, text: str) -> str:
+        """`text` without any key, known or only shaped like one."""
+
+
+class Settings(NamedTuple):
+    """How the chat looks and feels, from `[ui]`."""
+
+    color: bool = False
+    markdown: bool = True
+    reasoning: Literal["show", "hide"] = "show"
+    editing_mode: Literal["emacs", "vi"] = "emacs"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """All that a chat needs. `history_file` None: none is kept. `source` is where messages come from."""
+
+    app: Backends
+    opened: Opened
+    conversation: Conversation
+    status: Status
+    out: TextIO
+    history_file: Path | None
+    settings: Settings
+    env: Mapping[str, str]
+    source: TextIO = field(default_factory=lambda: sys.stdin)
+
+
+def run(chat: Chat) -> int:
+    """Talk until the person leaves; returns the exit code.
+
+    0 after Ctrl-D or /quit, 130 after Ctrl-C twice, 143 and 129 after SIGTERM and SIGHUP. Without a
+    terminal each line of the source is a turn, and the code is that of the last fault, else 0.
+    """
+    with ExitStack() as stack:
+        interactive = _isatty(chat.source) and _isatty(chat.out)
+        quiet = Quiet(chat.source.fileno()) if interactive else None
+        signals = stack.enter_context(Signals(quiet.restore if quiet else lambda: None))
+        repl = Repl(chat, signals)
+        stack.callback(repl.close)
+        try:
+            if quiet is None:
+                return repl.lines()
+            stack.enter_context(quiet)
+            return repl.talk(quiet)
+        except Ended as ended:
+            with suppress(OSError, ValueError):
+                chat.status.clear()
+            return ended.code
+
+
+def _isatty(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+class Repl:
+    """The state of one chat, and what slash commands may do to it."""
+
+    def __init__(self, chat: Chat, signals: Signals) -> None:
+        self.app = chat.app
+        self.opened = chat.opened
+        self.conversation = chat.conversation
+        self._chat = chat
+        self._signals = signals
+        self._editor: Editor | None = None
+        self._models: dict[str, list[str]] = {}
+        self._fetching: set[str] = set()
+        self._code = 0
+
+    def talk(self, quiet: Quiet) -> int:
+        """The loop on a terminal."""
+        self._welcome()
+        from arawn.repl.editor import Editor
+
+        settings = self._chat.settings
+        editor = self._editor = Editor(
+            source=self._chat.source,
+            out=self._chat.out,
+            color=settings.color,
+            editing_mode=settings.editing_mode,
+            history=self._chat.history_file,
+            candidates=lambda text: commands.candidates(self, text),
+            tell=self._chat.status.note,
+            secret=lambda text: self.app.redact(text) != text,
+            signals=self._signals,
+            quiet=quiet,
+        )
+        self._warm()
+        while not self._signals.leave:
+            try:
+                code = self._one(editor.read())
+            except KeyboardInterrupt:
+                if self._signals.press():
+                    return 130
+                self.say("(Ctrl-D or /quit to leave)")
+                continue
+            except EOFError:
+                code = commands.LEAVE
+            if code is not None:
+                self.say("Goodbye!")
+                return code
+        return 130
+
+    def lines(self) -> int:
+        """The loop without a terminal: a line is a turn, answers alone go to the output."""
+        raw = getattr(self._chat.source, "buffer", None)
+        source = raw if raw is not None else self._chat.source
+        try:
+            while True:
+                self._signals.begin()
+                self._signals.waiting()
+                line = source.readline()
+                self._signals.busy()
+                if not line:
+                    return self._code
+                text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+                code = self._one(tidy(text.removeprefix("\ufeff")))
+                if code is not None or self._signals.leave:
+                    return 130 if self._signals.leave else code or self._code
+        except KeyboardInterrupt:
+            return 130
+
+    def _one(self, text: str) -> int | None:
+        """One message or command; an exit code where it means: leave."""
+        said = text.strip()
+        if not said:
+            return None
+        if said.startswith("//") or not said.startswith("/"):
+            text = said[1:] if said.startswith("//") else text.strip("\n")
+            self.answer(self.conversation.ask(self.opened.backend, text))
+            return None
+        self._signals.begin()
+        try:
+            return commands.run(self, said)
+        except KeyboardInterrupt:
+            self._chat.status.clear()
+            return None
+        except ArawnError as error:
+            self.tell_fault(error)
+            return None
+        finally:
+            self._signals.busy()
+
+    def answer(self, events: Iterator[Event]) -> None:
+        """Show a turn to its end. A fault is told, and the chat goes on."""
+        chat = self._chat
+        show = Show(chat.status, self._sink, self._signals, chat.settings.reasoning != "hide")
+        fault = show.run(events, self.opened.name)
+        if fault is not None:
+            self.tell_fault(fault)
+            if isinstance(fault, ServiceFault) and fault.retryable:
+                chat.status.note("/retry asks again")
+
+    def say(self, line: str) -> None:
+        """A line of our own; what it quotes may be anybody's."""
+        from arawn.render.safe import clean
+
+        self._chat.out.write(clean(line) + "\n")
+        self._chat.out.flush()
+
+    def is_clean(self, text: str) -> bool:
+        """Whether `text` can stand on a terminal as it is."""
+        from arawn.render.safe import clean
+
+        return clean(text, newlines=False) == text
+
+    def tell_fault(self, error: ArawnError) -> None:
+        """Tell a fault, without keys, and go on."""
+        redact = self.app.redact
+        error.sentence, error.detail = redact(error.sentence), redact(error.detail)
+        error.hints = tuple(redact(hint) for hint in error.hints)
+        self._code = error.exit_code
+        self._chat.status.clear()
+        self._chat.status.error(error)
+
+    def tell_opened(self) -> None:
+        """Which backend answers."""
+        self.say(f"Backend {self.opened.name} · model {self.opened.model}")
+
+    def switch(self, backend: str, model: str | None) -> None:
+        """Go on with another backend or model; the conversation stays. Raises an ArawnError."""
+        before = self.opened
+        self.opened = self.app.open(backend, model)
+        before.backend.close()
+        self.tell_opened()
+
+    def fetch_models(self) -> list[str]:
+        """The models of this backend, asked for now; Ctrl-C ends the wait."""
+        self._chat.status.working("asking for the models")
+        self._signals.waiting()
+        try:
+            names = self.app.model_names(self.opened)
+        finally:
+            self._signals.busy()
+            self._chat.status.clear()
+        self._models[self.opened.name] = names
+        return names
+
+    def known_models(self) -> list[str]:
+        """The models of this backend as far as they are known; asks for them beside the typing."""
+        opened = self.opened
+        if opened.name not in self._models and opened.name not in self._fetching:
+            self._fetching.add(opened.name)
+            threading.Thread(target=self._fetch, args=(opened,), daemon=True).start()
+        return self._models.get(opened.name, [])
+
+    def _fetch(self, opened: Opened) -> None:
+        try:
+            self._models[opened.name] = self.app.model_names(opened)
+        except ArawnError:
+            return  # `/model` alone tells why; while typing nobody asked
+        if self._editor is not None:
+            self._editor.refresh_completion()
+
+    def close(self) -> None:
+        """Let go of the backend."""
+        self.opened.backend.close()
+
+    def _welcome(self) -> None:
+        self.say(f"Arawn {__version__}")
+        self.tell_opened()
+        self.say("/help for commands, Ctrl-D to leave")
+
+    def _sink(self) -> Sink:
+        chat = self._chat
+        if not (chat.settings.markdown and _isatty(chat.out)):
+            from arawn.render.plain import PlainStream
+
+            return PlainStream(chat.out, _isatty(chat.out))
+        from arawn.render.markdown import MarkdownStream
+        from arawn.render.terminal import width
+
+        return MarkdownStream(chat.out, lambda: width(chat.out.fileno(), chat.env), chat.settings.color)
+
+    def _warm(self) -> None:
+        """Load what draws Markdown while the person is typing."""
+        if self._chat.settings.markdown:
+            from importlib import import_module
+
+            threading.Thread(target=import_module, args=("arawn.render.markdown",), daemon=True).start()

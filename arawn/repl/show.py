@@ -1,0 +1,148 @@
+"""Shows one answer as it comes, below the prompt; it does not know where the events come from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from arawn.errors import ArawnError
+from arawn.events import Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
+
+if TYPE_CHECKING:
+    from arawn.render.status import Status
+    from arawn.repl.signals import Signals
+
+
+class Sink(Protocol):
+    """Where the text of an answer goes."""
+
+    def feed(self, text: str) -> None:
+        """Show a piece."""
+
+    def close(self) -> None:
+        """Show what is held back and end the last line."""
+
+
+class MakeSink(Protocol):
+    """Makes the sink of one answer, when its first text comes."""
+
+    def __call__(self) -> Sink:
+        """A fresh sink."""
+
+
+class Show:
+    """One answer on the screen. Text goes to the sink, all else to the status line."""
+
+    def __init__(self, status: Status, sink: MakeSink, signals: Signals, reasoning: bool) -> None:
+        self._status = status
+        self._make = sink
+        self._signals = signals
+        self._reasoning = reasoning
+        self._sink: Sink | None = None
+        self._aside = False
+        self._later: list[Notice] = []
+        self._collector = Collector()
+
+    def run(self, events: Iterator[Event], label: str) -> ArawnError | None:
+        """Show everything, however it ends; returns the fault that ended it. Ctrl-C is no fault.
+
+        What came stays on the screen, and `events` is closed, so that the conversation keeps it too.
+        """
+        began = time.monotonic()
+        fault: ArawnError | None = None
+        stopped = False
+        self._signals.begin()
+        try:
+            self._status.working(f"waiting for {label}")
+            self._aside = True
+            self._each(events)
+        except KeyboardInterrupt:
+            stopped = True
+        except ArawnError as error:
+            fault = error
+        finally:
+            self._signals.busy()
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()
+            self._end_text()
+        self._afterwards(stopped, time.monotonic() - began)
+        return fault
+
+    def _each(self, events: Iterator[Event]) -> None:
+        while True:
+            self._signals.waiting()
+            event = next(events, None)
+            self._signals.busy()
+            if event is None:
+                return
+            self._collector.add(event)
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Text():
+                self._text(event.text)
+            case Reasoning() if self._reasoning and event.text:
+                self._end_text()
+                self._aside = True
+                self._status.reasoning(event.text)
+            case Wait():
+                self._end_text()
+                self._aside = True
+                self._status.wait(event)
+            case Notice():
+                self._notice(event)
+            case ToolCall():
+                said = f"the model asked for the tool {event.name}; no tool was offered or run"
+                self._notice(Notice(said))
+            case Finish():
+                self._citations(event)
+            case _:
+                pass
+
+    def _text(self, text: str) -> None:
+        if self._aside:
+            self._status.clear()
+            self._aside = False
+        if self._sink is None:
+            self._sink = self._make()
+        self._sink.feed(text)
+
+    def _notice(self, notice: Notice) -> None:
+        """Told at once before the text, after it where a line in between would tear the text."""
+        if self._sink is None:
+            self._tell(notice)
+        else:
+            self._later.append(notice)
+
+    def _tell(self, notice: Notice) -> None:
+        (self._status.warn if notice.warning else self._status.note)(notice.text)
+
+    def _end_text(self) -> None:
+        """End what is open on the screen: the status line, or the answer."""
+        if self._aside:
+            self._aside = False
+            self._status.clear()
+        if self._sink is not None:
+            sink, self._sink = self._sink, None
+            sink.close()
+
+    def _citations(self, finish: Finish) -> None:
+        lines = []
+        for number, citation in enumerate(finish.citations, 1):
+            words = (str(citation.get(key) or "") for key in ("title", "url"))
+            lines.append(f"{number}. " + " ".join(word for word in words if word))
+        if lines and self._sink is not None:
+            self._sink.feed("\n\n" + "\n".join(lines))
+
+    def _afterwards(self, stopped: bool, seconds: float) -> None:
+        for notice in self._later:
+            self._tell(notice)
+        usage = self._collector.reply.usage
+        if stopped:
+            self._status.note("[stopped]")
+        elif usage.output is not None:
+            sent = "?" if usage.input is None else usage.input
+            self._status.note(f"{sent} in / {usage.output} out tokens, {seconds:.1f} s")

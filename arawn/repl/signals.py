@@ -1,0 +1,93 @@
+"""What Ctrl-C, SIGTERM and SIGHUP do while a chat runs; it knows neither terminal nor conversation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+TWICE = 1.0  # seconds within which a second Ctrl-C means: leave
+
+
+class Ended(BaseException):
+    """The program was told to end; `code` is its exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code = 128 + number
+
+
+class Signals:
+    """Handlers for as long as the context lasts; those that were there before come back after it.
+
+    Ctrl-C raises KeyboardInterrupt at one place alone: inside `waiting()` ... `busy()`. Anywhere else it
+    would tear a line half drawn or a clean-up half done, so it is only remembered there.
+    """
+
+    def __init__(self, last_resort: Callable[[], None] = lambda: None) -> None:
+        self.leave = False
+        self.on_end: Callable[[Ended], None] | None = None
+        self._last_resort = last_resort
+        self._waiting = False
+        self._stop = False
+        self._ending = False
+        self._pressed = float("-inf")
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        for name, handler in (("SIGINT", self._interrupt), ("SIGTERM", self._end), ("SIGHUP", self._end)):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def begin(self) -> None:
+        """A turn begins: a Ctrl-C that came before it does not count against it."""
+        self._stop = False
+
+    def waiting(self) -> None:
+        """From now on Ctrl-C raises KeyboardInterrupt; at once where it came since `begin`."""
+        self._waiting = True
+        if self._stop:
+            self._stop = self._waiting = False
+            raise KeyboardInterrupt
+
+    def busy(self) -> None:
+        """From now on Ctrl-C is only remembered."""
+        self._waiting = False
+
+    def press(self) -> bool:
+        """Note that Ctrl-C was pressed; whether it is the second time within a second."""
+        now = time.monotonic()
+        twice = now - self._pressed < TWICE
+        self._pressed = now
+        return twice
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        twice = self.press()
+        if self._waiting:
+            self._waiting = False
+            raise KeyboardInterrupt
+        self._stop = True
+        if not twice:
+            return
+        if self.leave:  # asked twice and still here: something hangs
+            self._last_resort()
+            os._exit(130)
+        self.leave = True
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        ended = Ended(number)
+        if self.on_end is None:
+            raise ended
+        self.on_end(ended)

@@ -1,0 +1,93 @@
+"""The terminal between two prompts: nothing typed is echoed into an answer and nothing typed is lost."""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+from typing import Any
+
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|O[ -~]|.)?", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def tidy(text: str) -> str:
+    """What a person may say: valid Unicode, newlines as they are here, no control but newline and tab.
+
+    Undecodable bytes (kept as surrogates by whoever decoded them) become U+FFFD, and so does NUL.
+    """
+    if not text.isascii():
+        text = _SURROGATE.sub("\ufffd", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    return _CONTROL.sub("", _SEQUENCE.sub("", text))
+
+
+class Quiet:
+    """While it lasts the terminal `fd` neither echoes nor waits for whole lines; Ctrl-C still works.
+
+    `paused` is set while somebody else (the prompt) rules the modes. Afterwards they are as they were.
+    Where there are no such modes (Windows) it does nothing.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._before: list[Any] | None = None
+        self.paused = False
+
+    def __enter__(self) -> Quiet:
+        try:
+            import signal
+            import termios
+
+            self._before = termios.tcgetattr(self._fd)
+        except (ImportError, OSError, termios.error):
+            return self
+        self._apply()
+        # A shell that took the terminal back (Ctrl-Z) gives it back with its own modes.
+        self._cont = signal.signal(signal.SIGCONT, lambda *_: self._apply())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is None:
+            return
+        import signal
+
+        signal.signal(signal.SIGCONT, self._cont or signal.SIG_DFL)
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the modes back; a terminal that is gone is no fault."""
+        import contextlib
+        import termios
+
+        with contextlib.suppress(OSError, termios.error):
+            if self._before is not None:
+                termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+
+    def _apply(self) -> None:
+        import contextlib
+        import termios
+
+        if self._before is None or self.paused:
+            return
+        modes = list(self._before)
+        modes[3] = modes[3] & ~(termios.ECHO | termios.ICANON)
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcsetattr(self._fd, termios.TCSANOW, modes)
+
+    def pending(self) -> str:
+        """What was typed or pasted since the last prompt, tidied, without the newlines at its end."""
+        if self._before is None:
+            return ""
+        import os
+        import select
+
+        chunks = []
+        while select.select([self._fd], [], [], 0)[0]:
+            chunk = os.read(self._fd, 65536)
+            if not chunk:
+                break
+            chunks.append(chunk)
+        return tidy(b"".join(chunks).decode("utf-8", "surrogateescape")).rstrip("\n")
