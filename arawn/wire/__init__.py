@@ -34,9 +34,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request without its key: the door adds the authentication header."""
+    """An HTTP request without its key: the door adds the authentication header.
+
+    `memo` is what the dialect wants to know again when it reads the reply: it joins the target's options.
+    """
 
     url: str
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    memo: Mapping[str, Any] = field(default_factory=dict)

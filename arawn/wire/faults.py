@@ -1,0 +1,297 @@
+"""What a service says when it fails, in every shape seen, as one of our errors; it knows no provider by name.
+
+Shapes: {"error": {"message", "type", "code"}}, {"error": "text"}, {"message"}, {"detail"}, {"code", "error"},
+problem+json, lists of these, plain text and web pages. Sources: the providers' error references and
+recorded replies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from arawn.errors import (
+    AuthFault,
+    ContextFault,
+    ModelFault,
+    Overloaded,
+    RateLimited,
+    Refused,
+    ServiceFault,
+    TimedOut,
+    Unreachable,
+)
+from arawn.wire import Target
+from arawn.wire.retry_after import retry_after, should_retry
+
+DETAIL_LIMIT = 500
+PAGE_LIMIT = 300
+
+
+class Said(NamedTuple):
+    """What a failure said of itself: its message and the words that classify it, lower case."""
+
+    message: str
+    words: str
+    status: int | None = None
+
+
+CONTEXT = (
+    "context_length",
+    "context length",
+    "context window",
+    "context size",
+    "exceed_context",
+    "prompt is too long",
+    "prompt too long",
+    "too many tokens",
+    "too_many_prompt_tokens",
+    "input tokens exceed",
+    "maximum context",
+    "input is too long",
+    "request too large",
+    "string_above_max_length",
+    "request_too_large",
+)
+MODEL = (
+    "model_not_found",
+    "invalid_model",
+    "deploymentnotfound",
+    "model not found",
+    "no such model",
+    "invalid model",
+    "not a valid model",
+    "unknown model",
+    "model does not exist",
+    "supported api model names",
+)
+KEY = (
+    "invalid_api_key",
+    "incorrect api key",
+    "invalid api key",
+    "api key not valid",
+    "api_key_invalid",
+    "no api key",
+    "authentication_error",
+    "authentication fails",
+    "missing authentication",
+    "api key is invalid",
+)
+POLICY = ("content_filter", "content management policy", "content_policy", "responsibleai", "safety system")
+QUOTA = (
+    "insufficient_quota",
+    "credit balance",
+    "insufficient credit",
+    "insufficient balance",
+    "limit: 0,",
+    "exceeded your current quota",
+    "payment required",
+    "purchase credits",
+)
+OVERLOAD = ("overloaded", "service unavailable", "at capacity", "server_busy")
+
+
+def fault(
+    status: int, headers: Mapping[str, str], body: bytes, target: Target, now: float | None = None
+) -> ServiceFault:
+    """The error behind an HTTP status and body. `headers` have lower-case names; `now` is Unix time.
+
+    A date in Retry-After is ignored without `now`.
+    """
+    text = body.decode("utf-8", "replace").strip()
+    payload = _json(text)
+    said = _said(payload) if payload is not None else Said(_page_or_text(text), text[:2000].lower())
+    made = _classify(status, said, target)
+    made.retry_after = retry_after(headers, said.message, payload, now)
+    told = should_retry(headers)
+    if told is not None:
+        made.retryable = told
+    return made
+
+
+def from_payload(payload: Any, target: Target) -> ServiceFault:
+    """The error inside a reply that began as a success. It is retryable by its kind like any other."""
+    said = _said(payload)
+    made = _classify(said.status or 0, said, target)
+    made.retry_after = retry_after({}, said.message, payload, None)
+    return made
+
+
+def _json(text: str) -> Any:
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _said(payload: Any) -> Said:
+    """Dig out the message, type, code and status, wherever they stand."""
+    if isinstance(payload, list):
+        return _said(payload[0]) if payload else Said("", "")
+    if not isinstance(payload, Mapping):
+        return Said(_line(str(payload)), str(payload).lower())
+    inner = payload.get("error")
+    body: Mapping[str, Any] = inner if isinstance(inner, Mapping) else payload
+    message = inner if isinstance(inner, str) else _message(body)
+    meta = body.get("metadata")
+    if isinstance(meta, Mapping) and meta.get("raw"):
+        message = f"{message}: {meta['raw']}"
+    marks = [body.get("type"), body.get("code"), body.get("status"), payload.get("code"), payload.get("type")]
+    words = " ".join(str(mark) for mark in marks if mark is not None)
+    return Said(_line(str(message)), f"{words} {message}".lower(), _status(body, payload))
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    for key in ("message", "detail", "msg", "title", "error_description"):
+        value = body.get(key)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, Mapping | list) and value:
+            return _said(value).message
+    return json.dumps(dict(body), ensure_ascii=False)[:DETAIL_LIMIT] if body else ""
+
+
+def _status(*bodies: Mapping[str, Any]) -> int | None:
+    for body in bodies:
+        for key in ("status_code", "status", "code"):
+            value = body.get(key)
+            if isinstance(value, str) and value.isdecimal() and len(value) == 3:
+                value = int(value)
+            if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
+                return value
+    return None
+
+
+def _line(text: str, limit: int = DETAIL_LIMIT) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _page_or_text(text: str) -> str:
+    lower = text[:8192].lower()
+    if lower.startswith("<") or "<html" in lower:
+        at = lower.find("<title")
+        start, end = lower.find(">", at) + 1, lower.find("</title", at)
+        title = text[start:end].strip() if 0 <= at < end else ""
+        return _line(f"HTML page: {title}" if title else "HTML page", PAGE_LIMIT)
+    return _line(text, PAGE_LIMIT)
+
+
+def _has(said: Said, words: tuple[str, ...]) -> bool:
+    return any(word in said.words for word in words)
+
+
+def _classify(status: int, said: Said, target: Target) -> ServiceFault:
+    """The class by the words first, because services disagree about statuses, then by the status."""
+    known = status or None
+    detail = said.message
+    if 400 <= status < 500 or not status:
+        made = _by_words(known, said, target)
+        if made is not None:
+            return made
+    if status in (401, 403):
+        return _auth(target, detail, known)
+    if status == 404:
+        return _not_found(target, detail, known)
+    if status == 429:
+        return RateLimited(
+            f'Backend "{target.backend}" limits how often it is asked', detail=detail, status=known
+        )
+    if status in (408, 504):
+        return TimedOut(f'Backend "{target.backend}" took too long', detail=detail, status=known)
+    if status == 502:
+        return Unreachable(
+            f'The gateway before backend "{target.backend}" gets no answer', detail=detail, status=known
+        )
+    if status >= 500 or _has(said, OVERLOAD):
+        words = "is overloaded" if status in (503, 529) or _has(said, OVERLOAD) else "failed"
+        return Overloaded(f'Backend "{target.backend}" {words}', detail=detail, status=known)
+    return Refused(
+        f'The request was refused by backend "{target.backend}"',
+        detail=detail,
+        status=known,
+        retryable=status in (409, 425),
+    )
+
+
+def _by_words(status: int | None, said: Said, target: Target) -> ServiceFault | None:
+    detail = said.message
+    if _has(said, QUOTA):
+        kind = RateLimited if status in (429, None) else Refused
+        return kind(
+            f'The quota of backend "{target.backend}" is used up',
+            detail=detail,
+            status=status,
+            retryable=False,
+            hints=("the plan and billing of the account",),
+        )
+    if _has(said, KEY):
+        return _auth(target, detail, status)
+    if _has(said, CONTEXT) or status == 413 or _too_large(said):
+        return ContextFault(
+            f'The prompt is too long for "{target.model}"',
+            detail=detail,
+            status=status,
+            hints=(
+                "send less: fewer files or a shorter prompt",
+                "or a model with a larger context: --model NAME",
+            ),
+        )
+    if _has(said, MODEL) or (status != 429 and _names_missing_model(said)):
+        return _no_model(target, detail, status)
+    if _has(said, POLICY):
+        return Refused(
+            f'The content policy of backend "{target.backend}" refused the request',
+            detail=detail,
+            status=status,
+        )
+    if "rate_limit" in said.words or "too many requests" in said.words:
+        return RateLimited(
+            f'Backend "{target.backend}" limits how often it is asked', detail=detail, status=status or 429
+        )
+    return None
+
+
+def _too_large(said: Said) -> bool:
+    return "too large for model" in said.words or (
+        "token" in said.words and "exceeds the available" in said.words
+    )
+
+
+def _names_missing_model(said: Said) -> bool:
+    """A sentence that says of a model that it is not there."""
+    words = said.words
+    missing = any(
+        mark in words for mark in ("not found", "not_found", "does not exist", "not exist", "no longer")
+    )
+    return missing and "model" in words
+
+
+def _auth(target: Target, detail: str, status: int | None) -> AuthFault:
+    return AuthFault(
+        f'Authentication failed for backend "{target.backend}"',
+        detail=detail,
+        status=status,
+        hints=("the key and where it comes from: arawn config show --secrets", "that it may use this model"),
+    )
+
+
+def _no_model(target: Target, detail: str, status: int | None) -> ModelFault:
+    return ModelFault(
+        f'Model "{target.model}" not available',
+        detail=detail,
+        status=status,
+        hints=(f"the models it has: arawn model list --backend {target.backend}", "the spelling of the name"),
+    )
+
+
+def _not_found(target: Target, detail: str, status: int | None) -> ServiceFault:
+    return Refused(
+        f'Backend "{target.backend}" has nothing at this address',
+        detail=detail,
+        status=status,
+        hints=(f"base_url (now {target.base_url})", "that its dialect is the right one"),
+    )

@@ -1,0 +1,236 @@
+"""Bytes to frames: server-sent events, JSON lines or one document, whatever came; it knows no dialect."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from arawn.errors import Cut, EmptyAnswer
+
+LIMIT = 8 * 1024 * 1024
+
+
+class Frame(NamedTuple):
+    """One event of a stream, or one JSON value; `number` counts from 1."""
+
+    event: str
+    data: str
+    number: int
+
+
+def split(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT) -> Iterator[Frame]:
+    """Frames as they become whole.
+
+    What it is is read off the first bytes, because content types lie: `{` or `[` begins JSON (one document,
+    lines, or an array whose elements are the frames), anything else is the event stream of the WHATWG HTML
+    standard. Raises EmptyAnswer for a web page or other text, Cut for a frame larger than `limit` bytes.
+    """
+    source = iter(chunks)
+    head = b""
+    for chunk in source:
+        head += chunk
+        if head.removeprefix(b"\xef\xbb\xbf").strip():
+            break
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    rest = _joined(start, source)
+    if start[:1] in (b"{", b"["):
+        return _json_values(rest, limit)
+    if start[:1] == b"<" or (start and not _is_event_stream(start, content_type)):
+        raise _no_api_answer(start, rest)
+    return _events(rest, limit)
+
+
+def _joined(head: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from source
+
+
+def _is_event_stream(start: bytes, content_type: str) -> bool:
+    if "event-stream" in content_type.lower():
+        return True
+    return start.startswith((b":", b"data", b"event", b"id", b"retry"))
+
+
+def _no_api_answer(start: bytes, rest: Iterator[bytes]) -> EmptyAnswer:
+    """A success that is no API reply: the sign-in page of a network, a proxy's notice."""
+    text = start
+    for chunk in rest:
+        text += chunk
+        if len(text) > 4096:
+            break
+    words = text[:4096].decode("utf-8", "replace")
+    lower = words.lower()
+    at, end = lower.find("<title"), lower.find("</title>")
+    if 0 <= at < end:
+        detail = f"HTML page: {words[words.find('>', at) + 1 : end].strip()}"
+    else:
+        detail = "HTML page" if "<html" in lower or "<!doctype" in lower else words[:200].strip()
+    return EmptyAnswer(
+        "The reply is not an API answer",
+        detail=detail[:300],
+        hints=("does base_url point at the API?", "is there a sign-in page between you and it?"),
+    )
+
+
+def _too_large(limit: int) -> Cut:
+    return Cut(
+        f"A single event of the reply is larger than {limit // 1024 // 1024 or 1} MiB",
+        hints=("the limit is limits.frame",),
+        retryable=False,
+    )
+
+
+def _events(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
+    """Server-sent events. Lines end in CR, LF or CRLF and nowhere else."""
+    event, number = "", 0
+    data: list[str] = []
+    for line in _lines(chunks, limit):
+        if not line:
+            if data:
+                number += 1
+                yield Frame(event, "\n".join(data), number)
+            event, data = "", []
+            continue
+        name, _, value = line.partition(":")
+        if name == "data":
+            data.append(value[1:] if value[:1] == " " else value)
+        elif name == "event":
+            event = value.strip()
+    if data:  # the last blank line is often missing; a torn one fails to parse
+        yield Frame(event, "\n".join(data), number + 1)
+
+
+def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[str]:
+    pending: list[bytes] = []
+    size = 0
+    after_cr = False
+    for piece in chunks:
+        chunk = piece[1:] if after_cr and piece[:1] == b"\n" else piece
+        if not chunk:
+            after_cr = after_cr and not piece
+            continue
+        after_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, *others = chunk.split(b"\n")
+        size += len(first)
+        if size > limit:
+            raise _too_large(limit)
+        pending.append(first)
+        if others:
+            yield b"".join(pending).decode("utf-8", "replace")
+            for line in others[:-1]:
+                yield line.decode("utf-8", "replace")
+            pending, size = [others[-1]], len(others[-1])
+    last = b"".join(pending)
+    if last:
+        yield last.decode("utf-8", "replace")
+
+
+def _json_values(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
+    """Top-level JSON values, however they are separated; of a top-level array its elements."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    values = _Values()
+    number = 0
+    for chunk in chunks:
+        for text in values.feed(decode(chunk)):
+            number += 1
+            yield Frame("", text, number)
+        if len(values.pending) > limit:
+            raise _too_large(limit)
+    if values.pending and not number:  # a lone document that was torn: let it fail by name
+        yield Frame("", values.pending, 1)
+
+
+class _Values:
+    """Finds where values end by counting depth over the structural characters, each looked at once."""
+
+    def __init__(self) -> None:
+        import re
+
+        self._search = re.compile(r'["\\{}\[\]]').search
+        self._buffer = ""
+        self._at = 0
+        self._start = -1
+        self._depth = 0
+        self._base = 0
+        self._in_string = False
+        self._seen = False
+
+    @property
+    def pending(self) -> str:
+        """A value that has begun and not ended."""
+        return self._buffer[self._start :] if self._start >= 0 else ""
+
+    def feed(self, text: str) -> Iterator[str]:
+        """Take a piece, yield the values that end in it."""
+        self._buffer += text
+        while found := self._search(self._buffer, self._at):
+            mark, self._at = found.group(), found.end()
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif mark == "\\":
+                self._at += 1
+            elif self._in_string:
+                continue
+            elif mark in "{[":
+                self._open(mark, found.start())
+            elif self._close():
+                yield self._buffer[self._start : self._at]
+                self._start = -1
+        beyond = max(0, self._at - len(self._buffer))  # an escape whose character is still to come
+        self._buffer = self.pending
+        self._at = len(self._buffer) + beyond
+        self._start = 0 if self._buffer else -1
+
+    def _open(self, mark: str, place: int) -> None:
+        if mark == "[" and not self._seen and self._start < 0:
+            self._base = 1
+        elif self._start < 0:
+            self._start = place
+        self._seen = True
+        self._depth += 1
+
+    def _close(self) -> bool:
+        self._depth -= 1
+        return self._depth == self._base and self._start >= 0
+
+
+def parse(frame: Frame) -> Any:
+    """The JSON value of a frame. Raises Cut, naming the event, for what is no JSON that can be read."""
+    try:
+        return json.loads(frame.data)
+    except RecursionError:
+        why = "nested too deeply"
+    except ValueError as error:
+        why = "a number is too long" if "integer string" in str(error) else "no valid JSON"
+    raise Cut(f"Event {frame.number} of the reply cannot be read: {why}")
+
+
+class Surrogates:
+    """Joins surrogate pairs that a service split over two pieces; a lone one becomes U+FFFD."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """`text` as it can be encoded, with what was held back before it."""
+        if self._held:
+            text, self._held = self._held + text, ""
+        if text.isascii():
+            return text
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text
+
+    def flush(self) -> str:
+        """What is still held back."""
+        held, self._held = self._held, ""
+        return "\ufffd" if held else ""

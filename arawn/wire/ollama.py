@@ -1,0 +1,201 @@
+"""Ollama's own /api/chat (and what /api/generate replies), streamed or whole; pure, it knows no provider.
+
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md. Unlike its /v1 copy of OpenAI's API this one
+takes `num_ctx`, without which a long prompt is cut in silence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from arawn.errors import Cut
+from arawn.events import Event, Finish, Notice, Reasoning, Usage
+from arawn.messages import Message, Request, TextPart, ToolCallPart, ToolResultPart
+from arawn.wire import Call, Target
+from arawn.wire.calls import Calls, reason
+from arawn.wire.faults import from_payload
+from arawn.wire.frames import Frame, Surrogates, parse
+from arawn.wire.think import Think
+
+LEAST_CONTEXT = 4096
+ANSWER_ROOM = 1024
+"""Tokens kept for the answer where max_tokens is not said."""
+
+
+def write(request: Request, target: Target) -> Call:
+    """The HTTP call for a request; `num_ctx` is sized so that prompt and answer fit."""
+    messages = [made for message in request.messages for made in _message(message)]
+    if request.system:
+        messages.insert(0, {"role": "system", "content": request.system})
+    options: dict[str, Any] = {"num_ctx": _num_ctx(request, messages, target)}
+    if request.max_tokens is not None:
+        options["num_predict"] = request.max_tokens
+    if request.temperature is not None:
+        options["temperature"] = request.temperature
+    if request.top_p is not None:
+        options["top_p"] = request.top_p
+    if request.stop:
+        options["stop"] = list(request.stop)
+    body: dict[str, Any] = {"model": target.model, "messages": messages, "stream": request.stream}
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": dict(tool.parameters),
+                },
+            }
+            for tool in request.tools
+        ]
+    extra = dict(request.extra)
+    said = extra.pop("options", {})
+    body |= extra
+    body["options"] = options | dict(said) if isinstance(said, Mapping) else options
+    memo = {"sent_num_ctx": body["options"].get("num_ctx"), "estimate": estimate(messages)}
+    base = target.base_url.rstrip("/")
+    for ending in ("/api/chat", "/api", "/v1"):
+        base = base.removesuffix(ending)
+    return Call(base + "/api/chat", body, memo=memo)
+
+
+def _num_ctx(request: Request, messages: list[dict[str, Any]], target: Target) -> int:
+    """The user's own `num_ctx`, else the next power of two that holds prompt and answer, up to `context`."""
+    said = target.options.get("num_ctx")
+    if said:
+        return int(said)
+    size = LEAST_CONTEXT
+    while size < estimate(messages) + (request.max_tokens or ANSWER_ROOM):
+        size *= 2
+    limit = target.options.get("context")
+    return min(size, int(limit)) if limit else size
+
+
+def estimate(messages: list[dict[str, Any]]) -> int:
+    """Tokens of the prompt, guessed high: a token for every three bytes of UTF-8."""
+    return sum(
+        len(str(message.get("content") or "").encode("utf-8", "replace")) // 3 + 8 for message in messages
+    )
+
+
+def _message(message: Message) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [
+            {"role": "tool", "tool_name": part.name, "content": part.content}
+            for part in message.parts
+            if isinstance(part, ToolResultPart)
+        ]
+    made: dict[str, Any] = {
+        "role": message.role,
+        "content": "".join(part.text for part in message.parts if isinstance(part, TextPart)),
+    }
+    calls = [
+        {"function": {"name": part.name, "arguments": _object(part.arguments)}}
+        for part in message.parts
+        if isinstance(part, ToolCallPart)
+    ]
+    if calls:
+        made["tool_calls"] = calls
+    return [made]
+
+
+def _object(arguments: str) -> Any:
+    try:
+        value = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return {"__raw__": arguments}
+    return value if isinstance(value, dict) else {"__raw__": arguments}
+
+
+class _Reply:
+    """What is known of a reply so far."""
+
+    def __init__(self) -> None:
+        self.calls = Calls()
+        self.think = Think()
+        self.surrogates = Surrogates()
+        self.last: Mapping[str, Any] = {}
+        self.model = ""
+        self.usage = Usage()
+
+
+def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
+    """The events of a reply, streamed or whole.
+
+    Raises the service's own error where one stands in the stream, Cut where no object said `done`.
+    """
+    reply = _Reply()
+    for frame in frames:
+        if reply.last or not frame.data.strip():
+            continue
+        data = parse(frame)
+        if not isinstance(data, dict):
+            continue
+        if data.get("error"):
+            raise from_payload(data, target)
+        yield from _object_events(data, reply)
+        if data.get("done"):
+            reply.last = data
+    held = reply.surrogates.flush()
+    if held:
+        yield from reply.think.feed(held)
+    yield from reply.think.flush()
+    if not reply.last:
+        raise Cut(
+            f'The answer of backend "{target.backend}" was cut off before its end',
+            hints=("what came is above", "ask again"),
+        )
+    calls = list(reply.calls.done())
+    yield from calls
+    yield from _end(reply.last, target)
+    raw = str(reply.last.get("done_reason") or "")
+    yield Finish(reason(raw, bool(calls)), raw, reply.model)
+
+
+def _object_events(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
+    reply.model = str(data.get("model") or reply.model)
+    message = data.get("message")
+    message = message if isinstance(message, dict) else {}
+    thought = message.get("thinking") or data.get("thinking")
+    if isinstance(thought, str) and thought:
+        yield Reasoning(thought.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    text = message.get("content") or data.get("response")
+    if isinstance(text, str) and text:
+        whole = reply.surrogates.feed(text)
+        if whole:
+            yield from reply.think.feed(whole)
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            # every object is a whole call: `index` repeats from 0 in each chunk of some versions
+            reply.calls.add(
+                ("call", len(reply.calls)), call.get("id"), function.get("name"), function.get("arguments")
+            )
+
+
+def _end(last: Mapping[str, Any], target: Target) -> Iterator[Event]:
+    sent, made = _count(last, "prompt_eval_count"), _count(last, "eval_count")
+    window, expected = target.options.get("sent_num_ctx"), target.options.get("estimate", 0)
+    if sent is not None and window and (sent >= int(window) - 1 or expected > int(window) >= sent):
+        yield Notice(
+            f"the prompt filled the context of {window} tokens and was probably cut: "
+            f"raise num_ctx or context under [backends.{target.backend}]",
+            warning=True,
+        )
+    if sent is not None or made is not None:
+        yield Usage(sent, made)
+
+
+def _count(data: Mapping[str, Any], key: str) -> int | None:
+    value = data.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+if __name__ == "__main__":
+    from arawn.wire.alone import run
+
+    run(read)
