@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+from arawn.__main__ import leave
 from arawn.engine import Conversation
 from arawn.errors import ArawnError, ConfigFault, Unreachable
 from arawn.events import Event, Finish, Notice, Reasoning, Text, Usage, Wait
@@ -17,6 +18,10 @@ from arawn.render.status import Status
 from arawn.repl.loop import Chat, Settings, run
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m"
+
+
+def escaped(text: str) -> str:
+    return "'" + text.encode("unicode_escape").decode() + "'"
 
 
 class Echo:
@@ -41,9 +46,9 @@ class Echo:
 
     def _plain(self, request: Request, said: str) -> Iterator[Event]:
         heard = " | ".join(message.text for message in request.messages)
-        yield Text(f"{self.name} {self.model} heard {len(request.messages)}: {heard!a}")
+        yield Text(f"{self.name} {self.model} heard {len(request.messages)}: {escaped(heard)}")
         if request.system:
-            yield Text(f" under {request.system!a}")
+            yield Text(f" under {escaped(request.system)}")
 
     def _slow(self, request: Request, said: str) -> Iterator[Event]:
         for number in range(200):
@@ -112,4 +117,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

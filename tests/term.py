@@ -86,7 +86,7 @@ class Term:
         """The line the cursor is on, as far as the cursor."""
         return self._screen.display[self._screen.cursor.y][: self._screen.cursor.x]
 
-    def until(self, true: Callable[[], bool], what: str, seconds: float = 5.0) -> Term:
+    def until(self, true: Callable[[], bool], what: str, seconds: float = 3.0) -> Term:
         end = time.monotonic() + seconds
         while not true():
             self.pump()
@@ -94,7 +94,7 @@ class Term:
                 raise AssertionError(f"waited in vain for {what}; on the screen:\n{self.screen}")
         return self
 
-    def wait(self, text: str, seconds: float = 5.0) -> Term:
+    def wait(self, text: str, seconds: float = 3.0) -> Term:
         """Until `text` stands on the screen."""
         return self.until(lambda: text in self.screen, repr(text), seconds)
 

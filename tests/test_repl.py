@@ -156,9 +156,9 @@ def test_history_survives_a_restart(start: Start, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert "hidden" not in path.read_text() and "CANARY" not in path.read_text()
     term = start(HISTORY=path).prompt().send("\x1b[A").prompt("first ü").send("\x03").prompt()
-    term.send("\x12irs").wait("irs").wait("first ü").send("\r").prompt("first ü").send("\r").wait(
-        "heard 1: 'first"
-    )
+    term.send("\x12irs").wait("irs").wait("first ü").send("\r").until(
+        lambda: "search" not in term.screen, "the end of the search"
+    ).send("\r").wait("heard 1: 'first")
 
 
 def test_a_history_that_others_may_read_is_closed_to_them(start: Start, tmp_path: Path) -> None:
@@ -189,7 +189,9 @@ def test_without_a_terminal_a_line_is_a_turn(env: dict[str, str], tmp_path: Path
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode()
     assert "heard 1: 'blue'" in text and r"which \ufffd?" in text and "never" not in text
-    assert "\x1b" not in text and "arawn>" not in text and text.count("\n") == 3
+    assert (
+        "\x1b" not in text and "arawn>" not in text and text.count("\n") == 2 and b"tokens" not in done.stderr
+    )
 
 
 def test_without_a_terminal_the_last_fault_is_the_code(env: dict[str, str], tmp_path: Path) -> None:
@@ -251,7 +253,9 @@ def test_F_TTY_09_twice_leaves(start: Start) -> None:
 
 
 def test_F_TTY_09_twice_while_streaming(start: Start) -> None:
-    term = start().say("slow").wait("w2 ").send("\x03").send("\x03")
+    term = start().say("slow").wait("w2 ").send("\x03")
+    time.sleep(0.05)  # sooner, and the kernel makes one signal of the two
+    term.send("\x03")
     assert term.end(2) == 130
     assert term.restored and "Traceback" not in term.screen
 
@@ -336,8 +340,10 @@ def test_F_INPUT_04_controls_in_a_paste(start: Start) -> None:
 
 def test_F_INPUT_05_bytes_that_are_no_text(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "history"
-    term = start(HISTORY=path).prompt().send(b"a\xffb").until(lambda: term.line.endswith("b"), "b").send("\r")
-    term.wait(r"heard 1: 'a\ufffdb'").prompt().send("\x04")
+    term = start(HISTORY=path).prompt().send(b"a\xffb")
+    term.until(lambda: term.line.endswith("b"), "b").send("\r").wait(r"heard 1: 'a\ufffdb'").prompt().send(
+        "\x04"
+    )
     assert term.end() == 0
     assert "a\ufffdb" in path.read_text()
 
@@ -356,7 +362,7 @@ def test_F_INPUT_07_a_big_paste(start: Start) -> None:
     while sent < len(data):
         sent += os.write(term._fd, data[sent : sent + 4096])
         term.pump(0)
-    term.wait("end").send("\r").wait("heard 1", 3)
+    term.wait("end").send("\r").wait("12 in / 40 out")
     assert time.monotonic() - began < 3
 
 

@@ -89,7 +89,7 @@ def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
     """Completions for the slash command `text`, as (what to insert, its help)."""
     name, space, argument = text.partition(" ")
     if not space:
-        return [(f"/{c.name}", c.help) for c in COMMANDS.values() if f"/{c.name}".startswith(name)]
+        return [(_typed(c), c.help) for c in COMMANDS.values() if f"/{c.name}".startswith(name)]
     found = find(name[1:])
     if found is None or " " in argument:
         return []
@@ -100,6 +100,10 @@ def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
     }
     names: Any = offered.get(found.argument, list)()
     return [(one, "") for one in names if one.startswith(argument) and repl.is_clean(one)]
+
+
+def _typed(one: Command) -> str:
+    return f"/{one.name} " if one.argument else f"/{one.name}"
 
 
 @command("h", "?")
@@ -116,13 +120,13 @@ def help_(repl: Repl, name: CommandName = "") -> None:
     for one in COMMANDS.values():
         others = ", ".join(f"/{alias}" for alias in one.aliases)
         repl.say(f"{one.usage:<{width}}  {one.help}" + (f" (also {others})" if others else ""))
-    repl.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line; Ctrl-R searches.")
-    repl.say("Ctrl-C stops the answer, Ctrl-D leaves. A text that begins with a slash: type // first.")
+    repl.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line.")
+    repl.say("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a leading slash.")
 
 
 @command()
 def backend(repl: Repl, name: BackendName = "") -> None:
-    """Show the backends, or go on with another one."""
+    """Show the backends, or switch to one."""
     if name:
         repl.switch(name, None)
         return
@@ -132,7 +136,7 @@ def backend(repl: Repl, name: BackendName = "") -> None:
 
 @command()
 def model(repl: Repl, name: ModelName = "") -> None:
-    """Show the models of this backend, or go on with another one."""
+    """Show the models of this backend, or switch to one."""
     if name:
         repl.switch(repl.opened.name, name)
         return
@@ -158,7 +162,7 @@ def system(repl: Repl, text: FreeText = "") -> None:
 
 @command("new")
 def clear(repl: Repl) -> None:
-    """Begin a new conversation; what was said is forgotten."""
+    """Forget what was said and begin anew."""
     repl.conversation.clear()
     repl.say("Started a new conversation.")
 

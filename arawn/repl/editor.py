@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, get_common_complete_suffix
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition, has_focus
@@ -25,6 +25,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import Style
 
+from arawn.render.safe import clean
 from arawn.repl.history import HistoryFile
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
@@ -48,7 +49,7 @@ class _History(InMemoryHistory):
         self._file = HistoryFile(path) if path else None
         self._tell = tell
         self._secret = secret
-        super().__init__(self._do(HistoryFile.load) or [])
+        super().__init__([clean(entry) for entry in self._do(HistoryFile.load) or ()])
 
     def _do(self, action: Callable[[HistoryFile], Any]) -> Any:
         if self._file is None:
@@ -118,9 +119,10 @@ class Editor:
         self._quiet = quiet
         self._tell = tell
         self._fd = source.fileno()
+        self._notes: list[str] = []
         self._newline_at = float("-inf")
-        self._ended: Ended | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._completer = _Completer(candidates)
         ANSI_SEQUENCES.update(dict.fromkeys(SHIFT_ENTER, Keys.ControlJ))
         self._session: PromptSession[str] = PromptSession(
             message=_message(color),
@@ -130,8 +132,8 @@ class Editor:
             multiline=True,
             prompt_continuation=lambda width, number, wrapped: " " * width,
             editing_mode=EditingMode.VI if editing_mode == "vi" else EditingMode.EMACS,
-            history=_History(history, tell, secret),
-            completer=_Completer(candidates),
+            history=_History(history, self._notes.append, secret),
+            completer=self._completer,
             complete_while_typing=Condition(lambda: is_command(self._session.default_buffer.text)),
             key_bindings=self._keys(),
             enable_suspend=True,
@@ -146,22 +148,25 @@ class Editor:
         Raises EOFError (Ctrl-D at an empty prompt), KeyboardInterrupt (Ctrl-C there), Ended (SIGTERM,
         SIGHUP). In each case the terminal is as it was before.
         """
+        self._tell_notes()
         held = self._quiet.pending()
         self._signals.on_end = self._end
         self._quiet.paused = True
         try:
             text = self._session.prompt(default=held, pre_run=self._started, set_exception_handler=False)
-        except OSError:
-            if self._ended:  # the terminal is gone, and that is why we were told to end
-                raise self._ended from None
-            raise
         finally:
             self._loop = None
             self._signals.on_end = None
             self._quiet.paused = False
-        if self._ended:
-            raise self._ended
+        if self._signals.ended:
+            raise self._signals.ended
+        self._tell_notes()
         return tidy(text)
+
+    def _tell_notes(self) -> None:
+        """Tell what came up while the prompt held the screen."""
+        while self._notes:
+            self._tell(self._notes.pop(0))
 
     def refresh_completion(self) -> None:
         """More is known now; may be called from any thread."""
@@ -179,8 +184,10 @@ class Editor:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._failed)
         self._loop = loop
-        if self._ended:
-            raise self._ended
+        if self._signals.ended:
+            raise self._signals.ended
+        if self._signals.leave:  # Ctrl-C a second time, before the prompt could take it as a key
+            raise KeyboardInterrupt
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A fault inside the editor ends the prompt, so that it is told like any other."""
@@ -189,7 +196,6 @@ class Editor:
 
     def _end(self, ended: Ended) -> None:
         """Called by a signal handler: an exception raised here could be lost in the event loop."""
-        self._ended = ended
         loop = self._loop
         if loop is None:
             raise ended
@@ -219,6 +225,7 @@ class Editor:
         keys.add("enter", filter=here)(self._enter)
         keys.add("c-j", filter=here)(_newline)
         keys.add("escape", "enter", filter=here)(_newline)
+        keys.add("tab", filter=here)(self._tab)
         keys.add("c-c", filter=here)(_cancel)
         keys.add("<sigint>", filter=here)(_cancel)
         keys.add(Keys.BracketedPaste, filter=here)(self._paste)
@@ -233,6 +240,22 @@ class Editor:
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()
+
+    def _tab(self, event: KeyPressEvent) -> None:
+        """Complete as far as it is certain; from there on Tab goes through the menu."""
+        buffer = event.current_buffer
+        if buffer.complete_state and len(buffer.complete_state.completions) > 1:
+            buffer.complete_next()
+            return
+        found = list(
+            self._completer.get_completions(buffer.document, CompleteEvent(completion_requested=True))
+        )
+        if len(found) == 1:
+            buffer.cancel_completion()
+            buffer.apply_completion(found[0])
+            return
+        buffer.insert_text(get_common_complete_suffix(buffer.document, found))
+        buffer.start_completion()
 
     def _paste(self, event: KeyPressEvent) -> None:
         """A paste goes in whole and still needs Enter; controls in it would act on the terminal."""

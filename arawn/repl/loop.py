@@ -106,8 +106,11 @@ def run(chat: Chat) -> int:
                 return repl.lines()
             stack.enter_context(quiet)
             return repl.talk(quiet)
-        except Ended as ended:
-            with suppress(OSError, ValueError):
+        except (Ended, OSError) as error:
+            ended = error if isinstance(error, Ended) else signals.ended
+            if ended is None:
+                raise
+            with suppress(OSError, ValueError):  # the terminal may be gone, that being why we end
                 chat.status.clear()
             return ended.code
 
@@ -156,7 +159,7 @@ class Repl:
             try:
                 code = self._one(editor.read())
             except KeyboardInterrupt:
-                if self._signals.press():
+                if self._signals.press() or self._signals.leave:
                     return 130
                 self.say("(Ctrl-D or /quit to leave)")
                 continue
@@ -210,7 +213,13 @@ class Repl:
     def answer(self, events: Iterator[Event]) -> None:
         """Show a turn to its end. A fault is told, and the chat goes on."""
         chat = self._chat
-        show = Show(chat.status, self._sink, self._signals, chat.settings.reasoning != "hide")
+        show = Show(
+            chat.status,
+            self._sink,
+            self._signals,
+            reasoning=chat.settings.reasoning != "hide",
+            usage=self._editor is not None,
+        )
         fault = show.run(events, self.opened.name)
         if fault is not None:
             self.tell_fault(fault)

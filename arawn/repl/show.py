@@ -34,11 +34,14 @@ class MakeSink(Protocol):
 class Show:
     """One answer on the screen. Text goes to the sink, all else to the status line."""
 
-    def __init__(self, status: Status, sink: MakeSink, signals: Signals, reasoning: bool) -> None:
+    def __init__(
+        self, status: Status, sink: MakeSink, signals: Signals, *, reasoning: bool, usage: bool
+    ) -> None:
         self._status = status
         self._make = sink
         self._signals = signals
         self._reasoning = reasoning
+        self._usage = usage
         self._sink: Sink | None = None
         self._aside = False
         self._later: list[Notice] = []
@@ -143,6 +146,6 @@ class Show:
         usage = self._collector.reply.usage
         if stopped:
             self._status.note("[stopped]")
-        elif usage.output is not None:
+        elif self._usage and usage.output is not None:
             sent = "?" if usage.input is None else usage.input
             self._status.note(f"{sent} in / {usage.output} out tokens, {seconds:.1f} s")

@@ -33,7 +33,7 @@ class Signals:
         self._last_resort = last_resort
         self._waiting = False
         self._stop = False
-        self._ending = False
+        self.ended: Ended | None = None
         self._pressed = float("-inf")
         self._before: dict[int, Any] = {}
 
@@ -84,10 +84,9 @@ class Signals:
         self.leave = True
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self._ending:
+        if self.ended is not None:
             return
-        self._ending = True
-        ended = Ended(number)
+        self.ended = Ended(number)
         if self.on_end is None:
-            raise ended
-        self.on_end(ended)
+            raise self.ended
+        self.on_end(self.ended)
