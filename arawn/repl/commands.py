@@ -121,7 +121,7 @@ def help_(repl: Repl, name: CommandName = "") -> None:
         others = ", ".join(f"/{alias}" for alias in one.aliases)
         repl.say(f"{one.usage:<{width}}  {one.help}" + (f" (also {others})" if others else ""))
     repl.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line.")
-    repl.say("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a leading slash.")
+    repl.say("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a slash.")
 
 
 @command()

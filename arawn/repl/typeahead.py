@@ -33,6 +33,7 @@ class Quiet:
         self._fd = fd
         self._before: list[Any] | None = None
         self.paused = False
+        self._handled: list[int] = []
 
     def __enter__(self) -> Quiet:
         try:
@@ -44,7 +45,11 @@ class Quiet:
             return self
         self._apply()
         # A shell that took the terminal back (Ctrl-Z) gives it back with its own modes.
-        self._cont = signal.signal(signal.SIGCONT, lambda *_: self._apply())
+        actions = {signal.SIGCONT: self._apply, signal.SIGTSTP: self._stop}
+        for number, action in actions.items():
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, lambda *_, action=action: action())
+                self._handled.append(number)
         return self
 
     def __exit__(
@@ -54,24 +59,37 @@ class Quiet:
             return
         import signal
 
-        signal.signal(signal.SIGCONT, self._cont or signal.SIG_DFL)
+        for number in self._handled:
+            signal.signal(number, signal.SIG_DFL)
         self.restore()
 
     def restore(self) -> None:
         """Put the modes back; a terminal that is gone is no fault."""
+        if self._before is None:
+            return
         import contextlib
         import termios
 
         with contextlib.suppress(OSError, termios.error):
-            if self._before is not None:
-                termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+            termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+
+    def _stop(self) -> None:
+        """Ctrl-Z: whoever gets the terminal gets it as it was."""
+        import os
+        import signal
+
+        self.restore()
+        handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, handler)
+        self._apply()
 
     def _apply(self) -> None:
+        if self._before is None or self.paused:
+            return
         import contextlib
         import termios
 
-        if self._before is None or self.paused:
-            return
         modes = list(self._before)
         modes[3] = modes[3] & ~(termios.ECHO | termios.ICANON)
         with contextlib.suppress(OSError, termios.error):
