@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from arawn.errors import Cut, EmptyAnswer
 
 LIMIT = 8 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
 
 
 class Frame(NamedTuple):
@@ -28,18 +29,24 @@ def split(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT) -
     standard. Raises EmptyAnswer for a web page or other text, Cut for a frame larger than `limit` bytes.
     """
     source = iter(chunks)
-    head = b""
-    for chunk in source:
-        head += chunk
-        if head.removeprefix(b"\xef\xbb\xbf").strip():
-            break
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = _head(source)
     rest = _joined(start, source)
     if start[:1] in (b"{", b"["):
         return _json_values(rest, limit)
     if start[:1] == b"<" or (start and not _is_event_stream(start, content_type)):
         raise _no_api_answer(start, rest)
     return _events(rest, limit)
+
+
+def _head(source: Iterator[bytes]) -> bytes:
+    """The first bytes, without BOM and white space, as many as tell what it is."""
+    head = b""
+    for chunk in source:
+        head += chunk
+        start = head.removeprefix(BOM).lstrip()
+        if start[:1] in (b"{", b"[", b"<", b":") or len(start) >= 8 or (start and b"\n" in start):
+            return start
+    return head.removeprefix(BOM).lstrip()
 
 
 def _joined(head: bytes, source: Iterator[bytes]) -> Iterator[bytes]:

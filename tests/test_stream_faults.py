@@ -1,0 +1,438 @@
+"""Bodies that go wrong, for each dialect, read without a network: what came is kept, nothing passes as whole."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arawn.errors import ArawnError, Cut, EmptyAnswer, Overloaded, RateLimited, ServiceFault
+from arawn.events import Collector
+from arawn.messages import (
+    Message,
+    ReasoningPart,
+    Request,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    ToolSpec,
+    user,
+)
+from arawn.wire import Target
+from arawn.wire.faults import fault
+from arawn.wire.frames import split
+
+TARGET = Target("b", "custom", "the service", "http://x", "m")
+
+
+def read(dialect: str, *chunks: bytes, kind: str = ""):
+    module = importlib.import_module(f"arawn.wire.{dialect}")
+    collector, error = Collector(), None
+    try:
+        for event in module.read(split(chunks, kind), TARGET):
+            collector.add(event)
+    except ArawnError as raised:
+        error = raised
+    return collector.reply, error
+
+
+def dump(value) -> bytes:
+    """JSON as services send it: UTF-8 unescaped, except what UTF-8 cannot hold."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()
+
+
+def sse(*values, end: bytes = b"data: [DONE]\n\n") -> bytes:
+    return b"".join(b"data: " + dump(v) + b"\n\n" for v in values) + end
+
+
+def delta(text, finish=None, **more):
+    return {"choices": [{"index": 0, "delta": {"content": text, **more}, "finish_reason": finish}]}
+
+
+def openai(*texts: str, end: bytes | None = None) -> bytes:
+    if end is not None:
+        return sse(*map(delta, texts), end=end)
+    return sse(*map(delta, texts), delta(None, "stop"))
+
+
+def anthropic(*texts: str, end=True) -> bytes:
+    events = [{"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 1}}},
+              {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}]  # fmt: skip
+    events += [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts
+    ]
+    if end:
+        events += [{"type": "content_block_stop", "index": 0},
+                   {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+                   {"type": "message_stop"}]  # fmt: skip
+    return b"".join(f"event: {e['type']}\ndata: ".encode() + dump(e) + b"\n\n" for e in events)
+
+
+def ollama(*texts: str, end=True) -> bytes:
+    lines = [{"model": "m", "message": {"role": "assistant", "content": t}, "done": False} for t in texts]
+    if end:
+        lines.append(
+            {"model": "m", "message": {"content": ""}, "done": True, "done_reason": "stop", "eval_count": 2}
+        )
+    return b"".join(dump(line) + b"\n" for line in lines)
+
+
+MAKE = {"openai": openai, "anthropic": anthropic, "ollama": ollama}
+each = pytest.mark.parametrize("dialect", MAKE)
+
+
+@each
+def test_whole(dialect) -> None:
+    reply, error = read(dialect, MAKE[dialect]("Hel", "lo"))
+    assert (reply.text, reply.finish.reason, error) == ("Hello", "stop", None)
+
+
+@each
+def test_F_STREAM_04_no_end(dialect) -> None:
+    more = {"end": b""} if dialect == "openai" else {"end": False}
+    reply, error = read(dialect, MAKE[dialect]("Hel", "lo", **more))
+    assert reply.text == "Hello" and isinstance(error, Cut) and error.exit_code == 5
+
+
+ERRORS = {
+    "openai": sse(delta("Hel"), {"error": {"message": "Overloaded now", "code": 503}}),
+    "anthropic": anthropic("Hel", end=False)
+    + b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded now"}}\n\n',
+    "ollama": ollama("Hel", end=False) + b'{"error":"Overloaded now"}\n',
+}
+
+
+@each
+def test_F_STREAM_06_an_error_in_the_stream(dialect) -> None:
+    reply, error = read(dialect, ERRORS[dialect])
+    assert reply.text == "Hel" and isinstance(error, Overloaded) and error.detail == "Overloaded now"
+    assert error.retryable
+
+
+def test_F_STREAM_06_other_shapes() -> None:
+    groq = b'event: error\ndata: {"error":{"message":"no","status_code":500}}\n\n'
+    beside = sse({"error": {"message": "Token limit", "code": 400}, **delta("")})
+    for body in (groq, beside, b'data:{"error":"Too Many Requests: rate_limit","error_type":"x"}\n\n'):
+        _, error = read("openai", body)
+        assert isinstance(error, ServiceFault) and not isinstance(error, Cut), body
+
+
+@each
+def test_F_STREAM_07_utf8_split_at_every_byte(dialect) -> None:
+    data = MAKE[dialect]("Zażółć ", "日本 🎉 e\u0301")
+    for at in range(len(data)):
+        reply, error = read(dialect, data[:at], data[at:])
+        assert (reply.text, error) == ("Zażółć 日本 🎉 e\u0301", None), at
+
+
+def test_F_STREAM_07_unescaped() -> None:
+    data = (
+        b'data: {"choices":[{"delta":{"content":"\xe6\x97\xa5\xf0\x9f\x8e\x89"},"finish_reason":"stop"}]}\n\n'
+    )
+    for at in range(len(data)):
+        assert read("openai", data[:at], data[at:])[0].text == "日🎉"
+
+
+@each
+def test_F_STREAM_08_line_separators_inside_json(dialect) -> None:
+    text = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg"
+    raw = MAKE[dialect]("MARK").replace(b"MARK", json.dumps(text, ensure_ascii=False)[1:-1].encode())
+    reply, error = read(dialect, raw)
+    assert (reply.text, error) == (text, None)
+
+
+FRAMINGS = {
+    "crlf": lambda b: b.replace(b"\n", b"\r\n"),
+    "cr": lambda b: b.replace(b"\n", b"\r"),
+    "bom": lambda b: b"\xef\xbb\xbf" + b,
+    "comments": lambda b: b": hello\n\n" + b.replace(b"\n\n", b"\n: ping\n\n"),
+    "no space": lambda b: b.replace(b"data: ", b"data:"),
+    "fields": lambda b: b.replace(b"data: ", b"id: 7\nretry: 100\nwhat: ever\ndata: "),
+    "no last blank": lambda b: b.rstrip(b"\n"),
+    "blank first": lambda b: b"\n\n" + b,
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@given(cuts=st.lists(st.integers(0, 900), max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_F_STREAM_09_framings(framing, dialect, cuts) -> None:
+    data = FRAMINGS[framing](MAKE[dialect]("Hel", "lo"))
+    at = sorted({0, len(data), *(c for c in cuts if c < len(data))})
+    reply, error = read(dialect, *(data[a:b] for a, b in zip(at, at[1:], strict=False)))
+    assert (reply.text, error) == ("Hello", None)
+
+
+def test_F_STREAM_09_data_over_several_lines() -> None:
+    body = b'data: {"choices":[{"delta":\ndata: {"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    assert read("openai", body)[0].text == "hi"
+
+
+@pytest.mark.parametrize("head", [b"data: {", b'{"a":"'])
+def test_F_STREAM_10_a_giant_line(head) -> None:
+    def chunks():
+        yield head
+        for _ in range(10_000):
+            yield b"x" * 65536
+
+    with pytest.raises(Cut) as caught:
+        list(split(chunks(), "text/event-stream", 1024 * 1024))
+    assert "limits.frame" in str(caught.value.hints)
+
+
+@pytest.mark.parametrize("bad", [b"{broken", b"[" * 100_000, b'{"n":' + b"9" * 5000 + b"}", b"\xff\xfe\xfd"])
+def test_F_STREAM_12_an_event_that_is_no_json(bad) -> None:
+    reply, error = read("openai", openai("Hel", end=b"") + b"data: " + bad + b"\n\n" + openai("lo"))
+    assert reply.text == "Hel" and isinstance(error, Cut) and "Event 2" in error.sentence
+
+
+def test_F_STREAM_22_odd_json_is_an_error_of_ours() -> None:
+    for bad in (b"[" * 100_000, b'{"choices":' * 50_000, b'{"error":' + b"9" * 5000):
+        _, error = read("openai", bad)
+        assert isinstance(error, ServiceFault)
+    nan = b'data: {"choices":[{"delta":{"content":"x"},"logprobs":NaN,"finish_reason":"stop"}]}\n\n'
+    assert read("openai", nan)[0].text == "x"
+
+
+def test_F_STREAM_13_invalid_utf8_becomes_a_replacement() -> None:
+    reply, error = read("openai", openai("MARK").replace(b"MARK", b"a\xffb"))
+    assert (reply.text, error) == ("a\ufffdb", None)
+
+
+@each
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["\ud83c", "\udf89"], "🎉"),
+        (["a\ud83c", "\udf89b"], "a🎉b"),
+        (["a\ud83c", "b"], "a\ufffdb"),
+        (["\udf89"], "\ufffd"),
+        (["x\ud83c"], "x\ufffd"),
+    ],
+)
+def test_F_STREAM_14_lone_surrogates(dialect, pieces, text) -> None:
+    reply, error = read(dialect, MAKE[dialect](*pieces))
+    assert (reply.text, error) == (text, None)
+    reply.text.encode("utf-8")
+
+
+def test_F_STREAM_17_choices_that_say_nothing() -> None:
+    body = sse(
+        {"choices": [], "prompt_filter_results": []}, {"choices": [{"index": 0, "content_filter_offsets": {}}]},
+        {"choices": [{"delta": None}]}, {"choices": None}, {"x": 1}, [1], "text", None, delta(None), delta("a"),
+        {"choices": [{"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}]},
+        {"choices": [{"delta": {"content": "b"}, "finish_reason": "stop"}]}, {"choices": [], "usage": None},
+        {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}},
+    )  # fmt: skip
+    reply, error = read("openai", body)
+    assert (reply.text, reply.finish.raw, reply.usage.input, error) == ("ab", "stop", 5, None)
+
+
+def test_F_STREAM_19_what_comes_after_the_end_is_ignored() -> None:
+    reply, error = read("openai", openai("Hello") + openai(" again"))
+    assert (reply.text, error) == ("Hello", None)
+    reply, error = read(
+        "anthropic", anthropic("Hello") + b"event: data\ndata: [DONE]\n\n" + anthropic(" again")
+    )
+    assert (reply.text, error) == ("Hello", None)
+    assert read("ollama", ollama("Hello") + ollama(" again"))[0].text == "Hello"
+
+
+def test_F_STREAM_20_blocks_out_of_order() -> None:
+    events = [
+        {"type": "content_block_delta", "index": 3, "delta": {"type": "text_delta", "text": "early "}},
+        {"type": "message_start", "message": {"model": "m"}}, {"type": "new_kind"}, {"no": "type"},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "server_tool_use", "id": "s"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "ab"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "new_delta"}},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "t", "name": "f"}},
+        {"type": "content_block_stop", "index": 1}, {"type": "content_block_stop", "index": 9},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, {"type": "message_stop"},
+    ]  # fmt: skip
+    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    reply, error = read("anthropic", body)
+    assert error is None and reply.text == "early ab"
+    assert [(call.name, call.arguments) for call in reply.tool_calls] == [("f", "{}")]
+
+
+@each
+def test_F_STREAM_21_a_stream_answered_by_a_document_and_the_inverse(dialect) -> None:
+    whole = {
+        "openai": {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]},
+        "anthropic": {
+            "type": "message",
+            "content": [{"type": "text", "text": "Hello"}],
+            "stop_reason": "end_turn",
+        },
+        "ollama": {"message": {"content": "Hello"}, "done": True},
+    }[dialect]
+    for body in (json.dumps(whole), json.dumps(whole, indent=2), "\n\n  " + json.dumps(whole)):
+        for kind in ("application/json", "text/event-stream", ""):
+            reply, error = read(dialect, body.encode(), kind=kind)
+            assert (reply.text, error) == ("Hello", None)
+    assert read(dialect, MAKE[dialect]("Hello"), kind="application/json")[0].text == "Hello"
+
+
+def test_F_STREAM_23_reasoning_only() -> None:
+    reply, error = read("openai", sse(delta(None, reasoning_content="hm"), delta(None, "stop")))
+    assert (reply.text, reply.reasoning, error) == ("", "hm", None)  # the engine says that it is no answer
+
+
+def test_F_STREAM_24_ollama_objects_however_cut() -> None:
+    body = ollama("a", 'b{"}', "c").replace(b"\n", b"")
+    for size in (1, 2, 7, len(body)):
+        reply, error = read("ollama", *(body[n : n + size] for n in range(0, len(body), size)))
+        assert (reply.text, error) == ('ab{"}c', None)
+
+
+def test_F_STREAM_26_usage_that_makes_no_sense() -> None:
+    for usage in (
+        {},
+        {"prompt_tokens": -5},
+        {"prompt_tokens": "many", "completion_tokens": None},
+        [],
+        "x",
+        7,
+    ):
+        reply, error = read("openai", sse(delta("a", "stop"), {"choices": [], "usage": usage}))
+        assert error is None and reply.usage.input is None and reply.usage.output is None
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "thought"),
+    [
+        (["<think>a</think>b"], "b", "a"),
+        (["<th", "ink>", "a", "</th", "ink>\n\n", "b"], "b", "a"),
+        (["\n<think>\na", "<b</thin", "g>c</think>", " d"], "d", "\na<b</thing>c"),
+        (["<thinker> x"], "<thinker> x", ""),
+        (["a <think>b</think>"], "a <think>b</think>", ""),
+        (["<think>never closed"], "", "never closed"),
+        (["<th"], "<th", ""),
+    ],
+)
+def test_inline_reasoning(pieces, text, thought) -> None:
+    for dialect in ("openai", "ollama"):
+        reply, error = read(dialect, MAKE[dialect](*pieces))
+        assert (reply.text, reply.reasoning, error) == (text, thought, None)
+
+
+def test_empty_and_foreign_bodies() -> None:
+    for body, kind in ((b"<html><title>Sign in</title>", "text/html"), (b"upstream error", "text/plain")):
+        _, error = read("openai", body, kind=kind)
+        assert isinstance(error, EmptyAnswer), body
+    assert isinstance(read("openai", b"", kind="text/event-stream")[1], Cut)
+    reply, error = read("openai", b"data: [DONE]\n\n")
+    assert error is None and reply.text == ""
+
+
+AFTER = [
+    ({"retry-after": "2"}, "", 2.0), ({"retry-after": "0.5"}, "", 0.5), ({"retry-after-ms": "1500"}, "", 1.5),
+    ({"retry-after": "1", "retry-after-ms": "0"}, "", 0.0), ({"retry-after": "-3"}, "", None),
+    ({"retry-after": "1e309"}, "", None), ({"retry-after": "nan"}, "", None), ({"retry-after": "soon"}, "", None),
+    ({"retry-after": "Thu, 01 Jan 1970 00:02:00 GMT"}, "", 20.0), ({"retry-after": "86400"}, "", 86400.0),
+    ({"retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"}, "", 0.0), ({}, "", None),
+    ({}, '{"error":{"message":"Please try again in 6.57792s."}}', 6.57792),
+    ({}, '{"error":{"message":"Please try again in 1m2.5s"}}', 62.5),
+    ({}, '{"error":{"message":"try again in 350ms"}}', 0.35),
+    ({}, '{"error":{"message":"x","details":[{"retryDelay":"30s"}]}}', 30.0),
+    ({}, '{"error":"loading","estimated_time":12.5}', 12.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("headers", "body", "seconds"), AFTER)
+def test_F_NET_14_retry_after(headers, body, seconds) -> None:
+    made = fault(429, headers, body.encode() or b'{"error":"slow"}', TARGET, now=100.0)
+    assert made.retry_after == seconds
+
+
+def test_F_NET_16_should_retry() -> None:
+    assert fault(500, {"x-should-retry": "false"}, b"", TARGET).retryable is False
+    assert fault(400, {"x-should-retry": "true"}, b"", TARGET).retryable is True
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["You exceeded your current quota, please check your plan and billing details.", "limit: 0, model: x"],
+)
+def test_F_NET_18_a_quota_that_is_used_up(message) -> None:
+    made = fault(429, {}, json.dumps({"error": {"message": message}}).encode(), TARGET)
+    assert isinstance(made, RateLimited) and not made.retryable
+
+
+def test_write_carries_everything() -> None:
+    request = Request(
+        (
+            user("q"),
+            Message("assistant", (ReasoningPart("", {"type": "thinking", "signature": "s"}, ("b", "m")), TextPart("t"),
+                                  ToolCallPart("id1", "f", '{"a":1}'))),
+            Message("tool", (ToolResultPart("id1", "f", "done"),)),
+        ),
+        system="sys", max_tokens=9, temperature=0.5, top_p=0.9, stop=("END",),
+        tools=(ToolSpec("f", "does f", {"type": "object"}),), extra={"seed": 1},
+    )  # fmt: skip
+    bodies = {
+        name: importlib.import_module(f"arawn.wire.{name}").write(request, TARGET).body for name in MAKE
+    }
+    assert all(
+        body["seed"] == 1 and body["stream"] is True and body["model"] == "m" for body in bodies.values()
+    )
+    a = bodies["anthropic"]
+    assert a["system"] == "sys" and a["stop_sequences"] == ["END"] and a["max_tokens"] == 9
+    assert [block["type"] for block in a["messages"][1]["content"]] == ["thinking", "text", "tool_use"]
+    assert a["messages"][2]["content"][0]["tool_use_id"] == "id1"
+    assert bodies["ollama"]["messages"][2]["tool_calls"][0]["function"]["arguments"] == {"a": 1}
+    assert bodies["ollama"]["options"]["num_predict"] == 9 and bodies["ollama"]["options"]["stop"] == ["END"]
+    o = bodies["openai"]
+    assert o["messages"][3] == {"role": "tool", "tool_call_id": "id1", "content": "done"}
+    assert o["stream_options"] == {"include_usage": True}
+
+
+def test_opaque_reasoning_goes_back_only_where_it_came_from() -> None:
+    part = ReasoningPart("", {"type": "thinking", "signature": "s"}, ("b", "another model"))
+    request = Request((user("q"), Message("assistant", (part, TextPart("t"))), user("r")))
+    for name in MAKE:
+        body = importlib.import_module(f"arawn.wire.{name}").write(request, TARGET).body
+        assert "signature" not in json.dumps(body["messages"])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "base", "url"),
+    [
+        ("openai", "http://h/v1", "http://h/v1/chat/completions"),
+        ("openai", "http://h/v1/chat/completions", "http://h/v1/chat/completions"),
+        ("anthropic", "http://h", "http://h/v1/messages"), ("anthropic", "http://h/v1", "http://h/v1/messages"),
+        ("ollama", "http://h", "http://h/api/chat"), ("ollama", "http://h/v1", "http://h/api/chat"),
+        ("ollama", "http://h/api", "http://h/api/chat"),
+    ],
+)  # fmt: skip
+def test_addresses(dialect, base, url) -> None:
+    module = importlib.import_module(f"arawn.wire.{dialect}")
+    assert module.write(Request((user("q"),)), Target("b", "custom", "x", base, "m")).url == url
+
+
+@pytest.mark.parametrize(
+    ("length", "options", "expected"),
+    [(10, {}, 4096), (60_000, {}, 32768), (60_000, {"context": 8192}, 8192), (10, {"num_ctx": 2000}, 2000)],
+)
+def test_ollama_asks_for_a_context_that_fits(length, options, expected) -> None:
+    from arawn.wire import ollama as dialect
+
+    target = Target("b", "ollama", "x", "http://h", "m", options)
+    call = dialect.write(Request((user("word " * (length // 5)),)), target)
+    assert call.body["options"]["num_ctx"] == expected
+
+
+def test_ollama_tells_a_cut_prompt() -> None:
+    target = Target("b", "ollama", "x", "http://h", "m", {"sent_num_ctx": 4096, "estimate": 9000})
+    from arawn.wire import ollama as dialect
+
+    body = b'{"message":{"content":"x"},"done":true,"prompt_eval_count":4095,"eval_count":3}'
+    events = list(dialect.read(split([body]), target))
+    assert any("context of 4096" in getattr(event, "text", "") for event in events)
