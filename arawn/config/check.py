@@ -1,0 +1,154 @@
+"""Whether what was said can hold: all mistakes of a file, and of the whole; it reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arawn.config.read import Source
+from arawn.config.rows import Row
+from arawn.config.schema import path_text, suggest, tree
+from arawn.config.values import BadValue, coerce
+
+if TYPE_CHECKING:
+    from arawn.config.load import Config
+
+Names = tuple[str, ...]
+
+
+class Mistake(NamedTuple):
+    """A line for the person; one that `stops` makes it pointless to check what depends on the rest."""
+
+    text: str
+    stops: bool = False
+
+
+class _Walk:
+    """One pass over a file's values."""
+
+    def __init__(self, harmless_only: bool, backends: Collection[str]) -> None:
+        self.harmless_only = harmless_only
+        self.backends = backends
+        self.wrong: list[tuple[Names, str]] = []
+        self.dropped: list[Names] = []
+
+    def table(self, said: dict[str, Any], spec: dict[str, Any], path: Names) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for name, value in said.items():
+            at = (*path, name)
+            found = spec.get(name) if name != "*" else None
+            if found is None:
+                found = spec.get("*")
+            if self.held(at, found, spec):
+                self.drop(at, value)
+            elif found is None:
+                self.wrong.append((at, _unknown(at)))
+            elif isinstance(found, Row):
+                self.leaf(at, found, value, kept)
+            elif not isinstance(value, dict) and self.harmless_only:
+                self.drop(at, value)
+            elif not isinstance(value, dict):
+                self.wrong.append((at, f"{path_text(at)}: expected a table"))
+            else:
+                inner = self.table(value, found, at)
+                if inner or not self.harmless_only:
+                    kept[name] = inner
+        return kept
+
+    def drop(self, at: Names, value: Any) -> None:
+        """Note what is not taken; of a table, the keys in it."""
+        self.dropped += [(*at, name) for name in value] if isinstance(value, dict) and value else [at]
+
+    def leaf(self, at: Names, row: Row, value: Any, kept: dict[str, Any]) -> None:
+        try:
+            kept[at[-1]] = coerce(row, value)
+        except BadValue as bad:
+            where = at + bad.inside
+            self.wrong.append((where, f"{path_text(where)}: {bad}"))
+
+    def held(self, at: Names, found: Any, spec: dict[str, Any]) -> bool:
+        """Whether an untrusted file may not say this. Names of its own it may not make: a first backend
+        would be the one that is asked."""
+        if not self.harmless_only:
+            return False
+        if len(at) == 2 and at[0] == "backends":
+            return at[1] not in self.backends
+        if isinstance(found, Row):
+            return not found.harmless
+        if found is None:
+            return not any(isinstance(row, Row) and row.harmless for row in spec.values())
+        return False
+
+
+def _unknown(at: Names) -> str:
+    near = suggest(at)
+    what = "no setting is called" if len(at) > 1 else "there is no"
+    return f"{what} {path_text(at)}" + (f"; did you mean {near}?" if near else "")
+
+
+def check_file(
+    source: Source, *, harmless_only: bool = False, backends: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Mistake], list[Names]]:
+    """The values of a file in their types, every mistake in it, and the paths that were held back.
+
+    With `harmless_only` (a project file without trust) only harmless keys are taken, for `backends` that
+    are known without it, and only their mistakes count.
+    """
+    walk = _Walk(harmless_only, backends)
+    values = walk.table(source.values, tree(), ())
+    return values, _placed(source, walk.wrong), walk.dropped
+
+
+def _placed(source: Source, wrong: list[tuple[Names, str]]) -> list[Mistake]:
+    if not wrong:
+        return []
+    from arawn.config.positions import locate, positions
+
+    places = positions(source.text)
+    found = sorted((locate(places, path), text) for path, text in wrong)
+    return [Mistake(f"{source.place}:{line}:{column}: {text}") for (line, column), text in found]
+
+
+def check_whole(config: Config) -> list[Mistake]:
+    """Mistakes that show only when all layers are together."""
+    found = [_backend_name(config)] if config.values.get("llm", {}).get("backend") is not None else []
+    found += [_backend(config, name, table) for name, table in config.backends.items()]
+    return [mistake for mistake in found if mistake is not None]
+
+
+def _backend_name(config: Config) -> Mistake | None:
+    from arawn.providers import GUIDE, PROVIDERS
+
+    name = config.values["llm"]["backend"]
+    if name in config.backends or name == GUIDE or (name in PROVIDERS and PROVIDERS[name].base_url):
+        return None
+    from difflib import get_close_matches
+
+    from arawn.config.values import shown
+
+    near = get_close_matches(name, [*config.backends, *PROVIDERS, GUIDE], 1)
+    place = config.origin("llm.backend").place
+    tail = (
+        f'; did you mean "{near[0]}"?' if near else f"; a [backends.{path_text((name,))}] table would make it"
+    )
+    return Mistake(f"{place}: llm.backend: there is no backend {shown(name)}{tail}")
+
+
+def _backend(config: Config, name: str, table: dict[str, Any]) -> Mistake | None:
+    """A table needs a provider, or an address and what is spoken there."""
+    from arawn.providers import GUIDE, PROVIDERS
+
+    shown = path_text(("backends", name))
+    place = config.origin(("backends", name)).place
+    provider = table.get("provider", name if name in PROVIDERS else "custom")
+    if name == GUIDE:
+        return Mistake(f"{place}: [{shown}]: guide is built in and takes no settings")
+    if PROVIDERS[provider].base_url or table.get("base_url"):
+        return None
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(PROVIDERS), 1) if "provider" not in table else []
+    if near:
+        return Mistake(f'{place}: [{shown}]: no provider is called so; did you mean "{near[0]}"?')
+    needs = "base_url" if "provider" in table or "dialect" in table else "provider (or base_url, and dialect)"
+    return Mistake(f"{place}: [{shown}] needs {needs}")

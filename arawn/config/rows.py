@@ -1,0 +1,208 @@
+"""Every setting as data, one row each; how a value is checked or where it comes from is not known here."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One setting. `path` is dotted, `*` standing for a name that the person chooses.
+
+    `kind`: str, int, float, bool, choice, duration (seconds; "2m"), size (bytes; "8 MiB"), strings (a list,
+    or one string), path, url, secret, provider, map (names to strings), free (any table).
+    `harmless` ones may be set by a project file that is not trusted; `effect` is False where the feature
+    comes later. `low` and `high` are inclusive bounds; `default` is written as in a file, None: unset.
+    """
+
+    path: str
+    kind: str
+    default: Any
+    doc: str
+    harmless: bool = False
+    effect: bool = True
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    example: Any = None
+
+
+DIALECTS = ("openai", "anthropic", "ollama")
+LEVELS = ("error", "warn", "info", "debug", "trace")
+
+
+def _asking(table: str, whom: str) -> tuple[Row, ...]:
+    """The settings of a request, which [llm] and every backend have alike."""
+    return (
+        Row(f"{table}.system", "str", None, f"System prompt{whom}.", True, example="Answer in one sentence."),
+        Row(
+            f"{table}.temperature",
+            "float",
+            None,
+            "Randomness of the answer; the service's own default when unset.",
+            True,
+            low=0,
+            high=2,
+            example=0.7,
+        ),
+        Row(
+            f"{table}.top_p",
+            "float",
+            None,
+            "Share of probability to sample from.",
+            True,
+            low=0,
+            high=1,
+            example=0.9,
+        ),
+        Row(f"{table}.max_tokens", "int", None, "Longest answer, in tokens.", True, low=1, example=4096),
+        Row(f"{table}.stop", "strings", None, "Texts at which the answer ends.", True, example=["END"]),
+    )
+
+
+_LLM = (
+    Row(
+        "llm.backend",
+        "str",
+        None,
+        "Backend to ask: a [backends.NAME], a provider, or guide.",
+        example="anthropic",
+    ),
+    Row(
+        "llm.model",
+        "str",
+        None,
+        "Model to ask, for [llm].backend alone; over the backend's own.",
+        True,
+        example="claude-sonnet-4-20250514",
+    ),
+    *_asking("llm", " for every conversation"),
+    Row("llm.routing.*", "str", None, "Backend for a side job, such as title.", effect=False, example="groq"),
+)
+
+_B = "backends.*"
+_BACKENDS = (
+    Row(f"{_B}.provider", "provider", None, "The service; not needed where NAME is one.", example="openai"),
+    Row(f"{_B}.dialect", "choice", None, "Wire format, for a custom service.", choices=DIALECTS),
+    Row(f"{_B}.base_url", "url", None, "Address of the API.", example="http://localhost:11434"),
+    Row(f"{_B}.endpoint", "str", None, "Resource endpoint, for services that have one.", effect=False),
+    Row(f"{_B}.deployment", "str", None, "Deployment name, for services that have one.", effect=False),
+    Row(f"{_B}.api_version", "str", None, "API version, for services that have one.", effect=False),
+    Row(
+        f"{_B}.api_key",
+        "secret",
+        None,
+        "Key: $keyring:NAME, $env:VAR, $file:PATH, or itself.",
+        example="$env:ANTHROPIC_API_KEY",
+    ),
+    Row(f"{_B}.model", "str", None, "Model to ask, in the service's own spelling.", True, example="gpt-4o"),
+    *_asking(_B, " for this backend; over [llm].system"),
+    Row(
+        f"{_B}.timeout", "duration", None, "Longest wait for any one step of an answer.", low=0, example="2m"
+    ),
+    Row(f"{_B}.headers", "map", None, "Headers to add.", example={"X-Title": "arawn"}),
+    Row(f"{_B}.extra", "free", None, "Fields to add to the request as they are.", example={"seed": 1}),
+    Row(f"{_B}.organization", "str", None, "Account's organization, where the service has one."),
+    Row(f"{_B}.project", "str", None, "Account's project, where the service has one."),
+    Row(f"{_B}.proxy", "secret", None, "Proxy for this backend.", example="http://proxy.example:3128"),
+    Row(f"{_B}.ca_bundle", "path", None, "Certificates to trust, a PEM file."),
+    Row(f"{_B}.insecure", "bool", False, "Do not check the server's certificate."),
+    Row(f"{_B}.allow_hosts", "strings", None, "Other hosts that may get this backend's key."),
+    Row(f"{_B}.keep_alive", "str", None, "How long the server keeps the model loaded.", effect=False),
+    Row(f"{_B}.num_ctx", "int", None, "Context to ask Ollama for, in tokens.", low=1, example=8192),
+    Row(f"{_B}.context", "int", None, "Context of the model, in tokens.", low=1),
+    Row(f"{_B}.stream", "bool", True, "Ask for the answer as it comes."),
+    Row(
+        f"{_B}.reasoning",
+        "choice",
+        None,
+        "How much the model may think first.",
+        effect=False,
+        choices=("off", "low", "medium", "high"),
+    ),
+    Row(f"{_B}.retry.max_attempts", "int", 3, "Requests for one turn, at most.", low=1, high=10),
+    Row(f"{_B}.retry.initial_delay", "duration", "1s", "Wait before the second request.", low=0),
+    Row(f"{_B}.retry.max_delay", "duration", "30s", "Longest wait between requests.", low=0),
+    Row(f"{_B}.retry.backoff_multiplier", "float", 2.0, "How much longer each wait is.", low=1),
+)
+
+_LIMITS = (
+    Row("limits.connect", "duration", 10, "Until a connection stands.", low=0),
+    Row("limits.first_event", "duration", 120, "Until the answer begins.", low=0),
+    Row("limits.idle", "duration", 90, "Between two pieces of an answer.", low=0),
+    Row("limits.keyring", "duration", 3, "Until the keyring has answered.", low=0),
+    Row("limits.frame", "size", "8 MiB", "Largest single event of a stream.", low=1),
+    Row("limits.reply", "size", "32 MiB", "Largest answer.", low=1),
+    Row("limits.error_body", "size", "64 KiB", "What is read of an error reply.", low=1),
+)
+
+_UI = (
+    Row("ui.color", "choice", "auto", "Colour on the terminal.", True, choices=("auto", "always", "never")),
+    Row("ui.markdown", "bool", True, "Render Markdown on the terminal.", True),
+    Row("ui.reasoning", "choice", "show", "What is done with reasoning.", True, choices=("show", "hide")),
+    Row("ui.history", "bool", True, "Keep what is typed in chat for the next time.", True),
+    Row("ui.editing_mode", "choice", "emacs", "Keys of the prompt.", True, choices=("emacs", "vi")),
+)
+
+
+def _later(path: str, kind: str, default: Any, doc: str, **more: Any) -> Row:
+    return Row(path, kind, default, doc, effect=False, **more)
+
+
+_LATER = (
+    _later("embeddings.backend", "str", "local", "Who computes embeddings."),
+    _later("embeddings.model", "str", "all-MiniLM-L6-v2", "Embedding model."),
+    _later(
+        "embeddings.*.api_key",
+        "secret",
+        None,
+        "Key of that embedding service.",
+        example="$env:OPENAI_API_KEY",
+    ),
+    _later("embeddings.*.model", "str", None, "Its model.", example="text-embedding-3-small"),
+    _later("embeddings.*.base_url", "url", None, "Its address."),
+    _later("embeddings.*.dimensions", "int", None, "Length of its vectors.", low=1, example=1536),
+    _later("memory.database", "path", "memory.db", "Memory file, in the data folder."),
+    _later("memory.indexing.enabled", "bool", True, "Learn from finished sessions."),
+    _later("memory.indexing.backend", "str", "default", "Backend that extracts facts; default: [llm]."),
+    _later("memory.indexing.model", "str", None, "Its model.", example="gpt-4o-mini"),
+    _later("memory.recall.limit", "int", 5, "Memories recalled for a turn, at most.", low=0),
+    _later("memory.recall.threshold", "float", 0.6, "Lowest score that is recalled.", low=0, high=1),
+    _later("memory.recall.include_graph", "bool", True, "Use relations between facts."),
+    _later("server.port", "int", 8080, "Port to listen on.", low=0, high=65535),
+    _later("server.bind", "str", "127.0.0.1", "Address to listen on."),
+    _later("server.auth.enabled", "bool", False, "Ask callers for the token."),
+    _later("server.auth.token", "secret", None, "The token.", example="$env:ARAWN_AUTH_TOKEN"),
+    _later("server.rate_limit.requests_per_minute", "int", 60, "Requests of one caller.", low=1),
+    _later("server.rate_limit.burst", "int", 10, "Requests at once.", low=1),
+    _later("mcp.enabled", "bool", True, "Use MCP servers."),
+    _later("mcp.servers.*.command", "str", None, "Program to start.", example="mcp-server-fetch"),
+    _later("mcp.servers.*.args", "strings", None, "Its arguments.", example=["--verbose"]),
+    _later("mcp.servers.*.env", "map", None, "Its environment.", example={"TOKEN": "$env:TOKEN"}),
+    _later("mcp.servers.*.url", "url", None, "Address, for a server that runs already."),
+    _later(
+        "mcp.servers.*.headers",
+        "map",
+        None,
+        "Headers for it.",
+        example={"Authorization": "Bearer $env:MCP_TOKEN"},
+    ),
+    _later("agent.max_iterations", "int", 25, "Model calls for one question, at most.", low=1),
+    _later("agent.tool_timeout", "duration", 30, "Longest run of a tool.", low=0),
+    _later("agent.recall.enabled", "bool", True, "Recall memories."),
+    _later("agent.recall.limit", "int", 5, "As in [memory.recall].", low=0),
+    _later("agent.recall.threshold", "float", 0.6, "As in [memory.recall].", low=0, high=1),
+    _later("workstreams.enabled", "bool", True, "Keep conversations by topic."),
+    _later("workstreams.storage_path", "path", None, "Where they are kept.", example="~/.arawn/workstreams"),
+    _later("workstreams.max_history", "int", 1000, "Messages kept of each.", low=1),
+    _later("workstreams.context_window", "int", 50, "Messages sent along.", low=1),
+    _later("logging.level", "choice", "info", "What is logged.", choices=LEVELS),
+    _later("logging.file", "path", None, "Log file.", example="~/.arawn/arawn.log"),
+    _later("logging.max_size", "size", "10MB", "Size at which a new file is begun.", low=1),
+    _later("logging.max_files", "int", 5, "Old files kept.", low=0),
+    _later("plugins.directories", "strings", None, "Where plugins are.", example=["~/.arawn/plugins"]),
+    _later("store.enabled", "bool", True, "Keep conversations."),
+    _later("store.keep", "duration", None, "How long they are kept.", low=0, example="90d"),
+    _later("aliases.*", "str", None, "A short name for a model, as BACKEND/MODEL.", example="groq/qwen3-32b"),
+)
+
+ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_LATER)
