@@ -21,6 +21,7 @@ class Mistake(NamedTuple):
 
     text: str
     stops: bool = False
+    path: Names = ()
 
 
 class _Walk:
@@ -82,8 +83,7 @@ class _Walk:
 
 def _unknown(at: Names) -> str:
     near = suggest(at)
-    what = "no setting is called" if len(at) > 1 else "there is no"
-    return f"{what} {path_text(at)}" + (f"; did you mean {near}?" if near else "")
+    return f"unknown key {path_text(at)}" + (f"; did you mean {near}?" if near else "")
 
 
 def check_file(
@@ -105,14 +105,17 @@ def _placed(source: Source, wrong: list[tuple[Names, str]]) -> list[Mistake]:
     from arawn.config.positions import locate, positions
 
     places = positions(source.text)
-    found = sorted((locate(places, path), text) for path, text in wrong)
-    return [Mistake(f"{source.place}:{line}:{column}: {text}") for (line, column), text in found]
+    found = sorted((locate(places, path), text, path) for path, text in wrong)
+    return [
+        Mistake(f"{source.place}:{line}:{column}: {text}", path=path) for (line, column), text, path in found
+    ]
 
 
-def check_whole(config: Config) -> list[Mistake]:
-    """Mistakes that show only when all layers are together."""
+def check_whole(config: Config, known: Collection[Mistake]) -> list[Mistake]:
+    """Mistakes that show only when all layers are together; not of tables with mistakes already `known`."""
+    wrong = {mistake.path[1] for mistake in known if mistake.path[:1] == ("backends",) and mistake.path[1:]}
     found = [_backend_name(config)] if config.values.get("llm", {}).get("backend") is not None else []
-    found += [_backend(config, name, table) for name, table in config.backends.items()]
+    found += [_backend(config, name, table) for name, table in config.backends.items() if name not in wrong]
     return [mistake for mistake in found if mistake is not None]
 
 
@@ -136,19 +139,25 @@ def _backend_name(config: Config) -> Mistake | None:
 
 def _backend(config: Config, name: str, table: dict[str, Any]) -> Mistake | None:
     """A table needs a provider, or an address and what is spoken there."""
+    wrong = _unfit(name, table)
+    if not wrong:
+        return None
+    place = config.origin(("backends", name)).place  # costs a scan of the file
+    return Mistake(f"{place}: [{path_text(('backends', name))}]{wrong}")
+
+
+def _unfit(name: str, table: dict[str, Any]) -> str:
     from arawn.providers import GUIDE, PROVIDERS
 
-    shown = path_text(("backends", name))
-    place = config.origin(("backends", name)).place
-    provider = table.get("provider", name if name in PROVIDERS else "custom")
     if name == GUIDE:
-        return Mistake(f"{place}: [{shown}]: guide is built in and takes no settings")
+        return ": guide is built in and takes no settings"
+    provider = table.get("provider", name if name in PROVIDERS else "custom")
     if PROVIDERS[provider].base_url or table.get("base_url"):
-        return None
+        return ""
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(PROVIDERS), 1) if "provider" not in table else []
     if near:
-        return Mistake(f'{place}: [{shown}]: no provider is called so; did you mean "{near[0]}"?')
-    needs = "base_url" if "provider" in table or "dialect" in table else "provider (or base_url, and dialect)"
-    return Mistake(f"{place}: [{shown}] needs {needs}")
+        return f': no provider is called so; did you mean "{near[0]}"?'
+    asked = "provider" in table or "dialect" in table
+    return " needs base_url" if asked else " needs provider (or base_url, and dialect where it is not openai)"

@@ -104,7 +104,7 @@ def load(
     layers += [_env_layer(env, mistakes), _flag_layer(flags, mistakes)]
     config = Config([layer for layer in layers if layer.values], files, notices)
     if not any(mistake.stops for mistake in mistakes):
-        mistakes += check_whole(config)
+        mistakes += check_whole(config, mistakes)
     if mistakes:
         raise ConfigFault("\n".join(mistake.text for mistake in mistakes))
     return config
@@ -258,9 +258,9 @@ def value_at(names: Names, text: str) -> Any:
     row = find(names) if all(names) else None
     shown = path_text(names)
     if not isinstance(row, Row):
-        what = "a table, not a setting" if row else "no setting"
         near = "" if row else suggest(names)
-        raise BadValue(f"{shown} is {what}" + (f"; did you mean {near}?" if near else ""))
+        what = f"{shown} is a table, not a key" if row else f"unknown key {shown}"
+        raise BadValue(what + (f"; did you mean {near}?" if near else ""))
     inside = names[len(row.path.split(".")) :]
     try:
         if not inside:

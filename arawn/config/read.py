@@ -90,7 +90,7 @@ def _why(error: Exception) -> str:
 
 def _decoded(data: bytes, place: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
         good = data[: error.start]
         line = good.count(b"\n") + 1

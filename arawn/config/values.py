@@ -107,12 +107,14 @@ def shown(value: Any) -> str:
 def quantity(text: str, units: Mapping[str, float]) -> float | None:
     """A number with a unit from `units` (case does not matter); None where it is not one."""
     stripped = text.strip().lower()
+    sign = -1.0 if stripped.startswith("-") else 1.0
+    stripped = stripped.removeprefix("-")
     digits = len(stripped) - len(stripped.lstrip("0123456789."))
     number, unit = stripped[:digits], stripped[digits:].strip()
     if not number.isascii() or (unit and unit not in units):
         return None
     try:
-        return float(number) * (units[unit] if unit else 1.0)
+        return sign * float(number) * (units[unit] if unit else 1.0)
     except ValueError:
         return None
 
