@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import select
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -118,7 +118,6 @@ class Editor:
         self._signals = signals
         self._quiet = quiet
         self._tell = tell
-        self._fd = source.fileno()
         self._notes: list[str] = []
         self._newline_at = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -207,17 +206,15 @@ class Editor:
             app.exit(exception=error)
 
     def _more(self, event: KeyPressEvent) -> bool:
-        """Whether keys follow at once: then a newline is part of a paste, not somebody's Enter."""
-        import time
-
+        """Whether text came with this Enter in one burst: then it is part of a paste without marks."""
         now = time.monotonic()
-        queued = any(press.key != Keys.CPRResponse for press in event.app.key_processor.input_queue)
-        burst = now - self._newline_at < BURST
-        with suppress(OSError, ValueError):
-            queued = queued or bool(select.select([self._fd], [], [], 0)[0])
-        if queued or burst:
+        text = (Keys.ControlM, Keys.ControlJ, Keys.ControlI)
+        queue = event.app.key_processor.input_queue
+        burst = any(len(press.key) == 1 or press.key in text for press in queue)
+        burst = burst or now - self._newline_at < BURST
+        if burst:
             self._newline_at = now
-        return queued or burst
+        return burst
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()

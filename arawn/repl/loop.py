@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -99,6 +100,8 @@ def run(chat: Chat) -> int:
         interactive = _isatty(chat.source) and _isatty(chat.out)
         quiet = Quiet(chat.source.fileno()) if interactive else None
         signals = stack.enter_context(Signals(quiet.restore if quiet else lambda: None))
+        if isinstance(chat.out, io.TextIOWrapper):
+            chat.out.reconfigure(errors="replace")  # an ASCII locale shall not end the chat
         repl = Repl(chat, signals)
         stack.callback(repl.close)
         try:
@@ -200,9 +203,12 @@ class Repl:
             return None
         self._signals.begin()
         try:
+            self._signals.waiting()
             return commands.run(self, said)
         except KeyboardInterrupt:
             self._chat.status.clear()
+            if self._editor is None:
+                raise
             return None
         except ArawnError as error:
             self.tell_fault(error)
@@ -221,6 +227,8 @@ class Repl:
             usage=self._editor is not None,
         )
         fault = show.run(events, self.opened.name)
+        if show.stopped and self._editor is None:
+            raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
             self.tell_fault(fault)
             if isinstance(fault, ServiceFault) and fault.retryable:

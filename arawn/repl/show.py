@@ -46,6 +46,7 @@ class Show:
         self._aside = False
         self._later: list[Notice] = []
         self._collector = Collector()
+        self.stopped = False
 
     def run(self, events: Iterator[Event], label: str) -> ArawnError | None:
         """Show everything, however it ends; returns the fault that ended it. Ctrl-C is no fault.
@@ -54,14 +55,13 @@ class Show:
         """
         began = time.monotonic()
         fault: ArawnError | None = None
-        stopped = False
         self._signals.begin()
         try:
             self._status.working(f"waiting for {label}")
             self._aside = True
             self._each(events)
         except KeyboardInterrupt:
-            stopped = True
+            self.stopped = True
         except ArawnError as error:
             fault = error
         finally:
@@ -70,7 +70,7 @@ class Show:
             if close is not None:
                 close()
             self._end_text()
-        self._afterwards(stopped, time.monotonic() - began)
+        self._afterwards(time.monotonic() - began)
         return fault
 
     def _each(self, events: Iterator[Event]) -> None:
@@ -140,11 +140,11 @@ class Show:
         if lines and self._sink is not None:
             self._sink.feed("\n\n" + "\n".join(lines))
 
-    def _afterwards(self, stopped: bool, seconds: float) -> None:
+    def _afterwards(self, seconds: float) -> None:
         for notice in self._later:
             self._tell(notice)
         usage = self._collector.reply.usage
-        if stopped:
+        if self.stopped:
             self._status.note("[stopped]")
         elif self._usage and usage.output is not None:
             sent = "?" if usage.input is None else usage.input

@@ -96,7 +96,10 @@ class Quiet:
             termios.tcsetattr(self._fd, termios.TCSANOW, modes)
 
     def pending(self) -> str:
-        """What was typed or pasted since the last prompt, tidied, without the newlines at its end."""
+        """What was typed or pasted since the last prompt, tidied, without the newlines at its end.
+
+        Raises EOFError where that is Ctrl-D alone.
+        """
         if self._before is None:
             return ""
         import os
@@ -108,4 +111,7 @@ class Quiet:
             if not chunk:
                 break
             chunks.append(chunk)
-        return tidy(b"".join(chunks).decode("utf-8", "surrogateescape")).rstrip("\n")
+        text = b"".join(chunks).decode("utf-8", "surrogateescape")
+        if text and not text.strip("\x04"):
+            raise EOFError
+        return tidy(text).rstrip("\n")
