@@ -87,7 +87,7 @@ class Chat:
     history_file: Path | None
     settings: Settings
     env: Mapping[str, str]
-    source: TextIO = field(default_factory=lambda: sys.stdin)
+    source: TextIO | None = field(default_factory=lambda: sys.stdin)
 
 
 def run(chat: Chat) -> int:
@@ -97,18 +97,18 @@ def run(chat: Chat) -> int:
     terminal each line of the source is a turn, and the code is that of the last fault, else 0.
     """
     with ExitStack() as stack:
-        interactive = _isatty(chat.source) and _isatty(chat.out)
-        quiet = Quiet(chat.source.fileno()) if interactive else None
+        source = chat.source if _isatty(chat.source) and _isatty(chat.out) else None
+        quiet = Quiet(source.fileno()) if source is not None else None
         signals = stack.enter_context(Signals(quiet.restore if quiet else lambda: None))
         if isinstance(chat.out, io.TextIOWrapper):
             chat.out.reconfigure(errors="replace")  # an ASCII locale shall not end the chat
         repl = Repl(chat, signals)
         stack.callback(repl.close)
         try:
-            if quiet is None:
+            if source is None or quiet is None:
                 return repl.lines()
             stack.enter_context(quiet)
-            return repl.talk(quiet)
+            return repl.talk(source, quiet)
         except (Ended, OSError) as error:
             ended = error if isinstance(error, Ended) else signals.ended
             if ended is None:
@@ -139,14 +139,14 @@ class Repl:
         self._fetching: set[str] = set()
         self._code = 0
 
-    def talk(self, quiet: Quiet) -> int:
+    def talk(self, source: TextIO, quiet: Quiet) -> int:
         """The loop on a terminal."""
         self._welcome()
         from arawn.repl.editor import Editor
 
         settings = self._chat.settings
         editor = self._editor = Editor(
-            source=self._chat.source,
+            source=source,
             out=self._chat.out,
             color=settings.color,
             editing_mode=settings.editing_mode,
@@ -175,13 +175,12 @@ class Repl:
 
     def lines(self) -> int:
         """The loop without a terminal: a line is a turn, answers alone go to the output."""
-        raw = getattr(self._chat.source, "buffer", None)
-        source = raw if raw is not None else self._chat.source
+        source = getattr(self._chat.source, "buffer", self._chat.source)
         try:
             while True:
                 self._signals.begin()
                 self._signals.waiting()
-                line = source.readline()
+                line = source.readline() if source is not None else ""
                 self._signals.busy()
                 if not line:
                     return self._code

@@ -107,7 +107,10 @@ class Quiet:
 
         chunks = []
         while select.select([self._fd], [], [], 0)[0]:
-            chunk = os.read(self._fd, 65536)
+            try:
+                chunk = os.read(self._fd, 65536)
+            except OSError:  # the terminal is gone; whoever reads next learns it
+                break
             if not chunk:
                 break
             chunks.append(chunk)
