@@ -211,7 +211,7 @@ def _text(row: Row, value: str) -> str:
     if row.kind == "provider":
         _provider(value)
     if row.kind == "url":
-        check_url(value)
+        check_url(value, query=row.path.startswith("mcp"))
     elif not row.path.endswith("system"):
         _one_line(value.strip("\r\n") if row.kind == "secret" else value)
     if not value.strip() and row.kind in ("path", "secret"):
@@ -241,7 +241,7 @@ def _provider(value: str) -> None:
         )
 
 
-def check_url(value: str) -> None:
+def check_url(value: str, query: bool = False) -> None:
     """Raise BadValue where `value` is no plain http(s) address. It is never shown: it may hold a key."""
     from urllib.parse import urlsplit
 
@@ -259,5 +259,5 @@ def check_url(value: str) -> None:
         raise BadValue("must not hold a user name or password; put the key into api_key")
     if not host or port == 0:
         raise BadValue("names no host" if not host else "has the port 0")
-    if parts.query or parts.fragment:
+    if (parts.query or parts.fragment) and not query:
         raise BadValue("must end before ? or #")
