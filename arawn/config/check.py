@@ -129,7 +129,7 @@ def _backend_name(config: Config) -> Mistake | None:
 
     from arawn.config.values import shown
 
-    near = get_close_matches(name, [*config.backends, *PROVIDERS, GUIDE], 1)
+    near = get_close_matches(name, [*config.backends, *PROVIDERS, GUIDE], 1, 0.7)
     place = config.origin("llm.backend").place
     tail = (
         f'; did you mean "{near[0]}"?' if near else f"; a [backends.{path_text((name,))}] table would make it"
@@ -156,7 +156,7 @@ def _unfit(name: str, table: dict[str, Any]) -> str:
         return ""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(PROVIDERS), 1) if "provider" not in table else []
+    near = get_close_matches(name, list(PROVIDERS), 1, 0.7) if "provider" not in table else []
     if near:
         return f': no provider is called so; did you mean "{near[0]}"?'
     asked = "provider" in table or "dialect" in table

@@ -46,12 +46,12 @@ def hidden(text: str) -> str:
 
 
 def leaves(values: Mapping[str, Any], path: Names = ()) -> Iterator[tuple[Names, Any]]:
-    """Every set value with its path; `free` tables and lists are one value."""
+    """Every set value with its path; `free` tables and lists are one value, empty tables none."""
     for name, value in values.items():
         at = (*path, name)
         row = find(at)
         inside = isinstance(value, dict) and not (isinstance(row, Row) and row.kind == "free")
-        if inside and value:
+        if inside:
             yield from leaves(value, at)
         else:
             yield at, value

@@ -90,12 +90,12 @@ class _Scanner:
         self.skip(_BLANK)
         start, names = self.at, self.key()
         self.need("]]" if many else "]")
-        table = self.resolve(names[:-1]) + names[-1:]
+        table: Key = (*self.resolve(names[:-1]), names[-1])
         if many:
             self.counts[table] = self.counts.get(table, -1) + 1
             table = (*table, self.counts[table])
         else:
-            table = self.resolve(table)
+            table = self.resolve(names)
         self.note((), table, start)
         return table
 
