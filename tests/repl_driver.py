@@ -65,6 +65,7 @@ class Echo:
             time.sleep(0.1)
 
     def _brief(self, request: Request, said: str) -> Iterator[Event]:
+        yield Text("begun, ")
         time.sleep(0.4)
         yield Text("brief done")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arawn.engine import Conversation
     from arawn.ports import Backend
     from arawn.render.status import Status
+    from arawn.render.terminal import Guard
     from arawn.repl.editor import Editor
 
 
@@ -99,7 +100,8 @@ def run(chat: Chat) -> int:
     with ExitStack() as stack:
         source = chat.source if _isatty(chat.source) and _isatty(chat.out) else None
         quiet = Quiet(source.fileno()) if source is not None else None
-        signals = stack.enter_context(Signals(quiet.restore if quiet else lambda: None))
+        guard = _guard(chat.env) if source is not None else None
+        signals = stack.enter_context(Signals(guard.restore if guard else lambda: None))
         if isinstance(chat.out, io.TextIOWrapper):
             chat.out.reconfigure(errors="replace")  # an ASCII locale shall not end the chat
         repl = Repl(chat, signals)
@@ -107,6 +109,8 @@ def run(chat: Chat) -> int:
         try:
             if source is None or quiet is None:
                 return repl.lines()
+            if guard is not None:
+                stack.enter_context(guard)
             stack.enter_context(quiet)
             return repl.talk(source, quiet)
         except (Ended, OSError) as error:
@@ -116,6 +120,13 @@ def run(chat: Chat) -> int:
             with suppress(OSError, ValueError):  # the terminal may be gone, that being why we end
                 chat.status.clear()
             return ended.code
+
+
+def _guard(env: Mapping[str, str]) -> Guard | None:
+    """Puts right what escape sequences set; a dumb terminal, which knows none, is spared them."""
+    from arawn.render.terminal import Guard
+
+    return None if env.get("TERM", "dumb") in ("", "dumb") else Guard()
 
 
 def _isatty(stream: TextIO | None) -> bool:
@@ -315,8 +326,12 @@ class Repl:
         return MarkdownStream(chat.out, lambda: width(chat.out.fileno(), chat.env), chat.settings.color)
 
     def _warm(self) -> None:
-        """Load what draws Markdown while the person is typing."""
-        if self._chat.settings.markdown:
-            from importlib import import_module
+        """Load what draws Markdown while the person is typing; a fault in it is told when it is used."""
+        from importlib import import_module
 
-            threading.Thread(target=import_module, args=("arawn.render.markdown",), daemon=True).start()
+        def load() -> None:
+            with suppress(Exception):
+                import_module("arawn.render.markdown")
+
+        if self._chat.settings.markdown:
+            threading.Thread(target=load, daemon=True).start()
