@@ -74,6 +74,9 @@ class Echo:
         yield Notice(f"a note {HOSTILE}here")
         yield Text("thought")
 
+    def _bold(self, request: Request, said: str) -> Iterator[Event]:
+        yield from (Text("a **stro"), Text("ng** word\n"))
+
     def close(self) -> None:
         pass
 

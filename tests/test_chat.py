@@ -36,7 +36,7 @@ def test_memory_over_turns_and_history_over_sessions(env: dict[str, str]) -> Non
 def test_history_can_be_switched_off(env: dict[str, str]) -> None:
     with (
         FakeProvider(openai_stream(["ok"])) as fake,
-        begin(env, fake, "chat", more="[ui]\nhistory = false\n") as term,
+        begin(env, fake, "chat", more="[ui]\nhistory = false\nmarkdown = false\n") as term,
     ):
         term.say("secret thoughts").wait("ok").prompt().send("\x04")
         assert term.end() == 0

@@ -423,3 +423,11 @@ def test_ctrl_c_without_a_terminal_ends(env: dict[str, str], tmp_path: Path) -> 
             process.send_signal(signal.SIGINT)
             assert process.wait(3) == 130
             assert b"heard 2" not in got + process.stdout.read() and b"Traceback" not in process.stderr.read()
+
+
+def test_markdown_is_drawn(start: Start) -> None:
+    term = start(MARKDOWN=1, COLOR=1).say("bold").wait("a strong word")
+    assert "**" not in term.screen and b"\x1b[1m" in term.raw
+    term.prompt().send("slow\r").wait("w3 ").send("\x03").wait("[stopped]").prompt().say("more").wait(
+        "heard 5"
+    )
