@@ -159,6 +159,8 @@ def _pasted(name: str, context: Context) -> Found:
 
 
 def _store(name: str, key: str, context: Context) -> None:
-    from arawn.secret import store
+    from arawn.config.paths import paths
+    from arawn.keychain import Keychain, remember
 
-    store(name, key)
+    Keychain(interactive=True, waiting=context.status.note).set(name, key)
+    remember(paths(context.env).data_dir / "secrets.json", name, there=True)

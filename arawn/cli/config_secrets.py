@@ -58,7 +58,7 @@ def _row(names: Names, current: bool, found: Any) -> dict[str, Any]:
     return {
         "setting": path_text(names),
         "reference": found.reference,
-        "where": found.where,
+        "where": found.place,
         "resolves": found.resolves,
         "masked": found.masked,
         "problem": found.problem,
@@ -100,9 +100,9 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
         use = "" if row["in_use"] else "  (not in use)"
         what = row["reference"] or "(a key in the file itself)"
         where = f" -> {row['where']}" if row["where"] else ""
-        print(clean(f"  {row['setting']}  {what}{where}  {state}{use}", newlines=False))
+        print(clean(f"  {row['setting']}  {what}{where}  {state}{use}"))
         if not row["resolves"] and row["remedy"]:
-            print(clean(f"      {row['remedy']}", newlines=False))
+            print(clean(f"      {row['remedy']}"))
 
 
 def complain(rows: list[dict[str, Any]]) -> None:

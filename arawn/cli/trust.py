@@ -122,7 +122,7 @@ def _show(path: Path, data: bytes) -> None:
 
     print(f"{_clean(str(path))}:\n")
     for line in data.decode("utf-8", "replace").splitlines():
-        shown = _clean(line)
+        shown = _clean(line, newlines=True)  # a single line; its indent stays
         print("    " + (shown if len(shown) <= 2000 else f"{shown[:2000]}... ({len(shown)} characters)"))
     source = parse(data, shown_path(path))
     _, _, dropped = check_file(source, harmless_only=True)

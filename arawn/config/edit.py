@@ -161,7 +161,7 @@ def _edit_locked(
         change(document, source.values)
         data = tomlkit.dumps(document).encode()
         fresh, after = check_text(data, place, env, named)
-        same = fresh.values == source.values
+        same = _pruned(fresh.values) == _pruned(source.values)
     except (TOMLKitError, RecursionError, KeyError, TypeError, ValueError, AttributeError):
         same, data, after = False, b"", []
     if not same:
@@ -171,6 +171,14 @@ def _edit_locked(
         )
     _refuse_new(before, after)
     write_config(path, data, env)
+
+
+def _pruned(value: Any) -> Any:
+    """Tables without empty ones: whether a table that holds nothing more keeps its header does not matter."""
+    if not isinstance(value, dict):
+        return value
+    kept = {name: _pruned(item) for name, item in value.items()}
+    return {name: item for name, item in kept.items() if item != {}}
 
 
 def _refuse_new(before: Sequence[str], after: Sequence[str]) -> None:

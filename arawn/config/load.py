@@ -172,7 +172,11 @@ def _literal_keys(layer: Layer, raw: Raw, path: Path) -> list[str]:
 
 def refers(text: str) -> bool:
     """Whether a text holds a reference to a secret rather than the secret."""
-    return any(mark in text for mark in ("$env:", "$keyring:", "$file:", "${"))
+    if "$" not in text:
+        return False
+    from arawn.secret import references
+
+    return bool(references(text))
 
 
 def _project_layer(

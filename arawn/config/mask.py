@@ -8,11 +8,10 @@ from typing import Any
 
 from arawn.config.rows import Row
 from arawn.config.schema import find
+from arawn.secret import references
 
 Names = tuple[str, ...]
 
-_WHOLE = re.compile(r"\$(?:env|keyring|file):[^\s$]+|\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_PART = re.compile(r"\$(?:env|keyring|file):[\w./~-]+|\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _SECRET = re.compile(r"api_?-?key|token|secret|passw|auth|cookie|credential", re.I)
 
 
@@ -37,9 +36,9 @@ def masked(path: Names, value: Any) -> Any:
 
 def hidden(text: str) -> str:
     """A reference as it stands; of a key `****`, with its last 4 characters where it has 20 or more."""
-    if _WHOLE.fullmatch(text):
+    parts = references(text)
+    if parts == [text]:
         return text
-    parts = _PART.findall(text)
     if parts:
         return "**** with " + ", ".join(parts)
     return "****" + (text[-4:] if len(text) >= 20 and text.isprintable() else "")

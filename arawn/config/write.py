@@ -57,6 +57,8 @@ def locked(path: Path) -> Iterator[None]:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     handle = os.open(target.parent / f".{target.name}.lock", flags, 0o600)
     try:
+        with contextlib.suppress(OSError, AttributeError):  # someone else's, or no modes here
+            os.fchmod(handle, 0o600)
         _lock(handle)
         yield
     finally:
