@@ -273,7 +273,7 @@ def _belongs(config: Config, name: str, explicit: bool) -> bool:
         return not explicit and layer in ("env", "flag")
     if owner != name:
         return False
-    return owner == _held(config, layer)
+    return bool(owner == _held(config, layer))
 
 
 def _held(config: Config, layer: str) -> str:

@@ -1,0 +1,119 @@
+"""The line for people on stderr: who answers, waits, warnings, errors, reasoning; never the answer."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TextIO
+
+from arawn.errors import ArawnError
+from arawn.events import Wait
+from arawn.render.safe import Filter, clean
+
+DIM, YELLOW, RED, BOLD, RESET = "\x1b[2m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
+LATE = 0.4
+"""Seconds without an answer after which a terminal is told that something is going on."""
+
+
+class Status:
+    """Writes to stderr. `quiet` keeps all but errors; `live` means a terminal: a line may be redrawn."""
+
+    def __init__(self, err: TextIO | None, color: bool, quiet: bool, live: bool) -> None:
+        self._err = err
+        self._color = color
+        self._quiet = quiet
+        self._live = live
+        self._shown = False
+        self._told_wait = -1
+        self._thinking: Filter | None = None
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def _write(self, text: str) -> None:
+        """A closed or full stderr must not cost the answer."""
+        if self._err is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self._err.write(text.encode("utf-8", "replace").decode("utf-8"))
+            self._err.flush()
+
+    def _styled(self, style: str, text: str) -> str:
+        return f"{style}{text}{RESET}" if self._color else text
+
+    def note(self, text: str) -> None:
+        """One dim line."""
+        if not self._quiet:
+            self.clear()
+            self._write(self._styled(DIM, clean(text, newlines=False)) + "\n")
+
+    def warn(self, text: str) -> None:
+        """One line that matters."""
+        if not self._quiet:
+            self.clear()
+            self._write(self._styled(YELLOW, "Note: " + clean(text, newlines=False)) + "\n")
+
+    def wait(self, event: Wait) -> None:
+        """The line that counts down before another attempt; once where stderr is no terminal."""
+        if self._quiet:
+            return
+        text = f"waiting {event.remaining:.0f} s: {event.reason} (attempt {event.attempt} of {event.of}"
+        if self._live:
+            self._stop_timer()
+            self._line(clean(text + "), Ctrl-C stops", newlines=False))
+        elif self._told_wait != event.attempt:
+            self._write(clean(text + ")", newlines=False) + "\n")
+        self._told_wait = event.attempt
+
+    def working(self, label: str) -> None:
+        """After a moment without an answer, say on a terminal what is waited for; `clear` takes it away."""
+        if self._quiet or not self._live:
+            return
+        self._stop_timer()
+        timer = threading.Timer(LATE, lambda: self._line(clean(label, newlines=False) + " …"))
+        timer.daemon = True
+        self._timer = timer
+        timer.start()
+
+    def _line(self, text: str) -> None:
+        with self._lock:
+            self._write("\r\x1b[K" + self._styled(DIM, text[:200]))
+            self._shown = True
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def clear(self) -> None:
+        """Take away the passing line and end what is open."""
+        self._stop_timer()
+        with self._lock:
+            if self._shown:
+                self._write("\r\x1b[K")
+                self._shown = False
+        self._told_wait = -1
+        if self._thinking is not None:
+            self._write(self._thinking.flush() + (RESET if self._color else "") + "\n")
+            self._thinking = None
+
+    def reasoning(self, text: str) -> None:
+        """A piece of reasoning, dim, on a terminal only."""
+        if self._quiet or not self._live or not text:
+            return
+        if self._thinking is None:
+            self.clear()
+            self._thinking = Filter()
+            self._write(DIM if self._color else "")
+        self._write(self._thinking.feed(text))
+
+    def error(self, fault: ArawnError) -> None:
+        """An error: its sentence, what the service said, what to check."""
+        self.clear()
+        first, *others = clean(fault.sentence).split("\n")
+        lines = [self._styled(BOLD + RED, "Error:") + " " + first, *(f"  {line}" for line in others)]
+        if fault.detail:
+            lines.append("  it said: " + clean(fault.detail, newlines=False, limit=600))
+        if fault.hints:
+            lines.append("Check:")
+            lines += ["  - " + clean(hint, newlines=False) for hint in fault.hints]
+        self._write("\n".join(lines) + "\n")

@@ -1,0 +1,258 @@
+"""Secrets: references become values that never show themselves; it knows no file of settings and no request.
+
+References: `$env:VAR`, `$keyring:NAME`, `$file:PATH`, `${VAR}`, whole or in a longer text; `$$` is a dollar.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from arawn.errors import SecretFault
+
+SERVICE = "arawn"
+FILE_LIMIT = 64 * 1024
+_PATTERN = (
+    r"\$\$|\$env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|\$\{(?P<var>[A-Za-z_][A-Za-z0-9_]*)\}"
+    r"|\$keyring:(?P<keyring>[A-Za-z0-9_.@/-]+)|\$file:(?P<file>\S+)"
+)
+_SHAPES = (
+    r"\b(?:sk|gsk|xai|hf|r8|pplx|csk|fw|nvapi|ghp|github_pat)[-_][A-Za-z0-9_\-]{8,}"
+    r"|\bAIza[A-Za-z0-9_\-]{20,}"
+    r"|(?i:\bbearer\s+)[A-Za-z0-9_\-.=+/~]{8,}"
+    r"|(?<=key=)[^&\s\"']{6,}"
+    r"|(?<=://)[^/\s@:]+:[^/\s@]+(?=@)"
+)
+
+
+class Secret:
+    """A secret value. Only `reveal` gives it out; every other way of showing it gives asterisks."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, origin: str) -> None:
+        self._value = value
+        self.origin = origin
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def masked(self) -> str:
+        """Asterisks, with the first and last four characters where it has 20 or more."""
+        return f"{self._value[:4]}****{self._value[-4:]}" if len(self._value) >= 20 else "****"
+
+    def __repr__(self) -> str:
+        return "****"
+
+    def __format__(self, spec: str) -> str:
+        return "****"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not stored")
+
+
+class Finding(NamedTuple):
+    """What is known of one reference: where it points and whether it resolves; `problem` says why not."""
+
+    reference: str
+    place: str
+    resolves: bool
+    masked: str
+    problem: str = ""
+    remedy: str = ""
+
+
+def _matches(text: str) -> Iterator[Any]:
+    import re
+
+    return re.finditer(_PATTERN, text)
+
+
+def references(text: str) -> list[str]:
+    """The references in a text, as written, `$$` left out."""
+    if "$" not in text:
+        return []
+    if text.startswith("$file:"):
+        return [text]
+    return [found.group() for found in _matches(text) if found.group() != "$$"]
+
+
+def place_of(reference: str) -> str:
+    """Where a reference points, in words."""
+    kind, _, name = reference.partition(":")
+    if reference.startswith("${"):
+        kind, name = "$env", reference[2:-1]
+    words = {
+        "$env": "environment variable",
+        "$keyring": f"keyring entry of service {SERVICE}, user",
+        "$file": "file",
+    }
+    return f"{words[kind]} {name}"
+
+
+class Resolver:
+    """Resolves references. Nothing is looked up before it is asked for; the keyring once for a name.
+
+    `home` is the folder that relative `$file:` paths start from; `timeout` bounds every call of the keyring,
+    in seconds; `waiting` is told when a keyring takes its time.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        *,
+        home: Path,
+        timeout: float = 3.0,
+        interactive: bool = False,
+        waiting: Callable[[str], None] | None = None,
+        keyring: Any = None,
+    ) -> None:
+        self._env = env
+        self._home = home
+        self._timeout = timeout
+        self._interactive = interactive
+        self._waiting = waiting
+        self._keyring = keyring
+        self._seen: dict[str, str] = {}
+
+    def resolve(self, text: str) -> Secret:
+        """The value of a text with its references replaced once: a value is not looked at again.
+
+        Raises SecretFault naming the reference, never a value.
+        """
+        if text.startswith("$file:"):
+            return Secret(self._file(text[6:]), text)
+        if "$" not in text:
+            return Secret(text, "literal")
+        made, at = [], 0
+        for found in _matches(text):
+            made += [text[at : found.start()], self._value(found)]
+            at = found.end()
+        said = references(text)
+        return Secret("".join([*made, text[at:]]), " ".join(said) or "literal")
+
+    def inspect(self, text: str) -> list[Finding]:
+        """What becomes of each reference in a text; the text itself as one finding where it has none."""
+        found = references(text)
+        if not found:
+            return [Finding("literal", "the config file itself", True, Secret(text, "literal").masked())]
+        return [self._finding(reference) for reference in found]
+
+    def _finding(self, reference: str) -> Finding:
+        try:
+            secret = self.resolve(reference)
+        except SecretFault as fault:
+            remedy = fault.hints[0] if fault.hints else ""
+            return Finding(reference, place_of(reference), False, "", fault.sentence, remedy)
+        return Finding(reference, place_of(reference), True, secret.masked())
+
+    def _value(self, found: Any) -> str:
+        if found.group() == "$$":
+            return "$"
+        variable = found["env"] or found["var"]
+        if variable:
+            return self._variable(variable)
+        return self._entry(found["keyring"]) if found["keyring"] else self._file(found["file"])
+
+    def _variable(self, name: str) -> str:
+        value = self._env.get(name, "").strip()
+        if not value:
+            state = "is empty" if name in self._env else "is not set"
+            raise SecretFault(
+                f"The environment variable {name} {state}", hints=(f"set it like: export {name}=...",)
+            )
+        return value
+
+    def _entry(self, name: str) -> str:
+        if name not in self._seen:
+            from arawn.keychain import Keychain
+
+            chain = Keychain(self._timeout, self._keyring, self._interactive, self._waiting)
+            self._seen[name] = chain.get(name)
+        return self._seen[name]
+
+    def _file(self, text: str) -> str:
+        path = Path(os.path.expanduser(text))
+        path = path if path.is_absolute() else self._home / path
+        try:
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        except OSError as error:
+            raise SecretFault(f"The key file {path} cannot be read: {error.strerror}") from None
+        with os.fdopen(handle, "rb") as file:
+            mode = os.fstat(handle).st_mode
+            if not stat.S_ISREG(mode):
+                raise SecretFault(f"The key file {path} is no regular file")
+            if os.name == "posix" and mode & 0o077:
+                self._tell(f"the key file {path} can be read by others: chmod 600 {path}")
+            data = file.read(FILE_LIMIT + 1)
+        value = data.decode("utf-8", "replace").strip()
+        if len(data) > FILE_LIMIT or not value:
+            raise SecretFault(f"The key file {path} is {'larger than 64 KiB' if value else 'empty'}")
+        return value
+
+    def _tell(self, text: str) -> None:
+        if self._waiting is not None:
+            self._waiting(text)
+
+
+def header_value(secret: Secret, place: str) -> str:
+    """The value as it may stand in a header: printable ASCII without white space in it.
+
+    Raises SecretFault that says what is wrong and where, never the value.
+    """
+    value = secret.reveal().strip()
+    for number, char in enumerate(value, 1):
+        if not "!" <= char <= "~":
+            kind = "a space" if char == " " else "a control character" if ord(char) < 32 else "no plain ASCII"
+            raise SecretFault(
+                f"The key from {place} cannot be sent: its character {number} is {kind}",
+                hints=("copy it again: quotation marks or a second line may have come along",),
+            )
+    if not value:
+        raise SecretFault(f"The key from {place} is empty")
+    return value
+
+
+class Redactor:
+    """Masks known secrets, in the forms they take on the way, and whatever has the shape of a key."""
+
+    def __init__(self) -> None:
+        self._known: list[str] = []
+        self._shapes: Any = None
+
+    def add(self, value: str) -> None:
+        """Mask this value from now on; very short ones would mask ordinary words and are left."""
+        value = value.strip()
+        if len(value) < 6 or value in self._known:
+            return
+        import json
+        from urllib.parse import quote
+
+        forms = {
+            value,
+            quote(value, safe=""),
+            json.dumps(value)[1:-1],
+            value.encode("unicode_escape").decode(),
+        }
+        self._known = sorted({*self._known, *forms}, key=len, reverse=True)
+
+    def redact(self, text: str) -> str:
+        """`text` without secrets."""
+        for value in self._known:
+            text = text.replace(value, "****")
+        if self._shapes is None:
+            import re
+
+            self._shapes = re.compile(_SHAPES)
+        masked: str = self._shapes.sub("****", text)
+        return masked
