@@ -5,6 +5,7 @@ Built-in < user file < project file < ARAWN_* environment < flags, key by key.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,7 +98,7 @@ def load(
         if layer is not None:
             layers.append(layer)
             files.append(path)
-    project = _project_layer(env, cwd, layers, mistakes, notices)
+    project = _project_layer(env, cwd, files, layers, mistakes, notices)
     if project is not None:
         layers.append(project[1])
         files.append(project[0])
@@ -182,6 +183,7 @@ def refers(text: str) -> bool:
 def _project_layer(
     env: Mapping[str, str],
     cwd: Path | None,
+    files: Sequence[Path],
     layers: Sequence[Layer],
     mistakes: list[Mistake],
     notices: list[str],
@@ -189,7 +191,7 @@ def _project_layer(
     from arawn.config.project import find_project
 
     path = find_project(env, cwd)
-    if path is None:
+    if path is None or any(os.path.realpath(path) == os.path.realpath(file) for file in files):
         return None
     from arawn.config.trust import held_back, is_trusted, owned
 
