@@ -1,95 +1,149 @@
-"""The backend that answers when nothing is configured: it looks the question up in the manual, offline."""
+"""The built-in backend that answers from the manual; it is no model, needs nothing and sends nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
-from arawn.events import Event, Finish, Notice, Text
+from arawn.events import Event, Finish, Notice, Text, Usage
+from arawn.manual import Section, section
+from arawn.manual.search import Hit, hits
 from arawn.messages import Request
-from arawn.providers import GUIDE
+from arawn.providers import GUIDE, PROVIDERS, Provider
 
-NOTICE = "this is Arawn's offline guide, not a model; to add one: export a key (GROQ_API_KEY=...) or arawn config init"
-
-WELCOME = """\
-Hello. I am the offline guide of Arawn: no model is set up yet, so I can only answer questions about Arawn itself.
-
-To get a model, any one of these is enough:
-
-- **A key in the environment**: `export GROQ_API_KEY=...` (or `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, ...)
-- **A local server**: start Ollama or LM Studio; it is found by itself
-- **`arawn config init`**: finds keys and servers and writes a small config file
-
-Then ask again, or ask me: `arawn ask "how do I store an Anthropic key?"`. `arawn help` lists the manual's pages.
-"""
-
-UNKNOWN = """\
-I am only the offline guide of Arawn, not a model, and the manual says nothing about that.
-
-To get answers to such questions add a model: `export GROQ_API_KEY=...` (or another provider's key), start Ollama,
-or run `arawn config init`. `arawn help` lists what I know.
-"""
+NOTICE = (
+    "This is the offline guide, not a model: it looks things up in Arawn's manual. To add a model: "
+    "put a key into the environment, start Ollama, or run `arawn config init`."
+)
+ELSE = (
+    "I am only the guide of Arawn, not a model: I can look up how Arawn is used, and I know nothing else. "
+    "My manual has nothing on that."
+)
+_GREETING = frozenset(
+    """hello hi hey hallo moin servus bonjour hola ciao howdy greetings good morning evening afternoon day there
+    help me please thanks thank you test testing ping yo arawn world is this on are working start guide it
+    ok okay how what can do i you your who s whats up""".split()
+)
+_ONWARD = frozenset("more next continue else and further go on tell me please details detail".split())
+_NAMES: Mapping[str, str] = {
+    "claude": "anthropic",
+    "gpt": "openai",
+    "chatgpt": "openai",
+    "grok": "xai",
+    "mixtral": "mistral",
+    "pplx": "perplexity",
+    "llama-server": "llamacpp",
+}
+_WORD = re.compile(r"[a-z0-9.-]*[a-z0-9]")
+_PIECE = re.compile(r"[^\n]*?[.:;!?](?:\s+|$)|[^\n]*\n+|[^\n]+$")
 
 
 class Guide:
-    """Answers from the packaged manual. It opens no connection and never claims to be a model."""
+    """Answers how-to questions on Arawn from its manual, and says so; satisfies ports.Backend."""
 
     name = GUIDE
     model = "manual"
 
+    def __init__(self) -> None:
+        self._introduced = False
+
     def stream(self, request: Request) -> Iterator[Event]:
-        """The section that fits the last question, or how to get a model."""
-        yield Notice(NOTICE)
-        question = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
-        for piece in _pieces(answer(question)):
+        """The fitting section as Markdown, in pieces of a sentence; a welcome where nothing fits."""
+        if not self._introduced:
+            self._introduced = True
+            yield Notice(NOTICE)
+        for piece in _PIECE.findall(answer([m.text for m in request.messages if m.role == "user"])):
             yield Text(piece)
+        yield Usage()
         yield Finish("stop", "stop", self.model)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def answer(question: str) -> str:
-    """The answer to a question, as Markdown."""
-    from arawn.manual import find, words
-
-    asked = words(question)
-    if not asked or set(asked) <= {
-        "hello",
-        "hi",
-        "hey",
-        "good",
-        "morning",
-        "evening",
-        "thank",
-        "test",
-        "work",
-        "ping",
-    }:
-        return WELCOME
-    section = find(question)
-    if section is None:
-        return UNKNOWN
-    text = for_provider(section.text, question)
-    return f"{text}\n\nMore: `arawn help {section.page}`\n"
+def answer(said: list[str]) -> str:
+    """The answer to the last of the user's messages; a mere "more" goes on with the one before."""
+    question = said[-1] if said else ""
+    onward, asked = 0, list(said)
+    while len(asked) > 1 and _is_only(asked[-1], _ONWARD):
+        asked.pop()
+        onward += 1
+    question = asked[-1] if asked else ""
+    if _is_only(question, _GREETING):
+        return _welcome()
+    about = provider_in(question)
+    found = hits(question)
+    if about is not None and not found and len(asked) > 1:
+        found = hits(asked[-2])  # "and for OpenAI?"
+    if onward >= len(found) > 0:
+        return f"That is all the manual has on it. {_pages()}\n"
+    if not found:
+        return _welcome() if about and not onward and _is_name(question) else _unknown()
+    return _told(found, onward, about)
 
 
-def for_provider(text: str, question: str) -> str:
-    """The section with the provider's names that the question asks about in place of the example's."""
-    from arawn.providers import PROVIDERS
-
-    asked = question.lower()
+def provider_in(text: str) -> Provider | None:
+    """The provider that a question names, by its name, its label or a model everybody knows."""
+    low = text.lower()
+    words = set(_WORD.findall(low)) | set(re.findall(r"[a-z0-9]+", low))
     for row in PROVIDERS.values():
-        if row.needs_key and (row.name in asked or row.label.lower() in asked):
-            text = text.replace("secret set anthropic", f"secret set {row.name}")
-            text = text.replace("keyring:anthropic", f"keyring:{row.name}")
-            text = text.replace("[backends.anthropic]", f"[backends.{row.name}]")
-            text = text.replace("ANTHROPIC_API_KEY", row.key_names[0]).replace(
-                "of Anthropic", f"of {row.label}"
-            )
-            break
+        if row.base_url and (row.name in words or f" {row.label.lower()} " in f" {low} "):
+            return row
+    return next((PROVIDERS[name] for word, name in _NAMES.items() if word in words), None)
+
+
+def personal(text: str, example: str, about: Provider) -> str:
+    """A section's examples with the provider `about` in place of the one they name."""
+    row = PROVIDERS[example]
+    pairs = (
+        (row.docs, about.docs),
+        (row.model, about.model or "MODEL"),
+        (row.key_names[0], about.key_names[0]),
+        (row.name, about.name),
+        (row.label, about.label),
+    )
+    for old, new in pairs:
+        text = text.replace(old, new)
+    if not about.needs_key:
+        text = f"{about.label} needs no key on your own machine; with one (behind a proxy, say) it is this:\n\n{text}"
     return text
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """A line at a time: it is read like anything else that streams."""
-    yield from text.splitlines(keepends=True)
+def _is_only(text: str, words: frozenset[str]) -> bool:
+    return all(word in words for word in re.findall(r"[a-z]+", text.lower())) and len(text) < 80
+
+
+def _is_name(text: str) -> bool:
+    return len(text.split()) <= 2
+
+
+def _told(found: list[Hit], number: int, about: Provider | None) -> str:
+    best = found[number].section
+    parts = [f"## {best.title}", _body(best, about)]
+    more = [hit.section for hit in found[number + 1 :] if hit.score > 0.6 * found[number].score][:2]
+    see = f"The whole page: `arawn help {best.page}`."
+    if more:
+        see += " See also: " + ", ".join(f"{one.title} (`arawn help {one.page}`)" for one in more) + "."
+    return "\n\n".join([*parts, see]) + "\n"
+
+
+def _body(found: Section, about: Provider | None) -> str:
+    if found.example and about is not None and about.name != found.example:
+        return personal(found.body, found.example, about)
+    return found.body
+
+
+def _welcome() -> str:
+    return f"{section('start', 'Welcome').body}\n\n{_ways()}\n\n{_pages()}\n"
+
+
+def _unknown() -> str:
+    return f"{ELSE}\n\n{_ways()}\n\n{_pages()}\n"
+
+
+def _ways() -> str:
+    return section("start", "Get a model").body
+
+
+def _pages() -> str:
+    return 'Ask me, for example, `arawn ask "how do I store a key?"`; `arawn help` lists all pages.'

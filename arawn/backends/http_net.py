@@ -27,7 +27,7 @@ def load_httpx() -> ModuleType:
     if "httpx" not in sys.modules:
         absent = [name for name in (*_UNWANTED, "httpx._main") if name not in sys.modules]
         stub = ModuleType("httpx._main")
-        stub.__dict__["main"] = None
+        stub.__dict__["main"] = load_httpx  # any function: httpx renames it
         modules: dict[str, Any] = sys.modules
         for name in absent:
             modules[name] = stub if name == "httpx._main" else None

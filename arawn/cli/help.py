@@ -1,10 +1,9 @@
-"""`arawn help`: the manual on the terminal, the same pages that the guide answers from."""
+"""`arawn help`: the manual's pages, the same that the offline guide answers from."""
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,35 +14,15 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def help_(
     ctx: typer.Context,
     topic: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOPIC]...", help="A page, or words to look for.")
+        list[str] | None, typer.Argument(metavar="[TOPIC]...", help="A page, or what you look for.")
     ] = None,
 ) -> None:
-    """Show a page of the manual, or find the section that fits some words; alone it lists the pages."""
-    from arawn.manual import ORDER, find, page, pages
-
-    if not topic:
-        text = "# Manual\n\n" + "".join(f"- `arawn help {one.name}`: {one.summary}\n" for one in pages())
-    elif len(topic) == 1 and topic[0].lower() in ORDER:
-        text = page(topic[0].lower()).text
-    else:
-        section = find(" ".join(topic))
-        if section is None:
-            raise _nothing(" ".join(topic), ORDER)
-        text = f"{section.text}\n\nFrom `arawn help {section.page}`.\n"
-    _show(ctx, text)
+    """Show a page of the manual; without a topic, list the pages."""
+    show(ctx.find_root().obj, _listing() if not topic else _page(" ".join(topic)))
 
 
-def _nothing(topic: str, names: tuple[str, ...]) -> Exception:
-    from difflib import get_close_matches
-
-    from arawn.errors import UsageFault
-
-    near = get_close_matches(topic.lower(), names, 1)
-    hints = (f"arawn help {near[0]}",) if near else ("arawn help lists the pages",)
-    return UsageFault(f'The manual says nothing about "{topic}"', hints=hints)
-
-
-def _show(ctx: typer.Context, text: str) -> None:
+def show(context: Any, text: str) -> None:
+    """Print Markdown: rendered on a terminal, as it is into a pipe."""
     from arawn.cli.context import is_terminal
 
     if not is_terminal(sys.stdout):
@@ -52,7 +31,43 @@ def _show(ctx: typer.Context, text: str) -> None:
     from arawn.render.markdown import MarkdownStream
     from arawn.render.terminal import color_wanted, width
 
-    color = color_wanted(os.environ, True, ctx.find_root().obj.color or "auto")
-    shown = MarkdownStream(sys.stdout, lambda: width(sys.stdout.fileno(), os.environ), color)
-    shown.feed(text)
-    shown.close()
+    color = color_wanted(context.env, True, context.color or "auto")
+    sink = MarkdownStream(sys.stdout, lambda: width(sys.stdout.fileno(), context.env), color)
+    sink.feed(text)
+    sink.close()
+
+
+def _listing() -> str:
+    from arawn.manual import pages
+
+    lines = [f"- `{page.name}`: {page.summary}" for page in pages()]
+    head = "# The manual\n\n`arawn help PAGE` shows a page, `arawn help WORDS...` looks for something, and "
+    return head + "`arawn COMMAND --help` lists a command's options.\n\n" + "\n".join(lines) + "\n"
+
+
+def _page(topic: str) -> str:
+    """The page called `topic`, else the section that fits best. Raises UsageFault where there is neither."""
+    from arawn.manual import ORDER, text
+    from arawn.manual.search import find
+
+    name = topic.strip().lower().removesuffix(".md")
+    if name in ORDER:
+        return text(name)
+    near = _near(name)
+    found = find(topic)
+    if found is not None and not (near and " " not in name):
+        return f"## {found.title}\n\n{found.body}\n\nThe whole page: `arawn help {found.page}`.\n"
+    from arawn.errors import UsageFault
+
+    hints = [f"did you mean: arawn help {near}?"] if near else []
+    if found is not None:
+        hints.append(f'the closest section is "{found.title}" in: arawn help {found.page}')
+    raise UsageFault(f"The manual has no page {topic!r}", hints=(*hints, "arawn help lists the pages"))
+
+
+def _near(name: str) -> str:
+    from difflib import get_close_matches
+
+    from arawn.manual import ORDER
+
+    return next(iter(get_close_matches(name, ORDER, 1, 0.7)), "")
