@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -246,9 +247,10 @@ def test_F_TRUST_09_a_strangers_file_is_not_read(env: dict[str, str], project: P
 
     assert owned(Raw(b"", os.getuid(), 0o600)) and owned(Raw(b"", 0, 0o600))
     assert not owned(Raw(b"", os.getuid() + 12345, 0o600))
-    if os.getuid() == 0:
-        project.write_text("[llm]\nmodel = 'evil'")
+    project.write_text("[llm]\nmodel = 'evil'")
+    with contextlib.suppress(PermissionError):  # only root may give files away
         os.chown(project, 12345, 12345)
+    if project.stat().st_uid == 12345:
         got = read(env, project)
         assert got.get("llm.model") is None and "another user" in got.notices[0]
 
