@@ -48,11 +48,9 @@ class Configured:
         filled = {
             key: value
             for key, value in self._settings.items()
-            if getattr(request, key) is None or key == "stop"
+            if key != "extra" and getattr(request, key) in (None, ())
         }
-        if request.stop:
-            filled.pop("stop", None)
-        extra = {**filled.pop("extra", {}), **request.extra}
+        extra = {**self._settings.get("extra", {}), **request.extra}
         system = request.system if request.system is not None else self._system
         return self._inner.stream(dataclasses.replace(request, system=system, extra=extra, **filled))
 
@@ -106,7 +104,7 @@ class App:
 
     def _listing(self, door: HttpBackend) -> Any:
         row = PROVIDERS[door.target.provider]
-        return door.get_json(row.probe or ("/v1/models" if row.dialect == "anthropic" else "/models"))
+        return door.get_json(row.probe or row.models)
 
     def _with_model(self, choice: Choice) -> Choice:
         """A local server without a named model is asked for what it has; else the row's default holds."""

@@ -15,7 +15,8 @@ class Provider(NamedTuple):
     `auth` names the header style: `bearer` (Authorization: Bearer KEY), `x-api-key`, or `none`.
     `key_env`, `model_env` and `base_env` are looked up in order; `NAME_API_KEY`, `NAME_MODEL` and
     `NAME_API_BASE` are read for every row without being listed. `options` go to the dialect.
-    A `local` service needs no key, and its port is probed when nothing else is configured.
+    A `local` service needs no key; one with a `probe` path is looked for when nothing else is configured.
+    `models` is the path of the model list below the base URL.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Provider(NamedTuple):
     needs_key: bool = True
     local: bool = False
     probe: str = ""
+    models: str = "/models"
     start_hint: str = ""
     docs: str = ""
     headers: Mapping[str, str] = {}
@@ -60,6 +62,7 @@ _ROWS = (
         "claude-sonnet-4-20250514",
         auth="x-api-key",
         base_env=("ANTHROPIC_BASE_URL",),
+        models="/v1/models",
         docs="https://console.anthropic.com/settings/keys",
         headers={"anthropic-version": "2023-06-01"},
     ),

@@ -39,14 +39,9 @@ def translate(
             detail=said,
             hints=("its user name and password, if it says 407", f"proxy under [backends.{target.backend}]"),
         )
-    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said.lower():
-        return _certificate(target, said)
-    if "SSL" in said or "WRONG_VERSION_NUMBER" in said:
-        return Unreachable(
-            f"{target.label} at {origin(target)} does not speak TLS",
-            detail=said,
-            hints=("is it http:// rather than https://?", "a proxy in between"),
-        )
+    secure = _tls(target, said)
+    if secure is not None:
+        return secure
     if stage == "body":
         return Cut(
             f'The connection to backend "{target.backend}" broke in the middle of the answer',
@@ -88,6 +83,18 @@ def _silent(limit: str, target: Target, limits: Mapping[str, Any]) -> TimedOut:
         f"No answer from {target.label} within {seconds:g} s",
         hints=("a model that is loading takes long: limits.first_event is the limit", "or --timeout SECONDS"),
     )
+
+
+def _tls(target: Target, said: str) -> ArawnError | None:
+    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said.lower():
+        return _certificate(target, said)
+    if "SSL" in said or "WRONG_VERSION_NUMBER" in said:
+        return Unreachable(
+            f"{target.label} at {origin(target)} does not speak TLS",
+            detail=said,
+            hints=("is it http:// rather than https://?", "a proxy in between"),
+        )
+    return None
 
 
 def _certificate(target: Target, said: str) -> Unreachable:

@@ -14,24 +14,25 @@ from typing import Any
 
 from arawn.errors import TimedOut, Unreachable
 
-_UNWANTED = ("anyio", "trio", "click", "rich")
+_UNWANTED = ("anyio", "trio")
 
 
 def load_httpx() -> ModuleType:
     """httpx without what its synchronous client has no use for.
 
     Where they are installed, httpx pulls in click, rich and pygments for its own command line, and httpcore
-    anyio and asyncio for clients that we do not use: 60 ms and more. Marked as absent while it loads, they
-    stay out; both libraries take that as "not installed".
+    anyio and asyncio for clients that are not used here: 60 ms and more. While both load, the command line is
+    an empty stand-in and the others are marked as absent, which httpcore takes as "not installed".
     """
     if "httpx" not in sys.modules:
         absent = [name for name in (*_UNWANTED, "httpx._main") if name not in sys.modules]
         stub = ModuleType("httpx._main")
-        stub.__dict__["main"] = load_httpx  # any function: httpx renames it
+        stub.__dict__["main"] = lambda: None
         modules: dict[str, Any] = sys.modules
         for name in absent:
             modules[name] = stub if name == "httpx._main" else None
         try:
+            import httpcore
             import httpx
         finally:
             for name in absent:

@@ -42,6 +42,8 @@ class _Nowhere:
 
 def sink_for(form: Form, context: Context) -> Sink:
     """The sink for standard output as it is now."""
+    if sys.stdout is None:
+        raise ArawnError("Standard output is closed; nothing was sent")
     if form in ("json", "jsonl"):
         return _Nowhere()
     tty = is_terminal(sys.stdout)

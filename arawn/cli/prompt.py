@@ -64,10 +64,11 @@ def read_file(name: str) -> str:
         handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise UsageFault(f"{name}: {error.strerror}") from None
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISDIR(mode):
+        os.close(handle)
+        raise UsageFault(f"{name} is a folder", hints=("name the files in it: -f a -f b",))
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            raise UsageFault(f"{name} is a folder", hints=("name the files in it: -f a -f b",))
         if stat.S_ISFIFO(mode):
             if not name.startswith(("/dev/fd/", "/proc/")):  # what the shell made for <(command)
                 raise UsageFault(f"{name} is a named pipe", hints=(f"cat {name} | arawn ask -",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
@@ -16,7 +15,7 @@ def run(read: Callable[[Iterable[Frame], Target], Iterator[Event]]) -> None:
     """Read a recorded body from standard input and print an event a line; a fault goes to stderr."""
     target = Target("recorded", "custom", "the recording", "", "")
     try:
-        for event in read(split(iter(lambda: os.read(0, 65536), b"")), target):
+        for event in read(split(iter(lambda: sys.stdin.buffer.read(4096), b"")), target):
             print(ascii(event))
     except ArawnError as error:
         print(f"{type(error).__name__}: {ascii(error.sentence)} {ascii(error.detail)}", file=sys.stderr)
