@@ -172,8 +172,11 @@ def test_F_CONF_02_never_anything_but_a_fault(tmp_path: Path, said: list, rng) -
         (b"[llm]\nmodel = 'x\x00'", "F:2:"),
         (b"a = " + b"[" * 5000 + b"]" * 5000, "nested too deep"),
         (b"a = " + b"{a=" * 5000 + b"1" + b"}" * 5000, "nested too deep"),
-        (b".".join([b"a"] * 5000) + b" = 1", "unknown key a"),
-        (b"[backends.groq]\nextra." + b".".join([b"a"] * 5000) + b" = 1", "nested more than"),
+        (b".".join([b"a"] * 500_000) + b" = 1", "F:1:1: is nested too deep"),
+        (b"[backends.groq]\nextra." + b".".join([b"a"] * 100) + b" = 1", "nested more than"),
+        (b"[llm]\nsystem = '" + b"word " * 200_000 + b"'", None),
+        (b"a" * 1_000_000, "expected '='"),
+        (b"\n".join(b"k%d = 1" % n for n in range(60_000)), "unknown key k0"),
         (b"#" * (1 << 20) + b"\n", "larger than 1 MiB"),
     ],
 )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Names = tuple[str, ...]
 
+MOST = 100
+"""Mistakes that are told; a file with more of them is no config file."""
+
 
 class Mistake(NamedTuple):
     """A line for the person; one that `stops` makes it pointless to check what depends on the rest."""
@@ -43,7 +46,7 @@ class _Walk:
             if self.held(at, found, spec):
                 self.drop(at, value)
             elif found is None:
-                self.wrong.append((at, _unknown(at)))
+                self.wrong.append((at, _unknown(at) if len(self.wrong) < MOST else "unknown key"))
             elif isinstance(found, Row):
                 self.leaf(at, found, value, kept)
             elif not isinstance(value, dict) and self.harmless_only:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from arawn.config.check import Mistake, check_file, check_whole
+from arawn.config.check import MOST, Mistake, check_file, check_whole
 from arawn.config.paths import expand, legacy_file, paths
 from arawn.config.read import Raw, Source, parse, read, shown_path
 from arawn.config.rows import Row
@@ -107,7 +107,8 @@ def load(
     if not any(mistake.stops for mistake in mistakes):
         mistakes += check_whole(config, mistakes)
     if mistakes:
-        raise ConfigFault("\n".join(mistake.text for mistake in mistakes))
+        more = [f"and {len(mistakes) - MOST} more"] if len(mistakes) > MOST else []
+        raise ConfigFault("\n".join([*(mistake.text for mistake in mistakes[:MOST]), *more]))
     return config
 
 
@@ -166,7 +167,7 @@ def _literal_keys(layer: Layer, raw: Raw, path: Path) -> list[str]:
                     f"{place}: this key stands in the file itself; better: arawn secret set {shown}, "
                     f'then api_key = "$keyring:{shown}"'
                 )
-    if lines and raw.mode & 0o077:
+    if lines and os.name == "posix" and raw.mode & 0o077:
         lines.append(f"{shown_path(path)}: others can read this file and the key in it; chmod 600 it")
     return lines
 
