@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.choose import Choice, choose, model_ids
 from arawn.errors import ArawnError, ConfigFault
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
     from arawn.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A backend ready to be asked; `why` says how it was chosen."""
 
     backend: Backend
@@ -52,7 +49,7 @@ class Configured:
         }
         extra = {**self._settings.get("extra", {}), **request.extra}
         system = request.system if request.system is not None else self._system
-        return self._inner.stream(dataclasses.replace(request, system=system, extra=extra, **filled))
+        return self._inner.stream(request._replace(system=system, extra=extra, **filled))
 
     def close(self) -> None:
         """Close what is inside."""
@@ -128,7 +125,7 @@ class App:
                 f'Backend "{choice.name}" has no model',
                 hints=(f'write model = "..." under [backends.{choice.name}]', "or give --model NAME"),
             )
-        return dataclasses.replace(choice, model=model)
+        return choice._replace(model=model)
 
     def _door(self, choice: Choice, timeout: float | None) -> HttpBackend:
         from arawn.backends.http import Access, HttpBackend

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 Role = Literal["user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
-class TextPart:
+class TextPart(NamedTuple):
     """Plain text, as the person or the model wrote it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningPart:
+class ReasoningPart(NamedTuple):
     """A model's reasoning. `opaque` (signatures, encrypted blocks) goes back only to `origin`.
 
     `origin` is (backend name, model); `opaque` is in the dialect's own shape.
@@ -28,8 +27,7 @@ class ReasoningPart:
     origin: tuple[str, str] = ("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCallPart:
+class ToolCallPart(NamedTuple):
     """A tool call of the model. `arguments` is the JSON text as it came, valid or not."""
 
     id: str
@@ -37,8 +35,7 @@ class ToolCallPart:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResultPart:
+class ToolResultPart(NamedTuple):
     """What a tool answered to the call `call_id`."""
 
     call_id: str
@@ -50,8 +47,7 @@ class ToolResultPart:
 Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message of a conversation; the system prompt is not one, it stands in the Request."""
 
     role: Role
@@ -63,8 +59,7 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolSpec(NamedTuple):
     """A tool the model may call; `parameters` is a JSON Schema object."""
 
     name: str
@@ -72,8 +67,7 @@ class ToolSpec:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Everything a backend needs to answer; None means: not said, the service decides."""
 
     messages: tuple[Message, ...]
@@ -84,7 +78,7 @@ class Request:
     stop: tuple[str, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     stream: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = NOTHING
 
 
 def user(text: str) -> Message:

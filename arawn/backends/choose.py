@@ -6,8 +6,7 @@ It reads values only: no request is sent, no secret resolved, except that local 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import ConfigFault, SecretFault
 from arawn.providers import GUIDE, PROVIDERS, Provider
@@ -19,8 +18,7 @@ PROBE_LIMIT_S = 0.15
 _LAYERS = ("default", "user", "project", "env", "flag")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A backend before it is built. `key` is a secret text (reference or literal) or None.
 
     `why` says in a few words how it came to be chosen; `found` are model ids a probe has seen.
@@ -36,7 +34,7 @@ class Choice:
     why: str = ""
     dialect: str = ""
     notices: tuple[str, ...] = ()
-    found: tuple[str, ...] = field(default=())
+    found: tuple[str, ...] = ()
 
 
 def choose(config: Config, env: Mapping[str, str], backend: str | None, model: str | None) -> Choice | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -114,7 +113,7 @@ class HttpBackend:
     def _events(self, request: Request, course: _Course) -> Iterator[Event]:
         dialect = import_module(f"arawn.wire.{self._dialect}")
         call: Call = dialect.write(request, self.target)
-        target = dataclasses.replace(self.target, options={**self.target.options, **call.memo})
+        target = self.target._replace(options={**self.target.options, **call.memo})
         response = self._send(call, course)
         watchdog = Watchdog(response.extensions["network_stream"].get_extra_info("socket"))
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -64,11 +63,7 @@ class Retry:
             try:
                 for event in self._inner.stream(request):
                     shown = shown or isinstance(event, Text | Reasoning | ToolCall | Finish)
-                    yield (
-                        dataclasses.replace(event, waited_s=waited_before)
-                        if isinstance(event, Attempt)
-                        else event
-                    )
+                    yield (event._replace(waited_s=waited_before) if isinstance(event, Attempt) else event)
                 return
             except ServiceFault as fault:
                 if shown or not fault.retryable or attempt >= self._policy.max_attempts:

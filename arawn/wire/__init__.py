@@ -12,12 +12,12 @@ The file name is the key; there is no registry.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from arawn.messages import NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a request goes, and what of the provider's row a dialect may depend on.
 
     `base_url` has no slash at its end. `options` are the row's fields for its dialect, e.g.
@@ -29,11 +29,10 @@ class Target:
     label: str
     base_url: str
     model: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """An HTTP request without its key: the door adds the authentication header.
 
     `memo` is what the dialect wants to know again when it reads the reply: it joins the target's options.
@@ -41,6 +40,6 @@ class Call:
 
     url: str
     body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NOTHING
     method: str = "POST"
-    memo: Mapping[str, Any] = field(default_factory=dict)
+    memo: Mapping[str, Any] = NOTHING
