@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from arawn.events import Event, Finish, Notice, Text, Usage
 from arawn.manual import Section, section
-from arawn.manual.search import Hit, hits
+from arawn.manual.search import Hit, hits, terms
 from arawn.messages import Request
 from arawn.providers import GUIDE, PROVIDERS, Provider
 
@@ -19,12 +19,14 @@ ELSE = (
     "I am only the guide of Arawn, not a model: I can look up how Arawn is used, and I know nothing else. "
     "My manual has nothing on that."
 )
-_GREETING = frozenset(
-    """hello hi hey hallo moin servus bonjour hola ciao howdy greetings good morning evening afternoon day there
+_GREETING_WORDS = """
+    hello hi hey hallo moin servus bonjour hola ciao howdy greetings good morning evening afternoon day there
     help me please thanks thank you test testing ping yo arawn world is this on are working start guide it
-    ok okay how what can do i you your who s whats up""".split()
-)
-_ONWARD = frozenset("more next continue else and further go on tell me please details detail".split())
+    ok okay how what can do i your who s whats up
+"""
+_ONWARD_WORDS = "more next continue else and further go on tell me please details detail"
+_GREETING = frozenset(_GREETING_WORDS.split())
+_ONWARD = frozenset(_ONWARD_WORDS.split())
 _NAMES: Mapping[str, str] = {
     "claude": "anthropic",
     "gpt": "openai",
@@ -34,6 +36,9 @@ _NAMES: Mapping[str, str] = {
     "pplx": "perplexity",
     "llama-server": "llamacpp",
 }
+_WHO = re.compile(
+    r"\W*(are you|who (are|made) you|what are you|(what|which) (ai |llm )?model are you)\b", re.I
+)
 _WORD = re.compile(r"[a-z0-9.-]*[a-z0-9]")
 _PIECE = re.compile(r"[^\n]*?[.:;!?](?:\s+|$)|[^\n]*\n+|[^\n]+$")
 
@@ -71,15 +76,44 @@ def answer(said: list[str]) -> str:
     question = asked[-1] if asked else ""
     if _is_only(question, _GREETING):
         return _welcome()
+    if _WHO.match(question):
+        return _itself()
     about = provider_in(question)
-    found = hits(question)
-    if about is not None and not found and len(asked) > 1:
-        found = hits(asked[-2])  # "and for OpenAI?"
+    if about is not None and len(asked) > 1 and _is_follow_up(question, about):
+        question = f"{_without(asked[-2], provider_in(asked[-2]))} {about.name}"  # "and for OpenAI?"
+    found = look_up(question)
     if onward >= len(found) > 0:
         return f"That is all the manual has on it. {_pages()}\n"
     if not found:
         return _welcome() if about and not onward and _is_name(question) else _unknown()
     return _told(found, onward, about)
+
+
+def look_up(question: str) -> list[Hit]:
+    """What answers `question`; a section with examples for any provider goes before one on the provider."""
+    about = provider_in(question)
+    found = hits(question)
+    if about is not None:
+        apart = hits(_without(question, about))
+        if apart and apart[0].section.example:
+            return apart
+    return found
+
+
+def _without(question: str, about: Provider | None) -> str:
+    """`question` without the words that name the provider `about`."""
+    if about is None:
+        return question
+    called = {
+        about.name,
+        *about.label.lower().split(),
+        *(w for w, name in _NAMES.items() if name == about.name),
+    }
+    return " ".join(word for word in _WORD.findall(question.lower()) if word not in called)
+
+
+def _is_follow_up(question: str, about: Provider) -> bool:
+    return not terms(_without(question, about))
 
 
 def provider_in(text: str) -> Provider | None:
@@ -105,12 +139,12 @@ def personal(text: str, example: str, about: Provider) -> str:
     for old, new in pairs:
         text = text.replace(old, new)
     if not about.needs_key:
-        text = f"{about.label} needs no key on your own machine; with one (behind a proxy, say) it is this:\n\n{text}"
+        return f"{about.label} needs no key on your own machine. Where yours asks for one:\n\n{text}"
     return text
 
 
 def _is_only(text: str, words: frozenset[str]) -> bool:
-    return all(word in words for word in re.findall(r"[a-z]+", text.lower())) and len(text) < 80
+    return len(text) < 80 and all(word in words for word in re.findall(r"\w+", text.lower()))
 
 
 def _is_name(text: str) -> bool:
@@ -137,12 +171,17 @@ def _welcome() -> str:
     return f"{section('start', 'Welcome').body}\n\n{_ways()}\n\n{_pages()}\n"
 
 
+def _itself() -> str:
+    found = section("start", "What the guide is, and what it is not")
+    return f"## {found.title}\n\n{found.body}\n\n{_ways()}\n"
+
+
 def _unknown() -> str:
     return f"{ELSE}\n\n{_ways()}\n\n{_pages()}\n"
 
 
 def _ways() -> str:
-    return section("start", "Get a model").body
+    return section("start", "Add a model").body
 
 
 def _pages() -> str:

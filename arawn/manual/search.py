@@ -18,164 +18,24 @@ LIMIT = 400
 """Characters of a question that are looked at."""
 ENOUGH = 0.5
 """Share of a question's weight that a section must cover to count as an answer."""
-_TITLE, _WORDS, _PAGE, _NEAR, _TYPO = 4.0, 3.0, 1.5, 0.6, 0.7
+_TITLE, _WORDS, _PAGE, _BODY, _NEAR, _TYPO = 4.0, 3.0, 1.5, 0.7, 0.6, 0.7
 _WORD = re.compile(r"[a-z0-9]+")
 _QUOTED = re.compile(r'"[^"\n]*"')
 
-STOP = frozenset(
-    [
-        "a",
-        "about",
-        "all",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "doing",
-        "don",
-        "for",
-        "from",
-        "get",
-        "give",
-        "go",
-        "had",
-        "has",
-        "have",
-        "hello",
-        "help",
-        "hey",
-        "hi",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "just",
-        "like",
-        "make",
-        "may",
-        "me",
-        "mine",
-        "must",
-        "my",
-        "need",
-        "not",
-        "of",
-        "off",
-        "on",
-        "one",
-        "or",
-        "our",
-        "out",
-        "please",
-        "put",
-        "should",
-        "show",
-        "so",
-        "some",
-        "tell",
-        "than",
-        "thank",
-        "thanks",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "too",
-        "up",
-        "us",
-        "using",
-        "use",
-        "used",
-        "want",
-        "was",
-        "way",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-        "will",
-        "with",
-        "work",
-        "would",
-        "you",
-        "your",
-        "arawn",
-        "s",
-        "t",
-        "m",
-        "ve",
-        "re",
-        "d",
-        "explain",
-        "possible",
-        "it's",
-        "mean",
-        "means",
-        "happen",
-        "happens",
-        "there's",
-    ]
-)
-GENERIC = frozenset(
-    [
-        "time",
-        "name",
-        "run",
-        "file",
-        "list",
-        "long",
-        "new",
-        "write",
-        "read",
-        "good",
-        "best",
-        "say",
-        "day",
-        "part",
-        "first",
-        "last",
-        "number",
-        "line",
-        "text",
-        "word",
-        "answer",
-        "thing",
-        "program",
-        "code",
-        "question",
-        "current",
-        "big",
-        "small",
-        "start",
-        "python",
-    ]
-)
+_STOP = """
+    a set about all am an and any are as at be but by can could did do does doing don for from get give go
+    had has have hello help hey hi how i if in into is it its just like make may me mine must my need
+    not of off on one or our out please put should show so some tell than thank thanks that the their
+    them then there these they this those to too up us using use used want was way we were what when
+    which who why will with work would you your arawn s t m ve re d explain possible mean means happen
+    happens
+"""
+STOP = frozenset(_STOP.split())
+_GENERIC = """
+    time name run file list long new write read good best say day part first last number line text word
+    answer thing program code question current big small start python
+"""
+GENERIC = frozenset(_GENERIC.split())
 _GROUPS = (
     "key secret password credential apikey passphrase token",
     "store save keep remember put set",
@@ -183,7 +43,7 @@ _GROUPS = (
     "delete remove erase forget",
     "leave quit exit end close",
     "config configuration configure setting settings setup option",
-    "backend provider service vendor",
+    "backend provider vendor",
     "error fault problem trouble issue broken fail failure fails wrong",
     "install installation setup",
     "change switch select choose pick",
@@ -192,7 +52,7 @@ _GROUPS = (
     "certificate tls ssl ca https",
     "telemetry tracking track analytics spy",
     "private privacy",
-    "completion completions autocomplete tab",
+    "completion autocomplete autocompletion tab",
     "pipe stdin piped redirect",
     "url address host endpoint",
     "custom own self",
@@ -202,7 +62,7 @@ _GROUPS = (
     "project repository repo folder directory workspace",
     "chat conversation talk session repl",
     "line newline multiline multi",
-    "location path lie lies stored",
+    "location path lie stored where",
     "local offline",
     "precedence order override wins priority",
     "model llm",
@@ -219,21 +79,26 @@ _GROUPS = (
 )
 
 
+_WHOLE = {"keyring": "keyring", "setting": "setting", "settings": "setting", "during": "during"}
+
+
 def stem(word: str) -> str:
     """`word` without the commonest English endings."""
-    if len(word) > 4:
-        for ending, instead in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
-            if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-                word = word[: len(word) - len(ending)] + instead
-                break
-    elif len(word) == 4 and word.endswith("s") and not word.endswith("ss"):
-        word = word[:-1]
+    if word in _WHOLE:
+        return _WHOLE[word]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us")):
+        word = word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
+    for ending in ("ing", "ed"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            word = word[:-1] if word[-1] == word[-2] and word[-1] not in "ls" else word
+            break
     return word[:-1] if len(word) > 3 and word.endswith("e") else word
 
 
 def terms(text: str) -> list[str]:
     """The stems of the words that carry meaning."""
-    return [stem(word) for word in _WORD.findall(text.lower()) if word not in STOP]
+    return [stem(word) for word in _WORD.findall(text.lower()) if word not in STOP and len(word) > 1]
 
 
 class Hit(NamedTuple):
@@ -256,14 +121,14 @@ class _Index:
         seen = Counter(term for entry in self.entries for term in entry.weights)
         count = len(self.entries)
         self.idf = {term: math.log(1 + (count - n + 0.5) / (n + 0.5)) for term, n in seen.items()}
-        self.unknown = math.log(1 + (count + 0.5) / 0.5)
+        self.unknown = 0.85 * max(self.idf.values())
 
     def variants(self, term: str) -> dict[str, float]:
         """Terms of the manual that stand for `term`, and how well."""
         found = {near: _NEAR for near in _near(term) if near in self.idf}
         if term in self.idf:
             found[term] = 1.0
-        elif not found and len(term) >= 5:
+        elif not found and len(term) >= 4:
             for known in self.idf:
                 if _slip(term, known):
                     found[known] = _TYPO
@@ -276,7 +141,7 @@ def _entry(section: Section) -> _Entry:
     body = Counter(terms(_QUOTED.sub(" ", section.body) if "$ arawn" in section.body else section.body))
     length = 0.6 + 0.4 * sum(body.values()) / 120
     for term, count in body.items():
-        weights[term] = count / length
+        weights[term] = min(_BODY * count / length, 2.0)
     strong = set()
     for text, weight in ((section.title, _TITLE), (section.words, _WORDS), (section.page, _PAGE)):
         for term in set(terms(text)):
@@ -298,14 +163,14 @@ def _near(term: str) -> Iterator[str]:
 def _slip(said: str, known: str) -> bool:
     """Whether one letter more, less, other or swapped makes `said` into `known`."""
     short, long = (said, known) if len(said) <= len(known) else (known, said)
-    if len(short) < 4 or len(long) - len(short) > 1 or short == long:
+    if len(short) < 4 or len(long) - len(short) > 1 or short[0] != long[0]:
         return False
-    at = 0
+    at = 1
     while at < len(short) and short[at] == long[at]:
         at += 1
     if len(short) < len(long):
-        return short[at:] == long[at + 1 :]
-    if short[at + 1 :] == long[at + 1 :]:
+        return len(short) > 4 and short[at:] == long[at + 1 :]
+    if len(short) > 4 and short[at + 1 :] == long[at + 1 :]:
         return True
     return short[at : at + 2] == long[at : at + 2][::-1] and short[at + 2 :] == long[at + 2 :]
 
@@ -342,11 +207,11 @@ def _hit(
         for variant, share in variants.items():
             weight = entry.weights.get(variant)
             if weight:
-                best = max(best, share * index.idf[variant] * weight * 2.2 / (weight + 1.2))
+                best = max(best, share * index.idf[variant] * weight * 4 / (weight + 3))
                 strong = strong or (variant in entry.strong and term not in _GENERIC_STEMS)
         if best:
             score += best
             covered += _weight(index, variants)
     if not strong or covered < ENOUGH * total:
         return None
-    return Hit(entry.section, score * (0.5 + 0.5 * covered / total), covered / total)
+    return Hit(entry.section, score * covered / total, covered / total)
