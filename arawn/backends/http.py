@@ -223,10 +223,12 @@ class HttpBackend:
         """The client, made once. Raises ConfigFault naming the variable that makes it impossible."""
         if self._client is None:
             httpx = load_httpx()
-            from arawn.backends.http_tls import context, environment_fault
+            from arawn.backends.http_tls import check_proxies, context, environment_fault
 
             verify = context(self._access.ca_bundle) if scheme == "https" else False
             proxied = self._proxied(host)
+            if proxied:
+                check_proxies()
             try:
                 self._client = httpx.Client(
                     verify=verify, proxy=self._access.proxy, trust_env=proxied and not self._access.proxy

@@ -29,7 +29,12 @@ def translate(
     if kind in ("ConnectTimeout", "PoolTimeout"):
         return TimedOut(
             f"No connection to {target.label} at {origin(target)} within {limits['connect']:g} s",
-            hints=(*_start(target), "the network, or a firewall in between", "the limit is limits.connect"),
+            hints=(
+                *_start(target),
+                "the network, or a firewall in between",
+                "base_url: is it http:// rather than https://, or the other way round?",
+                "the limit is limits.connect",
+            ),
         )
     if kind == "ReadTimeout":
         return _silent("first_event", target, limits)

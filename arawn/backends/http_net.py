@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -32,8 +33,8 @@ def load_httpx() -> ModuleType:
         for name in absent:
             modules[name] = stub if name == "httpx._main" else None
         try:
-            import httpcore
-            import httpx
+            for name in ("httpcore", "httpx"):
+                import_module(name)
         finally:
             for name in absent:
                 sys.modules.pop(name, None)

@@ -36,6 +36,24 @@ def context(ca_bundle: str | None) -> ssl.SSLContext:
     return made
 
 
+def check_proxies() -> None:
+    """Raise ConfigFault for a proxy variable that names no proxy; libraries notice late, or not at all."""
+    from urllib.parse import urlsplit
+
+    for name, value in os.environ.items():
+        if name.upper() not in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") or not value:
+            continue
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        try:
+            fits = bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            fits = False
+        if not fits or parts.scheme not in ("http", "https", "socks5", "socks5h"):
+            raise ConfigFault(
+                f"{name} is not the address of a proxy", hints=(f"unset {name}, or correct it",)
+            )
+
+
 def environment_fault(error: Exception, redact: Callable[[str], str]) -> ArawnError:
     """A client that could not be built, with the variables that may be the cause."""
     names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
