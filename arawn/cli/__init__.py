@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -121,6 +122,9 @@ def run(args: Sequence[str]) -> int:
     from arawn.cli import boundary
     from arawn.cli.context import Context
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character must not end the answer
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     context = Context(os.environ)
     boundary.on_signals()
     try:

@@ -15,7 +15,7 @@ _LINK = re.compile(
     r"\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\]){0,300})\]\(\s*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*){0,4})>?(?:\s+\"[^\"]*\")?\s*\)"
 )
 _AUTO = re.compile(r"<((?:https?://|mailto:)[^\s<>]+)>")
-_DELIMITED = {"**": BOLD, "__": BOLD, "~~": STRIKE, "*": EM, "_": EM}
+_DELIMITED = {"***": "1;3", "___": "1;3", "**": BOLD, "__": BOLD, "~~": STRIKE, "*": EM, "_": EM}
 
 Put = Callable[[str, str], None]
 
@@ -41,9 +41,10 @@ def scan(line: str, base: str, final: bool, put: Put, before: str = "") -> int:
         start = found.start()
         if start > at:
             put(line[at:start], base)
-        span = _span(line, start, base, line[start - 1] if start else before)
+        settled = final or len(line) - start >= HOLD
+        span = _span(line, start, base, line[start - 1] if start else before, settled)
         if span is None:
-            if not final and len(line) - start < HOLD and _may_grow(line, start):
+            if not settled and _may_grow(line, start):
                 return start
             run = _run(line, start)
             put(line[start : start + run], base)
@@ -82,7 +83,7 @@ def _may_grow(line: str, at: int) -> bool:
     return mark == "`" or not rest
 
 
-def _span(line: str, at: int, base: str, before: str) -> Span | None:
+def _span(line: str, at: int, base: str, before: str, final: bool) -> Span | None:
     mark = line[at]
     if mark == "\\":
         following = line[at + 1 : at + 2]
@@ -92,7 +93,7 @@ def _span(line: str, at: int, base: str, before: str) -> Span | None:
     if mark == "`":
         return _code(line, at, base)
     if mark in "*_~":
-        return _delimited(line, at, base, before)
+        return _delimited(line, at, base, before, final)
     if mark == "<":
         auto = _AUTO.match(line, at)
         return Span(auto.end(), ((auto[1], _join(base, LINK)),)) if auto else None
@@ -114,14 +115,16 @@ def _code(line: str, at: int, base: str) -> Span | None:
     return Span(end + run, ((inner, _join(base, CODE)),))
 
 
-def _delimited(line: str, at: int, base: str, before: str) -> Span | None:
+def _delimited(line: str, at: int, base: str, before: str, final: bool) -> Span | None:
     mark = line[at]
-    run = min(_run(line, at), 2)
-    if mark == "~" and run < 2:
-        return None
-    if mark == "_" and before.isalnum():
+    run = min(_run(line, at), 2 if mark == "~" else 3)
+    if (mark == "~" and run < 2) or (mark == "_" and before.isalnum()):
         return None
     delimiter = mark * run
+    if run == 3 and delimiter not in line[at + 3 :]:
+        if not final:
+            return None
+        run, delimiter = 2, mark * 2
     start = at + run
     if line[start : start + 1].isspace() or start >= len(line):
         return None

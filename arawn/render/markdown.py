@@ -25,6 +25,7 @@ _HEAD = re.compile(r"(#{1,6}) +")
 _BULLET = re.compile(r"[-*+] +")
 _NUMBER = re.compile(r"\d{1,9}[.)] +")
 _MAYBE_NUMBER = re.compile(r"^\d{1,9}[.)]?$")
+_QUOTES = re.compile(r"^(> ?)+")
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})\s*([^\s`]*)")
 
 
@@ -122,11 +123,7 @@ class MarkdownStream:
         ):
             self._state = "whole" if len(rest) >= 3 else "open"
             return
-        if mark in "-*_" and _MAYBE_RULE.match(rest) and not final:
-            return
-        if mark == "#" and rest.strip("#") == "" and not final:
-            return
-        if mark.isdecimal() and _MAYBE_NUMBER.match(rest) and not final:
+        if not final and _undecided(rest):
             return
         self._draw_table()
         if final and _RULE.match(self._line):
@@ -231,6 +228,14 @@ class MarkdownStream:
         for line in lines:
             inline.scan(line, "", True, self._writer.text)
             self._writer.newline()
+
+
+def _undecided(rest: str) -> bool:
+    """Whether the beginning of a line may still become a mark: a rule, heading, list item or quote."""
+    core = _QUOTES.sub("", rest)
+    if not core or core == "+" or core.strip("#") == "":
+        return True
+    return bool((core[0] in "-*_" and _MAYBE_RULE.match(core)) or _MAYBE_NUMBER.match(core))
 
 
 if __name__ == "__main__":
