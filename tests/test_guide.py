@@ -38,7 +38,7 @@ FOUND = [
     ("how can I use litellm gateway", "backends", "Add a service of your own"),
     ("I am behind a corporate proxy", "backends", "Proxies and certificates"),
     ("which providers are supported?", "backends", "The providers"),
-    ("how is the backend chosen", "backends", "Which backend answers"),
+    ("how is the backend chosen", "backends", "Which backend answers by default"),
     ("change the default model", "backends", "Set the default model"),
     ("list available models", "backends", "List the models of a backend"),
     ("send a custom header", "backends", "Extra fields and headers"),
@@ -94,6 +94,20 @@ FOUND = [
     ("get started with a real model", "start", "Add a model"),
 ]
 
+FOUND += [
+    ("how do I use gpt-4o", "backends", "Use Anthropic, OpenAI, Groq or another hosted service"),
+    ("my company uses a self signed certificate", "backends", "Proxies and certificates"),
+    ("can I use several openai accounts", "backends", "Several accounts or models of one provider"),
+    ("why did the answer stop in the middle", "errors", "The answer was cut"),
+    ("can I paste multiple lines", "chat", "Keys: new line, stop, search, leave"),
+    ("docker container without keyring", "secrets", "Keyring problems"),
+    ("I pasted my key into the config file", "secrets", "Literal key in the config"),
+    ("set default backend", "backends", "Which backend answers by default"),
+    ("my ollama is on port 11435", "backends", "Use Ollama"),
+    ("gimme json output", "json", "One document: --json"),
+    ("what happens when I press ctrl-c", "chat", "Keys: new line, stop, search, leave"),
+]
+
 ELSEWHERE = [
     "what is the capital of France?",
     "Why is the sky blue?",
@@ -104,6 +118,10 @@ ELSEWHERE = [
     "who was the first president of the united states",
     "translate 'good night' into German",
     "2+2",
+    "how do I center a div",
+    "what did OpenAI announce yesterday",
+    "write an email to my boss",
+    "git rebase vs merge",
     "write me a haiku about autumn",
     "What is a write-ahead log?",
     "please fix the bug in my javascript",

@@ -92,24 +92,24 @@ def answer(said: list[str]) -> str:
 def look_up(question: str) -> list[Hit]:
     """What answers `question`; a section with examples for any provider goes before one on the provider."""
     about = provider_in(question)
-    found = hits(question)
-    if about is not None:
-        apart = hits(_without(question, about))
-        if apart and apart[0].section.example:
-            return apart
-    return found
+    if about is None:
+        return hits(question)
+    rest = _without(question, about)
+    apart = hits(rest)
+    if apart and apart[0].section.example:
+        return apart
+    if terms(rest):
+        return hits(question)
+    return sorted(hits(about.name), key=lambda hit: not hit.section.example)
 
 
 def _without(question: str, about: Provider | None) -> str:
     """`question` without the words that name the provider `about`."""
     if about is None:
         return question
-    called = {
-        about.name,
-        *about.label.lower().split(),
-        *(w for w, name in _NAMES.items() if name == about.name),
-    }
-    return " ".join(word for word in _WORD.findall(question.lower()) if word not in called)
+    aliases = [word for word, name in _NAMES.items() if name == about.name]
+    called = (about.name, *about.label.lower().split(), *aliases)
+    return " ".join(word for word in _WORD.findall(question.lower()) if not word.startswith(called))
 
 
 def _is_follow_up(question: str, about: Provider) -> bool:

@@ -1,0 +1,320 @@
+"""README and manual held against the program: every TOML block is loaded, every command is run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from fake_provider import Conn, FakeProvider, anthropic_stream, json_reply, ollama_stream, openai_stream
+
+from arawn import manual
+from arawn.cli import COMMANDS
+from arawn.cli import app as root_app
+from arawn.config.load import load
+from arawn.events import Reply
+from arawn.manual import reference
+from arawn.providers import PROVIDERS
+from arawn.render.document import document
+from arawn.repl.commands import COMMANDS as SLASH
+
+ROOT = Path(__file__).parents[1]
+MANUAL = ROOT / "arawn" / "manual"
+PAGES = [ROOT / "README.md", *sorted(MANUAL.glob("*.md"))]
+FENCE = re.compile(r"^```([a-z]+)\n(.*?)^```$", re.M | re.S)
+ANSWER = "Hello from the fake"
+KEYRING = """
+import json, os
+from keyring.backend import KeyringBackend
+PLACE = os.environ["DOCS_KEYRING"]
+class Keyring(KeyringBackend):
+    priority = 5
+    def _all(self):
+        with open(PLACE) as file:
+            return json.load(file)
+    def _keep(self, found):
+        with open(PLACE, "w") as file:
+            json.dump(found, file)
+    def get_password(self, service, name):
+        return self._all().get(service + "/" + name)
+    def set_password(self, service, name, value):
+        self._keep({**self._all(), service + "/" + name: value})
+    def delete_password(self, service, name):
+        self._keep({k: v for k, v in self._all().items() if k != service + "/" + name})
+"""
+SHELL = """
+set -o pipefail
+arawn() { "$PY" -P -m arawn "$@"; }
+git() { printf 'diff --git a/x b/x\\n+one line\\n'; }
+"""
+
+
+class Block(NamedTuple):
+    """A fenced block: the page, the line it begins at, its language and text."""
+
+    page: str
+    line: int
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(*kinds: str) -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for match in FENCE.finditer(text):
+            if match[1] in kinds:
+                found.append(Block(page.name, text.count("\n", 0, match.start()) + 1, match[1], match[2]))
+    return found
+
+
+class Rule(NamedTuple):
+    """How a line is tried. `help_only`: it needs a terminal, so its command and flags are looked up."""
+
+    pattern: str
+    stdin: str = ""
+    config: str = ""
+    says: str = ""
+    help_only: bool = False
+
+
+# The first that matches holds; a line that none matches fails.
+RULES = [
+    Rule(r"python3 -m venv --without-pip \.venv && python3 -m pip .*", help_only=True),  # .ci/run runs these
+    Rule(r"export [A-Z_]+=\.\.\.", help_only=True),
+    Rule(r"source completions/arawn\.bash"),
+    Rule(r"arawn chat( .*)?", help_only=True),
+    Rule(r"arawn config init", help_only=True),
+    Rule(r"arawn trust", help_only=True),
+    Rule(r"arawn .*-b work .*", config='[backends.work]\ndialect = "openai"\nbase_url = "URL/v1"\nmodel = "m"\n'),
+    Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--jsonl.*", says='"type": "result"'),
+    Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--json.*", says='"ok": true'),
+    Rule(r"arawn .*ask .* > \S+\.txt"),
+    Rule(r"arawn --backend guide ask .*", says="keyring"),
+    Rule(r"(\w+=\w+ )?arawn (--?[a-z-]+( [\w-]+)? )*ask .*", says=ANSWER),
+    Rule(r"(git diff|cat notes\.txt|echo .*) \| arawn( ask .*)?", says=ANSWER),
+    Rule(r"arawn --version", says="arawn "),
+    Rule(r"arawn (backend|model) list.*", says="m"),
+    Rule(r"arawn config (path|set|unset|edit|check|show|get|init) ?.*"),
+    Rule(r"arawn secret set \w+", stdin="sk-typed-0123456789\n"),
+    Rule(r"arawn secret (list|test|delete) ?.*"),
+    Rule(r"arawn trust (--list|--revoke \S+|\S+ --yes)"),
+    Rule(r"arawn help( \w+)?", says="#"),
+]  # fmt: skip
+
+
+def lines(block: Block) -> list[str]:
+    """The commands of a block, without prompts and comments."""
+    found = []
+    for line in block.text.splitlines():
+        if block.kind == "console" and not line.startswith("$ "):
+            continue
+        line = re.sub(r"\s+# .*$", "", line.removeprefix("$ ")).strip()
+        if line and not line.startswith("#"):
+            found.append(line)
+    return found
+
+
+def rule_of(line: str) -> Rule:
+    for rule in RULES:
+        if re.fullmatch(rule.pattern, line):
+            return rule
+    raise AssertionError(f"no rule says how to try: {line}")
+
+
+def serve(conn: Conn) -> None:
+    """All three dialects at once, told apart by path."""
+    path, asked = conn.request.path, conn.request
+    if path.endswith(("/models", "/tags")) or conn.request.method == "GET":
+        return json_reply(200, {"data": [{"id": "llama3"}], "models": [{"name": "llama3"}]})(conn)
+    if path.endswith("/show"):
+        return json_reply(200, {"model_info": {}})(conn)
+    whole = not asked.json.get("stream")
+    if path.endswith("/messages"):
+        reply = {
+            "type": "message",
+            "content": [{"type": "text", "text": ANSWER}],
+            "stop_reason": "end_turn",
+            "usage": {},
+        }
+        return json_reply(200, reply)(conn) if whole else anthropic_stream([ANSWER])(conn)
+    if path.endswith("/api/chat"):
+        return ollama_stream([ANSWER])(conn)
+    reply = {"choices": [{"message": {"content": ANSWER}, "finish_reason": "stop"}]}
+    return json_reply(200, reply)(conn) if whole else openai_stream([ANSWER])(conn)
+
+
+@pytest.fixture
+def world(env: dict[str, str], home: Path, tmp_path: Path):
+    """A folder with the files that the examples name, a keyring, keys, and every provider on loopback."""
+    work = tmp_path / "work"
+    (work / "path/to/project/.arawn").mkdir(parents=True)
+    (work / "path/to/project/.arawn/config.toml").write_text("[llm]\ntemperature = 0.1\n")
+    for name in ("notes.txt", "build.log", "old.py", "new.py", "main.py"):
+        (work / name).write_text("some text\n")
+    (work / "completions").symlink_to(ROOT / "completions")
+    (tmp_path / "docs_keyring.py").write_text(KEYRING)
+    (tmp_path / "keys.json").write_text(json.dumps({"arawn/anthropic": "sk-kept-0123456789abcdef"}))
+    with FakeProvider(serve) as fake:
+        for row in PROVIDERS.values():
+            env[f"{row.name.upper()}_API_BASE"] = fake.url + ("" if row.dialect != "openai" else "/v1")
+            if row.needs_key:
+                env[row.key_names[0]] = "sk-test-0123456789abcdef"
+        env |= {
+            "PY": sys.executable,
+            "EDITOR": "true",
+            "PYTHONPATH": f"{ROOT}:{tmp_path}",
+            "PYTHON_KEYRING_BACKEND": "docs_keyring.Keyring",
+            "DOCS_KEYRING": str(tmp_path / "keys.json"),
+        }
+        yield env, work, fake
+
+
+def run(line: str, rule: Rule, env: dict[str, str], work: Path, url: str) -> None:
+    if rule.config:
+        place = Path(env["HOME"], ".config/arawn/config.toml")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(rule.config.replace("URL", url))
+    done = subprocess.run(
+        ["bash", "-c", SHELL + line],
+        input=rule.stdin,
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=work,
+        timeout=30,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    assert rule.says in done.stdout, f"{line}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr
+    written = re.search(r"> (\S+\.txt)$", line)
+    if written:
+        assert ANSWER in (work / written[1]).read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the examples are written for a POSIX shell")
+@pytest.mark.parametrize("block", blocks("console", "sh"), ids=str)
+def test_commands(block: Block, world) -> None:
+    env, work, fake = world
+    assert lines(block), "a block without a command"
+    for line in lines(block):
+        rule = rule_of(line)
+        if rule.help_only:
+            for command in re.findall(r"(?:^|&& )(arawn .*?)(?= &&|$)", line):
+                parse(command)
+        else:
+            parse_all(line)
+            run(line, rule, env, work, fake.url)
+
+
+def parse_all(line: str) -> None:
+    """Look up every `arawn` of a line of shell."""
+    for part in re.split(r"\s\|\s|\s>\s", line):
+        part = re.sub(r"^[A-Z_]+=\S+ ", "", part)
+        if part.startswith("arawn "):
+            parse(part)
+
+
+def parse(line: str) -> None:
+    """Hold a command line against the commands and options that there are."""
+    from typer.main import get_command
+
+    words = shlex.split(line)[1:]
+    command: Any = get_command(root_app)
+    known = options(command)
+    for word in words:
+        if word.startswith("--") or (word.startswith("-") and len(word) == 2):
+            assert word.split("=")[0] in known, f"{line}: {word}"
+        elif hasattr(command, "list_commands"):
+            found = command.get_command(None, word)
+            if found is None and word.isupper():
+                return  # a placeholder such as COMMAND
+            if found is None:  # the value of an option before the command
+                continue
+            command, known = found, known | options(found)
+    assert not words or command is not None
+
+
+def options(command: Any) -> set[str]:
+    found = {"-h", "--help"}
+    for parameter in command.params:
+        found |= {*getattr(parameter, "opts", ()), *getattr(parameter, "secondary_opts", ())}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_commands_in_sentences(page: Path) -> None:
+    text = FENCE.sub("", page.read_text("utf-8"))
+    for span in re.findall(r"`(arawn [^`\n]+)`", text):
+        words = span.split()
+        if words[1].startswith("-") or words[1].isupper():
+            continue
+        assert words[1] in COMMANDS, span
+        parse(span.replace("...", ""))
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_toml(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(block.text, "utf-8")
+    config = load(env={"HOME": str(tmp_path)}, cwd=None, config_file=str(file), flags=())
+    assert config.values and not config.notices
+
+
+def test_blocks_have_a_known_language() -> None:
+    for page in PAGES:
+        openings = re.findall(r"^```(.*)$", page.read_text("utf-8"), re.M)[::2]
+        assert set(openings) <= {"toml", "console", "sh", "text"}, page.name
+
+
+def test_what_is_made_from_data_is_fresh() -> None:
+    """Stale? python -m arawn.manual.reference"""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        assert reference.fill(text) == text, page.name
+    assert "`limits.idle`" in manual.read("errors") and "### Settings in [limits]" in manual.read("config")
+    for row in PROVIDERS.values():
+        assert f"| `{row.name}` |" in manual.text("backends")
+
+
+def test_every_file_is_a_page() -> None:
+    assert {path.stem for path in MANUAL.glob("*.md")} == set(manual.ORDER)
+    for page in manual.pages():
+        assert page.title and 20 < len(page.summary) < 120, page
+
+
+def test_pages_named_are_pages() -> None:
+    for page in PAGES:
+        for name in re.findall(r"`arawn help (\w+)`", page.read_text("utf-8")):
+            assert name in manual.ORDER or name.isupper(), f"{page.name}: {name}"
+
+
+def test_slash_commands() -> None:
+    table = set(re.findall(r"^\| `/(\w+)", manual.text("chat"), re.M))
+    assert table == set(SLASH)
+
+
+def test_json_fields() -> None:
+    made = document(Reply(), backend="b", provider="p", model="m", fault=None)
+    text = manual.text("json")
+    for name in [*made, *made["usage"]]:
+        assert f"`{name}`" in text, name
+
+
+def test_exit_codes_are_the_same_everywhere() -> None:
+    rows = re.compile(r"^\| (?:\d+|130, 143) \| .* \|$", re.M)
+    assert rows.findall(manual.text("errors")) == rows.findall((ROOT / "README.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
