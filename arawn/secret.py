@@ -188,10 +188,11 @@ class Resolver:
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
             raise SecretFault(f"The key file {path} cannot be read: {error.strerror}") from None
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(handle)
+            raise SecretFault(f"The key file {path} is no regular file")
         with os.fdopen(handle, "rb") as file:
-            mode = os.fstat(handle).st_mode
-            if not stat.S_ISREG(mode):
-                raise SecretFault(f"The key file {path} is no regular file")
             if os.name == "posix" and mode & 0o077:
                 self._tell(f"the key file {path} can be read by others: chmod 600 {path}")
             data = file.read(FILE_LIMIT + 1)
