@@ -12,8 +12,8 @@ from arawn.messages import Request
 from arawn.providers import GUIDE, PROVIDERS, Provider
 
 NOTICE = (
-    "This is the offline guide, not a model: it looks things up in Arawn's manual. To add a model: "
-    "put a key into the environment, start Ollama, or run `arawn config init`."
+    "This is the offline guide, not a model (to add one: a key in the environment, Ollama, or "
+    "`arawn config init`)"
 )
 ELSE = (
     "I am only the guide of Arawn, not a model: I can look up how Arawn is used, and I know nothing else. "

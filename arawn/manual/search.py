@@ -23,12 +23,12 @@ _WORD = re.compile(r"[a-z0-9]+")
 _QUOTED = re.compile(r'"[^"\n]*"')
 
 _STOP = """
-    a set press gimme always anywhere bad about all am an and any are as at be but by can could did do does doing don for from get give go
-    had has have hello help hey hi how i if in into is it its just like make may me mine must my need
-    not of off on one or our out please put should show so some tell than thank thanks that the their
-    them then there these they this those to too up us using use used want was way we were what when
-    which who why will with work would you your arawn s t m ve re d explain possible mean means happen
-    happens
+    a set press gimme always anywhere bad about all am an and any are as at be but by can could did do
+    does doing don for from get give go had has have hello help hey hi how i if in into is it its just
+    like make may me mine must my need not of off on one or our out please put should show so some tell
+    than thank thanks that the their them then there these they this those to too up us using use used
+    want was way we were what when which who why will with work would you your arawn s t m ve re d
+    explain possible mean means happen happens
 """
 STOP = frozenset(_STOP.split())
 _GENERIC = """
