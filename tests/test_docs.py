@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -21,6 +22,7 @@ from arawn.events import Reply
 from arawn.manual import reference
 from arawn.providers import PROVIDERS
 from arawn.render.document import document
+from arawn.render.markdown import MarkdownStream
 from arawn.repl.commands import COMMANDS as SLASH
 
 ROOT = Path(__file__).parents[1]
@@ -318,3 +320,17 @@ def test_exit_codes_are_the_same_everywhere() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", manual.ORDER)
+def test_a_page_on_a_terminal_is_the_whole_page(name: str) -> None:
+    out = io.StringIO()
+    sink = MarkdownStream(out, lambda: 200, True)
+    sink.feed(manual.flow(manual.text(name)))
+    sink.close()
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    for block in FENCE.finditer(manual.text(name)):
+        for line in block[2].splitlines():
+            assert line in shown, line
+    words = set(re.findall(r"\w{3,}", FENCE.sub("", manual.text(name)))) - {"https"}
+    assert not words - set(re.findall(r"\w{3,}", shown))

@@ -202,7 +202,7 @@ def test_speaks_as_a_backend() -> None:
     assert events[0] == Notice(NOTICE) and "\n" not in NOTICE
     assert events[-2:] == [Usage(), Finish("stop", "stop", "manual")]
     pieces = [event.text for event in events if isinstance(event, Text)]
-    assert len(pieces) > 10 and max(map(len, pieces)) < 200
+    assert len(pieces) > 10 and max(map(len, pieces)) < 300
     assert "".join(pieces) == answer(["hi", "how do I use ollama"])
     assert not any(isinstance(event, Notice) for event in guide.stream(Request(asked))), "it says so once"
     guide.close()
@@ -213,6 +213,14 @@ def test_the_pieces_are_the_whole_text() -> None:
     for section in manual.sections():
         question = f"{section.page} {section.title}"
         assert told(question) == answer([question])
+
+
+def test_paragraphs_flow() -> None:
+    source = "# T\n\nA line\nand on.\n\n- one\n  more\n- two\n\n1. first\n   of it\n\n| a |\n|---|\n\n```sh\nx\ny\n```\nend\nof it\n"
+    flowing = "# T\n\nA line and on.\n\n- one more\n- two\n\n1. first of it\n\n| a |\n|---|\n\n```sh\nx\ny\n```\nend of it\n"
+    assert manual.flow(source) == flowing
+    for page in manual.ORDER:
+        assert manual.flow(manual.text(page)).split() == manual.text(page).split()
 
 
 def test_never_claims_to_be_a_model() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from arawn.events import Event, Finish, Notice, Text, Usage
-from arawn.manual import Section, section
+from arawn.manual import Section, flow, section
 from arawn.manual.search import Hit, hits, terms
 from arawn.messages import Request
 from arawn.providers import GUIDE, PROVIDERS, Provider
@@ -68,6 +68,10 @@ class Guide:
 
 def answer(said: list[str]) -> str:
     """The answer to the last of the user's messages; a mere "more" goes on with the one before."""
+    return flow(_answer(said))
+
+
+def _answer(said: list[str]) -> str:
     question = said[-1] if said else ""
     onward, asked = 0, list(said)
     while len(asked) > 1 and _is_only(asked[-1], _ONWARD):

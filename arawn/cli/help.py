@@ -28,12 +28,13 @@ def show(context: Any, text: str) -> None:
     if not is_terminal(sys.stdout):
         sys.stdout.write(text)
         return
+    from arawn.manual import flow
     from arawn.render.markdown import MarkdownStream
     from arawn.render.terminal import color_wanted, width
 
     color = color_wanted(context.env, True, context.color or "auto")
     sink = MarkdownStream(sys.stdout, lambda: width(sys.stdout.fileno(), context.env), color)
-    sink.feed(text)
+    sink.feed(flow(text))
     sink.close()
 
 

@@ -82,6 +82,29 @@ def section(page: str, title: str) -> Section:
     raise KeyError(f"{page}: {title}")
 
 
+def flow(source: str) -> str:
+    """Markdown with each paragraph and list item on one line, so that whoever shows it can wrap it."""
+    made: list[str] = []
+    fenced = False
+    for line in source.split("\n"):
+        mark = line.startswith("```")
+        joins = not (fenced or mark) and made and _goes_on(made[-1], line)
+        if joins:
+            made[-1] += " " + line.lstrip()
+        else:
+            made.append(line)
+        fenced = fenced != mark
+    return "\n".join(made)
+
+
+def _goes_on(before: str, line: str) -> bool:
+    """Whether `line` continues the paragraph or list item that `before` is part of."""
+    text = line.lstrip()
+    if not text or not before.strip() or before.startswith(("#", "|", "```")):
+        return False
+    return not (text.startswith(("#", "|", "- ", "```")) or text.partition(". ")[0].isdecimal())
+
+
 def _split(page: str, source: str) -> list[Section]:
     found: list[Section] = []
     title, lines, fenced = "", [""], False
