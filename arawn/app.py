@@ -109,10 +109,13 @@ class App:
             return choice
         names = list(choice.found)
         if not names and choice.provider.local:
+            door = self._door(choice, 2.0)
             try:
-                names = model_ids(self._listing(self._door(choice, 2.0)))
+                names = model_ids(self._listing(door))
             except ArawnError:
                 names = []
+            finally:
+                door.close()
         default = choice.provider.model
         known = (
             [name for name in names if name == default or name.startswith(f"{default}:")] if default else []

@@ -297,6 +297,7 @@ GOLDEN = [
     ("---\n***\n", ["─" * 40, "─" * 40]),
     ("```python\nx = 1\n  y\n```\nafter", ["x = 1", "  y", "after"]),
     ("~~~\n# no heading\n~~~", ["# no heading"]),
+    ("```console\n$ ls -l  # all\nout\n```\n```nosuch\nx\n```", ["$ ls -l  # all", "out", "x"]),
     ("| a | b |\n|---|---|\n| 1 | 22 |\n\nend", ["a │ b", "──┼───", "1 │ 22", "", "end"]),
     ("a\n\n\n\nb", ["a", "", "b"]),
     ("2 * 3 * 4 and snake_case_name __init__ x", ["2 * 3 * 4 and snake_case_name init x"]),

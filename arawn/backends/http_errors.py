@@ -27,15 +27,7 @@ def translate(
             hints=(f"base_url and headers under [backends.{target.backend}]",),
         )
     if kind in ("ConnectTimeout", "PoolTimeout"):
-        return TimedOut(
-            f"No connection to {target.label} at {origin(target)} within {limits['connect']:g} s",
-            hints=(
-                *_start(target),
-                "the network, or a firewall in between",
-                "base_url: is it http:// rather than https://, or the other way round?",
-                "the limit is limits.connect",
-            ),
-        )
+        return _no_connection(target, limits["connect"])
     if kind == "ReadTimeout":
         return _silent("first_event", target, limits)
     if kind == "ProxyError":
@@ -63,6 +55,18 @@ def translate(
         f"Cannot connect to {target.label} at {origin(target)}",
         detail=said if "refused" not in said.lower() else "",
         hints=(*_start(target), f"base_url under [backends.{target.backend}]"),
+    )
+
+
+def _no_connection(target: Target, seconds: float) -> TimedOut:
+    return TimedOut(
+        f"No connection to {target.label} at {origin(target)} within {seconds:g} s",
+        hints=(
+            *_start(target),
+            "the network, or a firewall in between",
+            "base_url: is it http:// rather than https://, or the other way round?",
+            "the limit is limits.connect",
+        ),
     )
 
 

@@ -37,16 +37,17 @@ class Colours:
         if self._lexer is None or len(text) > LONGEST:
             yield text, ""
             return
-        held, style = "", ""
-        for kind, piece in self._lexer.get_tokens(text):
-            wanted = self._style(kind) if piece.strip() else style
-            if wanted != style and held:
-                yield held, style
-                held = ""
-            style = wanted
-            held += piece
-        if held:
-            yield held.rstrip("\n"), style
+        pieces: list[tuple[str, str]] = []
+        for kind, piece in self._lexer.get_tokens(text + "\n"):
+            style = self._style(kind)
+            if pieces and (style == pieces[-1][1] or not piece.strip()):
+                pieces[-1] = (pieces[-1][0] + piece, pieces[-1][1])
+            else:
+                pieces.append((piece, style))
+        if "".join(piece for piece, _ in pieces).rstrip("\n") != text.rstrip("\n"):
+            pieces = [(text, "")]  # a lexer that changes the text is of no use
+        for piece, style in pieces:
+            yield piece.rstrip("\n"), style
 
     def _style(self, kind: Any) -> str:
         if kind not in self._styles:
