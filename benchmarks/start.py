@@ -130,9 +130,8 @@ def main() -> None:
     middle = {name: statistics.median(values) for name, values in table.items()}
     for what in ("start to request", "first token to visible", "end to exit"):
         print(f"arawn / floor, {what}: {middle[f'arawn: {what}'] / middle[f'floor: {what}']:.2f}")
-    print(
-        f"--version / python -c pass: {middle['arawn --version: whole run'] / middle['python: whole run']:.2f}"
-    )
+    version = middle["arawn --version: whole run"] / middle["python: whole run"]
+    print(f"--version / python -c pass: {version:.2f}")
 
 
 if __name__ == "__main__":
