@@ -13,7 +13,7 @@ from arawn.errors import Cut
 from arawn.events import Event, Finish, Reasoning, Text, ToolCall, Usage
 from arawn.messages import Message, Part, ReasoningPart, Request, TextPart, ToolCallPart, ToolResultPart
 from arawn.wire import Call, Target
-from arawn.wire.calls import reason
+from arawn.wire.calls import as_object, reason
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, Surrogates, parse
 
@@ -63,7 +63,7 @@ def _block(part: Part, target: Target) -> dict[str, Any] | None:
             ours = part.opaque is not None and part.origin == (target.backend, target.model)
             return dict(part.opaque) if ours and part.opaque is not None else None
         case ToolCallPart():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part.arguments)}
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments)}
         case ToolResultPart():
             return {
                 "type": "tool_result",
@@ -71,14 +71,6 @@ def _block(part: Part, target: Target) -> dict[str, Any] | None:
                 "content": part.content,
                 "is_error": part.failed,
             }
-
-
-def _input(arguments: str) -> Any:
-    try:
-        value = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return {"__raw__": arguments}
-    return value if isinstance(value, dict) else {"__raw__": arguments}
 
 
 class _Reply:

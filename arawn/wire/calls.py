@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from arawn.events import FinishReason, ToolCall
+from arawn.messages import ToolSpec
 
 REASONS: dict[str, FinishReason] = {
     "length": "length",
@@ -27,6 +28,30 @@ def reason(raw: str, has_calls: bool) -> FinishReason:
     """The normalised reason: tool calls decide, a cut at a limit stays one, unknown words mean stop."""
     known = REASONS.get(raw.lower(), "stop")
     return "tool_calls" if has_calls and known in ("stop", "tool_calls") else known
+
+
+def as_object(arguments: str) -> Any:
+    """Arguments as the JSON object they should be; text that is none is kept under `__raw__`."""
+    try:
+        value = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return {"__raw__": arguments}
+    return value if isinstance(value, dict) else {"__raw__": arguments}
+
+
+def functions(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
+    """Tools as OpenAI's chat completions and Ollama describe them."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+            },
+        }
+        for tool in tools
+    ]
 
 
 class Calls:

@@ -6,7 +6,6 @@ takes `num_ctx`, without which a long prompt is cut in silence.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from arawn.errors import Cut
 from arawn.events import Event, Finish, Notice, Reasoning, Usage
 from arawn.messages import Message, Request, TextPart, ToolCallPart, ToolResultPart
 from arawn.wire import Call, Target
-from arawn.wire.calls import Calls, reason
+from arawn.wire.calls import Calls, as_object, functions, reason
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, Surrogates, parse
 from arawn.wire.think import Think
@@ -40,17 +39,7 @@ def write(request: Request, target: Target) -> Call:
         options["stop"] = list(request.stop)
     body: dict[str, Any] = {"model": target.model, "messages": messages, "stream": request.stream}
     if request.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": dict(tool.parameters),
-                },
-            }
-            for tool in request.tools
-        ]
+        body["tools"] = functions(request.tools)
     extra = dict(request.extra)
     said = extra.pop("options", {})
     body |= extra
@@ -93,21 +82,13 @@ def _message(message: Message) -> list[dict[str, Any]]:
         "content": "".join(part.text for part in message.parts if isinstance(part, TextPart)),
     }
     calls = [
-        {"function": {"name": part.name, "arguments": _object(part.arguments)}}
+        {"function": {"name": part.name, "arguments": as_object(part.arguments)}}
         for part in message.parts
         if isinstance(part, ToolCallPart)
     ]
     if calls:
         made["tool_calls"] = calls
     return [made]
-
-
-def _object(arguments: str) -> Any:
-    try:
-        value = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return {"__raw__": arguments}
-    return value if isinstance(value, dict) else {"__raw__": arguments}
 
 
 class _Reply:

@@ -13,7 +13,7 @@ from arawn.errors import Cut
 from arawn.events import Event, Finish, Reasoning, Usage
 from arawn.messages import Message, Request, TextPart, ToolCallPart, ToolResultPart
 from arawn.wire import Call, Target
-from arawn.wire.calls import Calls, reason
+from arawn.wire.calls import Calls, functions, reason
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, Surrogates, parse
 from arawn.wire.think import Think
@@ -34,17 +34,7 @@ def write(request: Request, target: Target) -> Call:
     if request.stop:
         body["stop"] = list(request.stop)
     if request.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": dict(tool.parameters),
-                },
-            }
-            for tool in request.tools
-        ]
+        body["tools"] = functions(request.tools)
     body |= request.extra
     path = "/chat/completions"
     base = target.base_url.rstrip("/")
