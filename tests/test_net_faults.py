@@ -163,7 +163,7 @@ def tls_server(authority, name: str, reply: bytes):
                 return
             try:
                 with context.wrap_socket(conn, server_side=True) as secure:
-                    secure.recv(65536)
+                    FakeProvider._read(secure)
                     secure.sendall(reply)
             except OSError:
                 conn.close()

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
-from arawn.backends.http_errors import translate
-from arawn.backends.http_net import Watchdog, is_address, is_loopback, load_httpx, look_up, probe
-from arawn.errors import ArawnError, ConfigFault, Cut, Refused, SecretFault, ServiceFault
+from arawn.backends.http_access import Access, request_headers
+from arawn.backends.http_body import PIECE, decoded
+from arawn.backends.http_connect import Deadline, Network
+from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
+from arawn.backends.http_net import address, load_httpx, probe
+from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
 from arawn.events import Attempt, Event, Reasoning, Text, ToolCall
 from arawn.messages import Request
 from arawn.wire import Call, Target
-from arawn.wire.frames import parse, split
-
-if TYPE_CHECKING:
-    from arawn.secret import Secret
+from arawn.wire.frames import Frame, parse, split
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
-AUTH_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie")
+END_MARKS = ("[DONE]", '{"type":"message_stop"', '{"type": "message_stop"')
+"""After one of these only the last bytes of the connection are waited for, as long as `LAST_BYTES_S`."""
+LAST_BYTES_S = 0.25
+ERROR_BODY_S = 5.0
+"""What a status that says "failed" gets to explain itself."""
+KEEP_ALIVE_S = 60.0
 
 
 class Limits(NamedTuple):
@@ -34,22 +38,6 @@ class Limits(NamedTuple):
     frame: int = 8 * 1024 * 1024
     reply: int = 32 * 1024 * 1024
     error_body: int = 64 * 1024
-
-
-class Access(NamedTuple):
-    """How to get in. `key` and `headers` are called when a request is made and not before.
-
-    auth is `bearer`, `x-api-key` or `none`; `redact` masks keys; messages call the key `key_place`.
-    """
-
-    auth: str
-    key: Callable[[], Secret | None]
-    key_place: str
-    headers: Callable[[], Mapping[str, str]]
-    proxy: str | None
-    ca_bundle: str | None
-    insecure: bool
-    redact: Callable[[str], str]
 
 
 class _Course:
@@ -80,12 +68,13 @@ class HttpBackend:
         self._access = access
         self._limits = limits
         self._client: Any = None
+        self._proxy_place = ""
 
     def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """One attempt: events as they come, an Attempt at its end. Raises a ServiceFault where it fails."""
@@ -94,235 +83,229 @@ class HttpBackend:
             yield from self._events(request, course)
         except ArawnError as fault:
             yield course.attempt(fault.code)
-            raise
+            raise self._clean(fault) from None
         yield course.attempt(None)
 
     def get_json(self, path: str, timeout: float | None = None) -> Any:
-        """The JSON at a path below the base URL (model lists). Raises like `stream`."""
+        """The JSON at a path below the base URL (model lists), in `timeout` seconds. Raises like `stream`."""
+        limits = self._limits
+        if timeout is not None:
+            limits = limits._replace(connect=min(timeout, limits.connect), first_event=timeout)
         base = self.target.base_url
         if path.startswith("/api/") or path.startswith("/v1/"):
             base = base.removesuffix("/v1")
-        response = self._send(Call(base + path, {}, method="GET"), _Course(self.target))
+        exchange = _Exchange(limits)
         try:
-            body = self._read_some(response, self._limits.frame)
-        finally:
-            response.close()
-        frames = list(split([body], response.headers.get("content-type", "")))
-        return parse(frames[0]) if frames else None
+            response = self._send(Call(base + path, {}, method="GET"), exchange)
+            try:
+                data = b"".join(self._chunks(response, exchange, limits.frame))
+            finally:
+                response.close()
+            if exchange.failure is not None:
+                raise exchange.failure
+            frames = list(split([data], response.headers.get("content-type", "")))
+            return parse(frames[0]) if frames else None
+        except ArawnError as fault:
+            raise self._clean(fault) from None
 
     def _events(self, request: Request, course: _Course) -> Iterator[Event]:
         dialect = import_module(f"arawn.wire.{self._dialect}")
         call: Call = dialect.write(request, self.target)
         target = self.target._replace(options={**self.target.options, **call.memo})
-        response = self._send(call, course)
-        watchdog = Watchdog(response.extensions["network_stream"].get_extra_info("socket"))
+        exchange = _Exchange(self._limits)
         try:
-            watchdog.set("first_event", max(0.01, self._limits.first_event - course.passed()))
-            frames = split(
-                self._chunks(response, watchdog), response.headers.get("content-type", ""), self._limits.frame
-            )
-            idle = self._limits.idle
-            for event in dialect.read(frames, target):
-                if isinstance(event, Text | Reasoning | ToolCall):
-                    if course.first is None:
-                        course.first = course.passed()
-                    watchdog.set("idle", idle)
-                yield event
+            response = self._send(call, exchange)
         finally:
-            watchdog.stop()
+            course.status = exchange.status
+        chunks = self._chunks(response, exchange, self._limits.reply)
+        try:
+            kind = response.headers.get("content-type", "")
+            frames = _watched(split(chunks, kind, self._limits.frame), exchange.wait)
+            for event in dialect.read(frames, target):
+                counts = isinstance(event, Text | Reasoning | ToolCall)
+                if counts and course.first is None:
+                    course.first = course.passed()
+                yield event
+                if counts:  # only now: while the reader holds an event, no time of the service passes
+                    exchange.wait.set("idle", self._limits.idle)
+            self._drain(chunks, exchange)
+        except ServiceFault:
+            if exchange.failure is not None:  # the dialect saw an end too early, and this is why
+                raise exchange.failure from None
+            raise
+        finally:
             response.close()
 
-    def _send(self, call: Call, course: _Course) -> Any:
-        """The response, its status known to be 200; the body not read."""
-        httpx = load_httpx()
-        headers = self._headers()
-        parts = urlsplit(call.url)
-        host = parts.hostname or ""
-        client = self._opened(host, parts.scheme)
-        addresses = [""]
-        if not (self._proxied(host) or is_address(host) or is_loopback(host)):
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            addresses = look_up(host, port, self._limits.connect, self.target.label)
-        for number, address in enumerate(addresses):
-            try:
-                response = self._exchange(httpx, client, call, headers, address)
-                break
-            except httpx.ConnectError as error:
-                if number + 1 == len(addresses):
-                    raise self._ours(error, "connect") from None
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-                raise self._ours(error, "headers") from None
-        course.status = response.status_code
-        if response.status_code != 200:
-            raise self._failed(response)
+    @staticmethod
+    def _drain(chunks: Iterator[bytes], exchange: _Exchange) -> None:
+        """Take the last bytes of a whole reply, so that the connection can be used again."""
+        exchange.wait.set("idle", LAST_BYTES_S)
+        for _ in chunks:
+            if exchange.wait.over:
+                return
+
+    def _send(self, call: Call, exchange: _Exchange) -> Any:
+        """The response, its status known to be a success; the body not read."""
+        headers = {**request_headers(self._access, self.target), **call.headers}
+        client = self._opened()
+        try:
+            response = self._attempt(client, call, headers, exchange)
+        except ConnectionResetError:  # kept open since the last turn, and closed meanwhile by the service
+            response = self._attempt(client, call, headers, exchange)
+        exchange.status = response.status_code
+        if not 200 <= response.status_code < 300:
+            raise self._failed(response, exchange)
+        if response.status_code in (204, 205):
+            response.close()
+            raise EmptyAnswer(f"The reply is empty (status {response.status_code})", status=exchange.status)
         return response
 
-    def _exchange(self, httpx: Any, client: Any, call: Call, headers: dict[str, str], address: str) -> Any:
-        """Send the request; to `address`, where one is given, with the name in Host header and TLS."""
-        limits = self._limits
-        url = httpx.URL(call.url)
-        extensions: dict[str, Any] = {}
-        if address:
-            extensions["sni_hostname"] = url.host
-            headers = {**headers, "host": url.netloc.decode("ascii")}
-            url = url.copy_with(host=address)
+    def _attempt(self, client: Any, call: Call, headers: dict[str, str], exchange: _Exchange) -> Any:
+        """Send the request. Raises ConnectionResetError where a kept connection died before any answer."""
+        httpx = load_httpx()
+        connect = Deadline("connect", exchange.limits.connect)
         content = None
         if call.method == "POST":
             content = json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
-        timeout = httpx.Timeout(limits.first_event, connect=limits.connect)
-        request = client.build_request(
-            call.method,
-            url,
-            headers={**headers, **call.headers},
-            content=content,
-            timeout=timeout,
-            extensions=extensions,
-        )
-        response = client.send(request, stream=True)
-        request.extensions["timeout"]["read"] = None  # from here on the watchdog counts
-        return response
-
-    def _headers(self) -> dict[str, str]:
-        access, target = self._access, self.target
-        headers = {
-            "accept": "text/event-stream, application/json",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-            "user-agent": "arawn",
-            **{name.lower(): value for name, value in access.headers().items()},
-        }
-        key = access.key() if access.auth != "none" else None
-        if key is not None:
-            from arawn.secret import header_value
-
-            value = header_value(key, access.key_place)
-            name = "authorization" if access.auth == "bearer" else access.auth
-            headers.setdefault(name, f"Bearer {value}" if access.auth == "bearer" else value)
-        parts = urlsplit(target.base_url)
-        secret = any(name in AUTH_HEADERS for name in headers)
-        if (
-            secret
-            and parts.scheme == "http"
-            and not is_loopback(parts.hostname or "")
-            and not access.insecure
-        ):
-            raise SecretFault(
-                f'The key of backend "{target.backend}" is not sent over plain http to {parts.hostname}',
-                hints=("use https:// in base_url", f"or insecure = true under [backends.{target.backend}]"),
+        waits = {"connect": connect, "read": exchange.wait, "write": exchange.wait, "pool": None}
+        try:
+            request = client.build_request(
+                call.method, call.url, headers=headers, content=content, extensions={"timeout": waits}
             )
-        return headers
+            return client.send(request, stream=True)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            died = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
+            if died and not connect.used and not exchange.resent:
+                exchange.resent = True
+                raise ConnectionResetError from None
+            stage = "headers"
+            if isinstance(error, httpx.TimeoutException):
+                stage = "connect" if isinstance(error, httpx.ConnectTimeout) else exchange.wait.limit
+            raise translate(error, stage, self._scene(exchange.limits)) from None
 
-    def _proxied(self, host: str) -> bool:
-        if self._access.proxy:
-            return True
-        from urllib.request import getproxies_environment
-
-        return bool(getproxies_environment()) and not is_loopback(host)
-
-    def _opened(self, host: str, scheme: str) -> Any:
-        """The client, made once. Raises ConfigFault naming the variable that makes it impossible."""
+    def _opened(self) -> Any:
+        """The client, made once. Raises ConfigFault naming the setting that makes it impossible."""
         if self._client is None:
             httpx = load_httpx()
-            from arawn.backends.http_tls import check_proxies, context, environment_fault
+            from arawn.backends.http_tls import context, proxy_for
 
-            verify = context(self._access.ca_bundle) if scheme == "https" else False
-            proxied = self._proxied(host)
-            if proxied:
-                check_proxies()
-            try:
-                self._client = httpx.Client(
-                    verify=verify, proxy=self._access.proxy, trust_env=proxied and not self._access.proxy
-                )
-            except (ImportError, ValueError, httpx.InvalidURL, OSError) as error:
-                raise environment_fault(error, self._access.redact) from None
+            base = address(self.target.base_url)
+            own = f"proxy under [backends.{self.name}]"
+            proxy, self._proxy_place = proxy_for(base.scheme, base.host, self._access.proxy, own)
+            trusted = context(self._access.ca_bundle) if "https" in (base.scheme, proxy[:5]) else None
+            beyond = (
+                httpx.Proxy(proxy, ssl_context=trusted if proxy[:5] == "https" else None) if proxy else None
+            )
+            transport = httpx.HTTPTransport(
+                verify=trusted or False,
+                proxy=beyond,
+                trust_env=False,
+                limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
+            )
+            # httpx hands no network backend through; without ours a look-up or a slow peer has no limit
+            transport._pool._network_backend = Network(self.target.label)
+            self._client = httpx.Client(transport=transport, trust_env=False)
         return self._client
 
-    def _failed(self, response: Any) -> ServiceFault:
-        """The error behind a status that is no 200."""
+    def _failed(self, response: Any, exchange: _Exchange) -> ServiceFault:
+        """The error behind a status that is no success."""
         from arawn.wire.faults import fault
 
         status = response.status_code
         try:
             if 300 <= status < 400:
-                place = urlsplit(response.headers.get("location", ""))
-                where = f"{place.scheme}://{place.netloc}" if place.netloc else "another path"
-                return Refused(
-                    f'Backend "{self.name}" redirects to {where}, and redirects are not followed',
-                    hints=("base_url: it must be the final address",),
-                    status=status,
-                )
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            made = fault(
-                status, headers, self._read_some(response, self._limits.error_body), self.target, time.time()
-            )
+                return self._redirect(response)
+            if status == 407:
+                return proxy_wants_a_name(self._scene(exchange.limits))
+            body = self._error_body(response, exchange)
         finally:
             response.close()
-        made.detail = self._access.redact(made.detail)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        made = fault(status, headers, body, self.target, time.time())
         if status in (401, 403) and self._access.key_place:
             made.hints = (f"the key comes from {self._access.key_place}", *made.hints)
         return made
 
-    def _read_some(self, response: Any, limit: int) -> bytes:
-        """At most `limit` decoded bytes of a body, within the time that an answer may be silent."""
-        watchdog = Watchdog(response.extensions["network_stream"].get_extra_info("socket"))
-        watchdog.set("idle", min(self._limits.idle, self._limits.first_event))
-        found = b""
-        try:
-            for chunk in self._chunks(response, watchdog):
-                found += chunk
-                if len(found) >= limit:
-                    break
-        except ServiceFault:
-            if not found:
-                return b""
-        finally:
-            watchdog.stop()
-        return found[:limit]
+    def _redirect(self, response: Any) -> Refused:
+        place = address(response.headers.get("location", ""))
+        where = f"{place.scheme}://{place.netloc}" if place.netloc else "another path"
+        return Refused(
+            f'Backend "{self.name}" redirects to {where}, and redirects are not followed',
+            hints=("base_url: it must be the final address",),
+            status=response.status_code,
+        )
 
-    def _chunks(self, response: Any, watchdog: Watchdog) -> Iterator[bytes]:
-        """The decoded body as it comes, counted. Raises Cut over the limit, TimedOut when silent too long."""
+    def _error_body(self, response: Any, exchange: _Exchange) -> bytes:
+        """The beginning of a body; whatever came of it, however it ended."""
+        limit = self._limits.error_body
+        exchange.wait.set("idle", min(self._limits.idle, ERROR_BODY_S))
+        found: list[bytes] = []
+        size = 0
+        for chunk in self._chunks(response, exchange, limit + PIECE):
+            found.append(chunk)
+            size += len(chunk)
+            if size >= limit:
+                break
+        return b"".join(found)[:limit]
+
+    def _chunks(self, response: Any, exchange: _Exchange, limit: int) -> Iterator[bytes]:
+        """The decoded body as it comes, counted.
+
+        It ends where the body ends or fails, and `exchange.failure` then says why: only the dialect knows
+        whether the answer was whole by then.
+        """
         httpx = load_httpx()
-        limit, size = self._limits.reply, 0
+        size = 0
         try:
-            for chunk in _decoded(response.iter_raw(), response.headers.get("content-encoding", "")):
+            for chunk in decoded(response.iter_raw(), response.headers.get("content-encoding", "")):
                 size += len(chunk)
                 if size > limit:
-                    raise Cut(
-                        f"The reply is larger than {limit // 1024 // 1024 or 1} MiB",
-                        hints=("the limit is limits.reply",),
-                        retryable=False,
-                    )
+                    exchange.failure = _too_large(limit)
+                    return
                 yield chunk
-        except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
-            raise self._ours(error, watchdog.expired or "body") from None
-        if watchdog.expired:
-            raise self._ours(OSError(), watchdog.expired)
+        except EOFError as error:
+            exchange.failure = Cut("The reply cannot be read", detail=str(error), retryable=False)
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            stage = exchange.wait.limit if isinstance(error, httpx.TimeoutException) else "body"
+            failure = translate(error, stage, self._scene(exchange.limits))
+            if isinstance(failure, TimedOut):
+                failure.retryable = False  # the service was at work on it, and each try is paid
+            exchange.failure = failure
 
-    def _ours(self, error: Exception, stage: str) -> ArawnError:
-        return translate(error, stage, self.target, self._limits._asdict(), self._access.redact)
+    def _scene(self, limits: Limits) -> Scene:
+        return Scene(self.target, limits, self._access.redact, self._proxy_place)
+
+    def _clean(self, fault: ArawnError) -> ArawnError:
+        """The fault without a key that a service may have said back."""
+        redact = self._access.redact
+        fault.sentence, fault.detail = redact(fault.sentence), redact(fault.detail)
+        fault.hints = tuple(redact(hint) for hint in fault.hints)
+        fault.args = (fault.sentence,)
+        return fault
 
 
-def _decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Undo gzip or deflate in pieces of at most 64 KiB, so that a bomb is counted before it is unfolded.
+class _Exchange:
+    """The state of one request and its reply. `failure` says why the body ended before its time."""
 
-    Nothing compressed was asked for, but some services do not listen.
-    """
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
-        yield from chunks
-        return
-    if name not in ("gzip", "x-gzip", "deflate"):
-        raise ConfigFault(f"The reply came compressed as {name[:20]!r}, which was not asked for")
-    import zlib
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.wait = Deadline("first_event", limits.first_event)
+        self.status: int | None = None
+        self.failure: ArawnError | None = None
+        self.resent = False
 
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    try:
-        for chunk in chunks:
-            pending = chunk
-            while pending and not inflate.eof:
-                piece = inflate.decompress(pending, 65536)
-                pending = inflate.unconsumed_tail
-                if piece:
-                    yield piece
-    except zlib.error:
-        raise ValueError("the compressed reply is broken") from None
+
+def _watched(frames: Iterator[Frame], wait: Deadline) -> Iterator[Frame]:
+    """Frames as they are; after an end mark the service need not close before the answer counts."""
+    for frame in frames:
+        if frame.data.startswith(END_MARKS):
+            wait.set("idle", LAST_BYTES_S)
+        yield frame
+
+
+def _too_large(limit: int) -> Cut:
+    return Cut(
+        f"The reply is larger than {limit // 1024 // 1024 or 1} MiB",
+        hints=("the limit is limits.reply",),
+        retryable=False,
+    )

@@ -1,41 +1,54 @@
-"""Foreign exceptions of the HTTP door become ours, by one table."""
+"""Foreign exceptions of the HTTP door become ours, by one table; it knows no dialect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
+from arawn.backends.http_net import address
 from arawn.errors import ArawnError, ConfigFault, Cut, TimedOut, Unreachable
 from arawn.wire import Target
 
+if TYPE_CHECKING:
+    from arawn.backends.http import Limits
 
-def translate(
-    error: Exception, stage: str, target: Target, limits: Mapping[str, Any], redact: Callable[[str], str]
-) -> ArawnError:
+UNUSABLE = (
+    "InvalidURL",
+    "UnsupportedProtocol",
+    "LocalProtocolError",
+    "UnicodeEncodeError",
+    "UnicodeError",
+    "ValueError",
+)
+
+
+class Scene(NamedTuple):
+    """Where an exception happened. `proxy_place` names the setting of the proxy in between, if any."""
+
+    target: Target
+    limits: Limits
+    redact: Callable[[str], str]
+    proxy_place: str = ""
+
+
+def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
     """What a foreign exception means at a stage.
 
-    stage: `connect`, `headers` (sent, nothing came), `body`, or the limit that ran out (first_event, idle).
+    stage: `headers` (nothing of the answer came), `body`, or the limit that ran out: connect, first_event,
+    idle.
     """
+    target = scene.target
     kind = type(error).__name__
-    said = redact(" ".join(str(error).split()))[:300]
-    if stage in ("first_event", "idle"):
-        return _silent(stage, target, limits)
-    if kind in ("InvalidURL", "UnsupportedProtocol", "LocalProtocolError", "UnicodeEncodeError"):
+    said = scene.redact(" ".join(str(error).split()))[:300]
+    if "Timeout" in kind:
+        return _late(stage, scene)
+    if kind in UNUSABLE:
         return ConfigFault(
             f'The address or a header of backend "{target.backend}" cannot be used',
             hints=(f"base_url and headers under [backends.{target.backend}]",),
         )
-    if kind in ("ConnectTimeout", "PoolTimeout"):
-        return _no_connection(target, limits["connect"])
-    if kind == "ReadTimeout":
-        return _silent("first_event", target, limits)
     if kind == "ProxyError":
-        return Unreachable(
-            f"The proxy before {target.label} refused",
-            detail=said,
-            hints=("its user name and password, if it says 407", f"proxy under [backends.{target.backend}]"),
-        )
+        return _proxy("refused", said, scene)
     secure = _tls(target, said)
     if secure is not None:
         return secure
@@ -45,12 +58,14 @@ def translate(
             detail=said,
             hints=("what came is above", "ask again"),
         )
-    if kind == "RemoteProtocolError":
+    if kind in ("RemoteProtocolError", "ReadError", "WriteError"):
         return Unreachable(
             f"{target.label} at {origin(target)} closed the connection without an answer",
             detail=said,
             hints=("is it http:// rather than https://, or the other way round?",),
         )
+    if scene.proxy_place:
+        return _proxy("cannot be connected to", said, scene)
     return Unreachable(
         f"Cannot connect to {target.label} at {origin(target)}",
         detail=said if "refused" not in said.lower() else "",
@@ -58,22 +73,27 @@ def translate(
     )
 
 
-def _no_connection(target: Target, seconds: float) -> TimedOut:
-    return TimedOut(
-        f"No connection to {target.label} at {origin(target)} within {seconds:g} s",
-        hints=(
-            *_start(target),
-            "the network, or a firewall in between",
-            "base_url: is it http:// rather than https://, or the other way round?",
-            "the limit is limits.connect",
-        ),
-    )
+def proxy_wants_a_name(scene: Scene) -> Unreachable:
+    """407: the proxy asks who is there."""
+    fault = _proxy("asks for a user name and password", "", scene)
+    fault.status = 407
+    return fault
 
 
 def origin(target: Target) -> str:
-    """scheme://host[:port] as the person knows it."""
-    parts = urlsplit(target.base_url)
-    return f"{parts.scheme}://{parts.netloc}"
+    """scheme://host[:port] as the person knows it, without a user name or password."""
+    base = address(target.base_url)
+    return f"{base.scheme}://{base.netloc}"
+
+
+def _proxy(what: str, said: str, scene: Scene) -> Unreachable:
+    place = scene.proxy_place or "the proxy's address"
+    return Unreachable(
+        f"The proxy before {scene.target.label} {what}",
+        detail=said,
+        hints=(f"it is set by {place}", "its user name and password, if it says 407"),
+        retryable="407" not in said and "password" not in what,
+    )
 
 
 def _start(target: Target) -> tuple[str, ...]:
@@ -81,15 +101,25 @@ def _start(target: Target) -> tuple[str, ...]:
     return (str(hint),) if hint else ()
 
 
-def _silent(limit: str, target: Target, limits: Mapping[str, Any]) -> TimedOut:
-    seconds = limits[limit]
-    if limit == "idle":
+def _late(stage: str, scene: Scene) -> TimedOut:
+    target, limits = scene.target, scene.limits
+    if stage == "connect":
         return TimedOut(
-            f"{target.label} stopped sending for {seconds:g} s",
+            f"No connection to {target.label} at {origin(target)} within {limits.connect:g} s",
+            hints=(
+                *_start(target),
+                "the network, or a firewall in between",
+                "base_url: is it http:// rather than https://, or the other way round?",
+                "the limit is limits.connect",
+            ),
+        )
+    if stage == "idle":
+        return TimedOut(
+            f"{target.label} stopped sending for {limits.idle:g} s",
             hints=("what came is above", "the limit is limits.idle"),
         )
     return TimedOut(
-        f"No answer from {target.label} within {seconds:g} s",
+        f"No answer from {target.label} within {limits.first_event:g} s",
         hints=("a model that is loading takes long: limits.first_event is the limit", "or --timeout SECONDS"),
     )
 
@@ -102,6 +132,7 @@ def _tls(target: Target, said: str) -> ArawnError | None:
             f"{target.label} at {origin(target)} does not speak TLS",
             detail=said,
             hints=("is it http:// rather than https://?", "a proxy in between"),
+            retryable=False,
         )
     return None
 

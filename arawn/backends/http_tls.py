@@ -1,12 +1,16 @@
-"""Which certificates are trusted, and what in the environment makes a client impossible."""
+"""Which certificates are trusted and which proxy is asked; it makes no connection."""
 
 from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
-from arawn.errors import ArawnError, ConfigFault
+from arawn.backends.http_net import is_loopback
+from arawn.errors import ConfigFault
+
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def context(ca_bundle: str | None) -> ssl.SSLContext:
@@ -36,28 +40,42 @@ def context(ca_bundle: str | None) -> ssl.SSLContext:
     return made
 
 
-def check_proxies() -> None:
-    """Raise ConfigFault for a proxy variable that names no proxy; libraries notice late, or not at all."""
-    from urllib.parse import urlsplit
+def proxy_for(scheme: str, host: str, own: str | None, own_place: str) -> tuple[str, str]:
+    """The proxy on the way to `host` and where it is set; empty for none.
 
-    for name, value in os.environ.items():
-        if name.upper() not in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") or not value:
-            continue
-        parts = urlsplit(value if "://" in value else f"http://{value}")
-        try:
-            fits = bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            fits = False
-        if not fits or parts.scheme not in ("http", "https", "socks5", "socks5h"):
-            raise ConfigFault(
-                f"{name} is not the address of a proxy", hints=(f"unset {name}, or correct it",)
-            )
+    The setting wins; the environment's proxies count except for this machine and what NO_PROXY names.
+    Raises ConfigFault naming the place where it is no address of a proxy: libraries notice late, or not.
+    """
+    if own:
+        return _checked(own, own_place), own_place
+    if is_loopback(host):
+        return "", ""
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    found = getproxies_environment()
+    kind = scheme if found.get(scheme) else "all"
+    if not found.get(kind) or proxy_bypass(host):
+        return "", ""
+    names = [name for name, value in os.environ.items() if name.lower() == f"{kind}_proxy" and value]
+    place = next(iter(sorted(names, reverse=True)), f"{kind}_proxy")
+    return _checked(found[kind], place), place
 
 
-def environment_fault(error: Exception, redact: Callable[[str], str]) -> ArawnError:
-    """A client that could not be built, with the variables that may be the cause."""
-    names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
-    found = [name for name in os.environ if name.upper() in names and os.environ[name]]
-    named = ", ".join(sorted(found)) or "the proxy setting"
-    socks = "; SOCKS needs: pip install 'arawn[socks]'" if "socks" in str(error).lower() else ""
-    return ConfigFault(f"{named}: the proxy cannot be used{socks}", detail=redact(str(error))[:200])
+def _checked(value: str, place: str) -> str:
+    address = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(address)
+        fits = bool(parts.hostname) and (parts.port or 1) > 0 and parts.scheme in PROXY_SCHEMES
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ConfigFault(
+            f"{place} is not the address of a proxy",
+            hints=(f"it looks like http://HOST:PORT: correct {place}, or unset it",),
+        )
+    if parts.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ConfigFault(
+            f"{place} names a SOCKS proxy, and what speaks SOCKS is not installed",
+            hints=("pip install 'arawn[socks]'",),
+        )
+    return address

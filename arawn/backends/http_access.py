@@ -1,0 +1,62 @@
+"""What a request says of who sends it: its headers and its key; it opens no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from arawn.backends.http_net import address, is_loopback
+from arawn.errors import SecretFault
+from arawn.wire import Target
+
+if TYPE_CHECKING:
+    from arawn.secret import Secret
+
+SECRET_WORDS = frozenset(("authorization", "auth", "key", "apikey", "token", "secret", "password", "cookie"))
+"""A header with one of these words in its name is taken for a key."""
+
+
+class Access(NamedTuple):
+    """How to get in. `key` and `headers` are called when a request is made and not before.
+
+    auth is `bearer`, `x-api-key` or `none`; `redact` masks keys; messages call the key `key_place`.
+    """
+
+    auth: str
+    key: Callable[[], Secret | None]
+    key_place: str
+    headers: Callable[[], Mapping[str, str]]
+    proxy: str | None
+    ca_bundle: str | None
+    insecure: bool
+    redact: Callable[[str], str]
+
+
+def request_headers(access: Access, target: Target) -> dict[str, str]:
+    """The headers of a request, names in lower case; the key is asked for here and not before.
+
+    Raises SecretFault for a key that fits in no header, and for any key that would go over plain http to
+    another machine.
+    """
+    headers = {
+        "accept": "text/event-stream, application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "arawn",
+        **{name.lower(): value for name, value in access.headers().items()},
+    }
+    key = access.key() if access.auth != "none" else None
+    if key is not None:
+        from arawn.secret import header_value
+
+        value = header_value(key, access.key_place)
+        name = "authorization" if access.auth == "bearer" else access.auth
+        headers.setdefault(name, f"Bearer {value}" if access.auth == "bearer" else value)
+    base = address(target.base_url)
+    secret = base.user or any(SECRET_WORDS & set(name.split("-")) for name in headers)
+    if secret and base.scheme == "http" and not is_loopback(base.host) and not access.insecure:
+        raise SecretFault(
+            f'The key of backend "{target.backend}" is not sent over plain http to {base.host}',
+            hints=("use https:// in base_url", f"or insecure = true under [backends.{target.backend}]"),
+        )
+    return headers

@@ -1,0 +1,198 @@
+"""Connections within limits: names looked up, addresses raced, every read bounded; it knows no HTTP."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from typing import Any
+
+from arawn.backends.http_net import is_address, is_loopback
+from arawn.errors import TimedOut, Unreachable
+
+HEAD_START_S = 0.25
+"""What an address gets before the next one is tried beside it (RFC 8305, section 5)."""
+MOST_ADDRESSES = 6
+
+
+class Deadline:
+    """The moment until which something must have come; `limit` is the setting under `[limits]` that says so.
+
+    It travels in the place of httpcore's timeouts, which count one read each: a peer that sends a byte now
+    and then would never reach them. `used` tells that a connection was opened under it.
+    """
+
+    __slots__ = ("limit", "until", "used")
+
+    def __init__(self, limit: str, seconds: float) -> None:
+        self.used = False
+        self.set(limit, seconds)
+
+    def set(self, limit: str, seconds: float) -> None:
+        """Give it `seconds` from now."""
+        self.limit, self.until = limit, time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never quite 0: a socket takes 0 for "do not wait at all"."""
+        return max(0.001, self.until - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether it has passed."""
+        return time.monotonic() >= self.until
+
+
+class Network:
+    """The network backend of httpcore (https://www.encode.io/httpcore/network-backends/)."""
+
+    def __init__(self, label: str) -> None:
+        from httpcore import SyncBackend
+
+        self._label = label
+        self._tcp = SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> Line:
+        """A connection to `host`, whatever address of it answers first. `timeout` is a Deadline."""
+        timeout.used = True
+        if is_address(host) or is_loopback(host):
+            addresses = [host]
+        else:
+            addresses = look_up(host, port, timeout.left(), self._label)
+
+        def connect(address: str) -> Any:
+            return self._tcp.connect_tcp(address, port, timeout.left(), local_address, socket_options)
+
+        found = connect(addresses[0]) if len(addresses) == 1 else race(addresses, connect, timeout)
+        return Line(found, timeout)
+
+    def sleep(self, seconds: float) -> None:
+        """Part of the protocol."""
+        time.sleep(seconds)
+
+
+class Line:
+    """A network stream whose every read and write ends with its deadline."""
+
+    def __init__(self, stream: Any, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        """What comes next; raises httpcore.ReadTimeout."""
+        deadline = timeout or self._deadline
+        if deadline.over:
+            from httpcore import ReadTimeout
+
+            raise ReadTimeout("timed out")
+        return bytes(self._stream.read(max_bytes, deadline.left()))
+
+    def write(self, buffer: bytes, timeout: Any = None) -> None:
+        """Send; raises httpcore.WriteTimeout."""
+        self._stream.write(buffer, (timeout or self._deadline).left())
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._stream.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: Any = None) -> Line:
+        """The same line, encrypted."""
+        deadline = timeout or self._deadline
+        return Line(self._stream.start_tls(ssl_context, server_hostname, deadline.left()), deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks of a stream, `is_readable` above all: it tells that a server hung up."""
+        return self._stream.get_extra_info(info)
+
+
+def look_up(host: str, port: int, limit: float, label: str) -> list[str]:
+    """The addresses of `host`, families taking turns, in the system's order.
+
+    The system's look-up blocks, signals included, so it runs in a thread that can be left behind. Raises
+    TimedOut after `limit` seconds, Unreachable for an unknown name.
+    """
+    found: list[list[str]] = []
+    failed: list[str] = []
+
+    def work() -> None:
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            families = dict.fromkeys(row[0] for row in rows)
+            found.extend([str(row[4][0]) for row in rows if row[0] == family] for family in families)
+        except OSError as error:
+            failed.append(error.strerror or "")
+        except UnicodeError:
+            failed.append("not a valid name")
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(limit)
+    if thread.is_alive():
+        raise TimedOut(
+            f"The name {host} was not found within {limit:.3g} s",
+            hints=("the network and its name server", "the limit is limits.connect"),
+        )
+    if not found:
+        raise Unreachable(
+            f"Cannot find {host}",
+            detail=failed[0] if failed else "",
+            hints=("the spelling of base_url", "the network connection", f"that {label} is really there"),
+        )
+    turns = [group[at] for at in range(MOST_ADDRESSES) for group in found if at < len(group)]
+    return list(dict.fromkeys(turns))[:MOST_ADDRESSES]
+
+
+def race(addresses: list[str], connect: Any, deadline: Deadline) -> Any:
+    """The first connection that stands, each address given a head start over the next.
+
+    An address whose packets vanish (IPv6 that leads nowhere) costs the head start and not the whole limit.
+    Raises what the last one raised.
+    """
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    over = threading.Event()
+
+    def attempt(address: str) -> None:
+        try:
+            results.put(connect(address))
+        except Exception as error:
+            results.put(error)
+        if over.is_set():
+            _close_all(results)
+
+    waiting, running = list(addresses), 0
+    failure: Exception = TimeoutError("timed out")
+    try:
+        while waiting or (running and not deadline.over):
+            if waiting:
+                threading.Thread(target=attempt, args=(waiting.pop(0),), daemon=True).start()
+                running += 1
+            try:
+                found = results.get(timeout=min(HEAD_START_S, deadline.left()))
+            except queue.Empty:
+                continue
+            running -= 1
+            if not isinstance(found, Exception):
+                return found
+            failure = found
+    finally:
+        over.set()
+        _close_all(results)
+    raise failure
+
+
+def _close_all(results: queue.SimpleQueue[Any]) -> None:
+    """Close connections that came too late to be used."""
+    while True:
+        try:
+            late = results.get_nowait()
+        except queue.Empty:
+            return
+        if not isinstance(late, Exception):
+            late.close()
