@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-from arawn.backends.http_net import address
+from arawn.backends.http_net import address, is_loopback
 from arawn.errors import ArawnError, ConfigFault, Cut, TimedOut, Unreachable
 from arawn.wire import Target
 
@@ -66,10 +67,13 @@ def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
         )
     if scene.proxy_place:
         return _proxy("cannot be connected to", said, scene)
+    refused = "refused" in said.lower()
+    here = is_loopback(urlsplit(target.base_url).hostname or "")
     return Unreachable(
         f"Cannot connect to {target.label} at {origin(target)}",
-        detail=said if "refused" not in said.lower() else "",
+        detail="" if refused else said,
         hints=(*_start(target), f"base_url under [backends.{target.backend}]"),
+        retryable=not (refused and here),  # nobody listens on this machine: waiting only hides it
     )
 
 
