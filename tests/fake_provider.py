@@ -73,7 +73,7 @@ class FakeProvider:
     def __init__(self, *behaviours: Behaviour) -> None:
         self.behaviours = behaviours
         self.requests: list[Request] = []
-        self.gone_after: list[float] = []
+        self.connections = 0
         self._stopping = threading.Event()
         self._lock = threading.Lock()
 
@@ -97,6 +97,7 @@ class FakeProvider:
                 sock, _ = self._server.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:

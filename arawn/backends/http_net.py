@@ -7,13 +7,13 @@ import ipaddress
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 _UNWANTED = ("anyio", "trio")
+PROBE_MOST = 4 * 1024 * 1024
 
 
 def load_httpx() -> ModuleType:
@@ -85,27 +85,33 @@ def probe(url: str, limit: float) -> Any:
     """
     import json
 
-    parts = urlsplit(url)
     until = time.monotonic() + limit
     try:
+        parts = urlsplit(url)
         with socket.create_connection((parts.hostname or "", parts.port or 80), limit) as sock:
             path = parts.path or "/"
             sock.sendall(
                 f"GET {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nAccept: application/json\r\n\r\n".encode()
             )
-            data = b"".join(_received(sock, until))
-        head, _, body = data.partition(b"\r\n\r\n")
+            head, body = _received(sock, until)
         return json.loads(body) if b" 200 " in head[:20] else None
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def _received(sock: socket.socket, until: float) -> Iterator[bytes]:
-    size = 0
-    while size < 4 * 1024 * 1024:
+def _received(sock: socket.socket, until: float) -> tuple[bytes, bytes]:
+    """Head and body, to the length that the head tells or else to the end."""
+    data, head, body, length = b"", b"", b"", PROBE_MOST
+    while len(body) < length and len(data) < PROBE_MOST:
         sock.settimeout(max(0.001, until - time.monotonic()))
         piece = sock.recv(65536)
         if not piece:
-            return
-        size += len(piece)
-        yield piece
+            break
+        if time.monotonic() > until:
+            raise TimeoutError
+        data += piece
+        head, _, body = data.partition(b"\r\n\r\n")
+        _, named, told = head.lower().partition(b"\r\ncontent-length:")
+        if named and len(head) < len(data):
+            length = int(told.partition(b"\r\n")[0])
+    return head, body
