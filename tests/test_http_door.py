@@ -27,6 +27,7 @@ from fake_provider import (
 
 from arawn.backends.http import Access, HttpBackend, Limits, probe
 from arawn.backends.http_connect import Deadline, look_up, race
+from arawn.backends.http_tls import issuer
 from arawn.errors import ArawnError, ConfigFault, Cut, EmptyAnswer, ServiceFault, TimedOut, Unreachable
 from arawn.events import Collector, Reply
 from arawn.messages import Request, user
@@ -315,7 +316,41 @@ def test_F_NET_06_a_wrong_clock(tmp_path, days, word) -> None:
         asked = door(f"https://localhost:{server.getsockname()[1]}", ca_bundle=str(tmp_path / "ca.pem"))
         _, error, _ = ask(asked)
         thread.join(2)
-    assert isinstance(error, Unreachable) and word in error.detail and "clock" in error.hints[0]
+    assert isinstance(error, Unreachable) and word in error.detail and "clock" in str(error.hints)
+
+
+def test_F_NET_04_the_issuer_is_named() -> None:
+    trustme = pytest.importorskip("trustme", reason="trustme makes the certificates of this test")
+    authority = trustme.CA(organization_name="Nosy \u00e9 Ltd", organization_unit_name="Prying \u00e9")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for _ in range(2):
+                conn, _ = server.accept()
+                try:
+                    context.wrap_socket(conn, server_side=True).close()
+                except OSError:
+                    conn.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        _, error, _ = ask(door(f"https://localhost:{server.getsockname()[1]}"))
+        thread.join(2)
+    assert (
+        isinstance(error, Unreachable)
+        and error.hints[0].endswith("issuer: Nosy é Ltd")
+        and "verify" not in str(error.hints)
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"0", b"0\x03abc", b"\x30\x84\xff\xff\xff\xff", b"0\x050\x03\x02\x01\x01"]
+)
+def test_what_is_no_certificate_has_no_issuer(data) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        issuer(data)
 
 
 REPLY = openai_stream(["ok"]).body

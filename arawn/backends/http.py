@@ -164,6 +164,7 @@ class HttpBackend:
         """Send the request. Raises ConnectionResetError where a kept connection died before any answer."""
         httpx = load_httpx()
         connect = Deadline("connect", exchange.limits.connect)
+        exchange.wait.set("first_event", exchange.limits.first_event)
         content = None
         if call.method == "POST":
             content = json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
@@ -273,7 +274,13 @@ class HttpBackend:
             exchange.failure = failure
 
     def _scene(self, limits: Limits) -> Scene:
-        return Scene(self.target, limits, self._access.redact, self._proxy_place)
+        return Scene(self.target, limits, self._access.redact, self._proxy_place, self._issuer)
+
+    def _issuer(self) -> str:
+        from arawn.backends.http_tls import issuer_of
+
+        base = address(self.target.base_url)
+        return "" if self._proxy_place else issuer_of(base.host, base.port or 443)
 
     def _clean(self, fault: ArawnError) -> ArawnError:
         """The fault without a key that a service may have said back."""

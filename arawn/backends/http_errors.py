@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from arawn.backends.http_net import address, is_loopback
 from arawn.errors import ArawnError, ConfigFault, Cut, TimedOut, Unreachable
@@ -24,12 +23,16 @@ UNUSABLE = (
 
 
 class Scene(NamedTuple):
-    """Where an exception happened. `proxy_place` names the setting of the proxy in between, if any."""
+    """Where an exception happened. `proxy_place` names the setting of the proxy in between, if any.
+
+    `issuer` finds out who issued the service's certificate; it is asked only where that was refused.
+    """
 
     target: Target
     limits: Limits
     redact: Callable[[str], str]
     proxy_place: str = ""
+    issuer: Callable[[], str] = str
 
 
 def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
@@ -50,7 +53,7 @@ def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
         )
     if kind == "ProxyError":
         return _proxy("refused", said, scene)
-    secure = _tls(target, said)
+    secure = _tls(scene, said)
     if secure is not None:
         return secure
     if stage == "body":
@@ -68,7 +71,7 @@ def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
     if scene.proxy_place:
         return _proxy("cannot be connected to", said, scene)
     refused = "refused" in said.lower()
-    here = is_loopback(urlsplit(target.base_url).hostname or "")
+    here = is_loopback(address(target.base_url).host)
     return Unreachable(
         f"Cannot connect to {target.label} at {origin(target)}",
         detail="" if refused else said,
@@ -128,9 +131,10 @@ def _late(stage: str, scene: Scene) -> TimedOut:
     )
 
 
-def _tls(target: Target, said: str) -> ArawnError | None:
+def _tls(scene: Scene, said: str) -> ArawnError | None:
     if "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said.lower():
-        return _certificate(target, said)
+        return _certificate(scene, said)
+    target = scene.target
     if "SSL" in said or "WRONG_VERSION_NUMBER" in said:
         return Unreachable(
             f"{target.label} at {origin(target)} does not speak TLS",
@@ -141,7 +145,8 @@ def _tls(target: Target, said: str) -> ArawnError | None:
     return None
 
 
-def _certificate(target: Target, said: str) -> Unreachable:
+def _certificate(scene: Scene, said: str) -> Unreachable:
+    target, issuer = scene.target, scene.issuer()
     hints = [
         'an own certificate authority: ca_bundle = "FILE" under [backends.'
         + target.backend
@@ -151,7 +156,9 @@ def _certificate(target: Target, said: str) -> Unreachable:
     if "not yet valid" in said or "expired" in said:
         hints.insert(0, "the clock of this machine")
     if "self-signed" in said or "self signed" in said or "unable to get" in said:
-        hints.insert(0, "who issued it: a company's proxy puts its own certificate in between")
+        hints.insert(0, "a company's proxy in between, which puts its own certificate there")
+    if issuer:
+        hints.insert(0, f"that you trust its issuer: {issuer}")
     return Unreachable(
         f"The certificate of {target.label} at {origin(target)} is not trusted",
         detail=said,

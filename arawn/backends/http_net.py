@@ -48,6 +48,7 @@ class Address(NamedTuple):
     host: str
     netloc: str
     user: bool
+    port: int | None = None
 
 
 def address(url: str) -> Address:
@@ -55,7 +56,7 @@ def address(url: str) -> Address:
     try:
         parts = urlsplit(url)
         _, at, netloc = parts.netloc.rpartition("@")
-        return Address(parts.scheme, parts.hostname or "", netloc, bool(at))
+        return Address(parts.scheme, parts.hostname or "", netloc, bool(at), parts.port)
     except ValueError:
         return Address("", "", "", False)
 

@@ -1,8 +1,9 @@
-"""Which certificates are trusted and which proxy is asked; it makes no connection."""
+"""Which certificates are trusted and which proxy is asked; it knows no HTTP."""
 
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 from arawn.backends.http_net import is_loopback
 from arawn.errors import ConfigFault
 
+COMMON_NAME = bytes((0x55, 4, 3))
+ORGANISATION = bytes((0x55, 4, 10))
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -79,3 +82,53 @@ def _checked(value: str, place: str) -> str:
             hints=("pip install 'arawn[socks]'",),
         )
     return address
+
+
+def issuer_of(host: str, port: int, seconds: float = 2.0) -> str:
+    """Who issued the certificate that `host` shows, as far as it says; empty where that cannot be learnt.
+
+    A handshake of its own that verifies nothing and sends nothing: Python tells why a certificate is refused,
+    but not whose it was, and that is what one needs to know behind a company's proxy.
+    """
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    blind.check_hostname = False
+    blind.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), seconds) as plain,
+            blind.wrap_socket(plain, server_hostname=host) as secure,
+        ):
+            return issuer(secure.getpeercert(True) or b"")
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
+def issuer(certificate: bytes) -> str:
+    """Common name or organisation of the issuer in a DER certificate (RFC 5280, section 4.1).
+
+    Raises ValueError or IndexError for what is no certificate.
+    """
+    signed = _parts(_parts(certificate)[0][1])[0][1]
+    fields = [value for tag, value in _parts(signed) if tag != 0xA0]  # the version may be left out
+    names: dict[bytes, str] = {}
+    for _, group in _parts(fields[2]):
+        for _, pair in _parts(group):
+            (_, kind), (tag, text) = _parts(pair)[:2]
+            names[kind] = text.decode("utf-16-be" if tag == 0x1E else "utf-8", "replace")
+    found = names.get(COMMON_NAME) or names.get(ORGANISATION) or ""
+    return "".join(char for char in found if char.isprintable())[:100]
+
+
+def _parts(data: bytes) -> list[tuple[int, bytes]]:
+    """Tag and content of the DER values that stand side by side in `data`."""
+    found = []
+    at = 0
+    while at < len(data):
+        tag, length, at = data[at], data[at + 1], at + 2
+        if length > 0x7F:
+            size = length & 0x7F
+            length = int.from_bytes(data[at : at + size], "big")
+            at += size
+        found.append((tag, data[at : at + length]))
+        at += length
+    return found
