@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import queue
 import socket
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arawn.backends.http_net import is_address, is_loopback
 from arawn.errors import TimedOut, Unreachable
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 HEAD_START_S = 0.25
 """What an address gets before the next one is tried beside it (RFC 8305, section 5)."""
@@ -155,7 +157,9 @@ def race(addresses: list[str], connect: Any, deadline: Deadline) -> Any:
     An address whose packets vanish (IPv6 that leads nowhere) costs the head start and not the whole limit.
     Raises what the last one raised.
     """
-    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    from queue import Empty, SimpleQueue
+
+    results: SimpleQueue[Any] = SimpleQueue()
     over = threading.Event()
 
     def attempt(address: str) -> None:
@@ -175,7 +179,7 @@ def race(addresses: list[str], connect: Any, deadline: Deadline) -> Any:
                 running += 1
             try:
                 found = results.get(timeout=min(HEAD_START_S, deadline.left()))
-            except queue.Empty:
+            except Empty:
                 continue
             running -= 1
             if not isinstance(found, Exception):
@@ -187,12 +191,14 @@ def race(addresses: list[str], connect: Any, deadline: Deadline) -> Any:
     raise failure
 
 
-def _close_all(results: queue.SimpleQueue[Any]) -> None:
+def _close_all(results: SimpleQueue[Any]) -> None:
     """Close connections that came too late to be used."""
+    from queue import Empty
+
     while True:
         try:
             late = results.get_nowait()
-        except queue.Empty:
+        except Empty:
             return
         if not isinstance(late, Exception):
             late.close()
