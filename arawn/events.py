@@ -28,11 +28,15 @@ class Reasoning(NamedTuple):
 
 
 class ToolCall(NamedTuple):
-    """A whole tool call; `arguments` is JSON text as it came. Ids are unique within a reply."""
+    """A whole tool call; `arguments` is JSON text as it came. Ids are unique within a reply.
+
+    `opaque` is what must go back with the call to the same backend and model (or None).
+    """
 
     id: str
     name: str
     arguments: str
+    opaque: Mapping[str, Any] | None = None
 
 
 class Usage(NamedTuple):

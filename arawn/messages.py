@@ -16,6 +16,26 @@ class TextPart(NamedTuple):
     text: str
 
 
+class FilePart(NamedTuple):
+    """An image, a PDF or a recording, as bytes; `name` is what the person called it."""
+
+    data: bytes
+    media_type: str
+    name: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`image`, `pdf` or `audio`: what a model must be able to take."""
+        return "pdf" if self.media_type == "application/pdf" else self.media_type.partition("/")[0]
+
+    @property
+    def base64(self) -> str:
+        """The bytes as every wire format wants them."""
+        from base64 import b64encode
+
+        return b64encode(self.data).decode("ascii")
+
+
 class ReasoningPart(NamedTuple):
     """A model's reasoning. `opaque` (signatures, encrypted blocks) goes back only to `origin`.
 
@@ -28,11 +48,16 @@ class ReasoningPart(NamedTuple):
 
 
 class ToolCallPart(NamedTuple):
-    """A tool call of the model. `arguments` is the JSON text as it came, valid or not."""
+    """A tool call of the model. `arguments` is the JSON text as it came, valid or not.
+
+    `opaque` goes back only to `origin`, as a ReasoningPart's does.
+    """
 
     id: str
     name: str
     arguments: str
+    opaque: Mapping[str, Any] | None = None
+    origin: tuple[str, str] = ("", "")
 
 
 class ToolResultPart(NamedTuple):
@@ -44,7 +69,7 @@ class ToolResultPart(NamedTuple):
     failed: bool = False
 
 
-Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart
+Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 
 class Message(NamedTuple):
@@ -67,8 +92,21 @@ class ToolSpec(NamedTuple):
     parameters: Mapping[str, Any]
 
 
+class Format(NamedTuple):
+    """The answer is to be JSON: an object of any shape, or one that fits `schema` (JSON Schema)."""
+
+    schema: Mapping[str, Any] | None = None
+    name: str = "answer"
+
+
+Effort = Literal["off", "low", "medium", "high"]
+
+
 class Request(NamedTuple):
-    """Everything a backend needs to answer; None means: not said, the service decides."""
+    """Everything a backend needs to answer; None means: not said, the service decides.
+
+    `reasoning` is an effort or a budget in tokens; `tool_choice` names the one tool that must be called.
+    """
 
     messages: tuple[Message, ...]
     system: str | None = None
@@ -77,10 +115,13 @@ class Request(NamedTuple):
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = ""
+    format: Format | None = None
+    reasoning: Effort | int | None = None
     stream: bool = True
     extra: Mapping[str, Any] = NOTHING
 
 
-def user(text: str) -> Message:
-    """A user message of plain text."""
-    return Message("user", (TextPart(text),))
+def user(text: str, files: tuple[FilePart, ...] = ()) -> Message:
+    """A user message: the files first, as the services advise, then the text."""
+    return Message("user", (*files, TextPart(text)))

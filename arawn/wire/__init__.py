@@ -2,11 +2,13 @@
 
 A dialect module `arawn.wire.NAME` has
 
+    MEDIA: frozenset[str]                                kinds of file it can send: image, pdf, audio
     write(request: Request, target: Target) -> Call
-    read(frames: Iterable[Frame], target: Target) -> Iterator[Event]
-    fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault      (shared: `arawn.wire.faults`)
+    read(frames: Iterable[Frame], target: Target) -> Iterator[Event | Next]
+    embed(texts, target, *, purpose, dimensions) -> Call    optional; read by `vectors`
 
-The file name is the key; there is no registry.
+The file name is the key (`-` written as `_`); there is no registry. What all read alike: `faults` (errors),
+`listing` (model lists), `vectors` (embeddings).
 """
 
 from __future__ import annotations
@@ -43,3 +45,14 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = NOTHING
     method: str = "POST"
     memo: Mapping[str, Any] = NOTHING
+
+
+class Next(NamedTuple):
+    """From a reader: the answer goes on in the reply to `call`, sent after `wait` seconds.
+
+    `cancel` ends the work at the service when the person stops before the end.
+    """
+
+    call: Call
+    cancel: Call | None = None
+    wait: float = 0.0

@@ -11,12 +11,22 @@ from typing import Any
 
 from arawn.errors import Cut
 from arawn.events import Event, Finish, Reasoning, Text, ToolCall, Usage
-from arawn.messages import Message, Part, ReasoningPart, Request, TextPart, ToolCallPart, ToolResultPart
+from arawn.messages import (
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Request,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from arawn.wire import Call, Target
 from arawn.wire.calls import as_object, reason
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, Surrogates, parse
 
+MEDIA = frozenset({"image", "pdf"})
 MAX_TOKENS = 4096
 """Sent where nothing is said, because the service demands a number."""
 
@@ -59,6 +69,9 @@ def _block(part: Part, target: Target) -> dict[str, Any] | None:
     match part:
         case TextPart():
             return {"type": "text", "text": part.text} if part.text else None
+        case FilePart():
+            source = {"type": "base64", "media_type": part.media_type, "data": part.base64}
+            return {"type": "document" if part.kind == "pdf" else "image", "source": source}
         case ReasoningPart():
             ours = part.opaque is not None and part.origin == (target.backend, target.model)
             return dict(part.opaque) if ours and part.opaque is not None else None

@@ -18,6 +18,7 @@ from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, Surrogates, parse
 from arawn.wire.think import Think
 
+MEDIA = frozenset({"image"})
 LEAST_CONTEXT = 4096
 ANSWER_ROOM = 1024
 """Tokens kept for the answer where max_tokens is not said."""

@@ -18,6 +18,8 @@ from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, Surrogates, parse
 from arawn.wire.think import Think
 
+MEDIA = frozenset({"image", "pdf", "audio"})
+
 
 def write(request: Request, target: Target) -> Call:
     """The HTTP call for a request."""
