@@ -6,8 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from arawn.errors import EmptyAnswer, Incomplete, Refused, ServiceFault
-from arawn.events import Collector, Event, Reply
-from arawn.messages import Message, Part, ReasoningPart, Request, TextPart, user
+from arawn.events import Collector, Event, Reasoning, Reply, Text, ToolCall
+from arawn.messages import (
+    Effort,
+    FilePart,
+    Format,
+    Message,
+    Part,
+    ReasoningPart,
+    Request,
+    TextPart,
+    ToolCallPart,
+    answered,
+    user,
+)
 from arawn.ports import Backend
 
 
@@ -22,6 +34,8 @@ class Conversation:
         temperature: float | None = None,
         top_p: float | None = None,
         stop: tuple[str, ...] = (),
+        reasoning: Effort | int | None = None,
+        format: Format | None = None,
         stream: bool = True,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
@@ -31,16 +45,18 @@ class Conversation:
         self.temperature = temperature
         self.top_p = top_p
         self.stop = stop
+        self.reasoning: Effort | int | None = reasoning
+        self.format = format
         self.stream = stream
         self.extra = extra or {}
 
-    def ask(self, backend: Backend, text: str) -> Iterator[Event]:
-        """Say `text` and yield the reply.
+    def ask(self, backend: Backend, text: str, files: tuple[FilePart, ...] = ()) -> Iterator[Event]:
+        """Say `text`, with `files`, and yield the reply.
 
         The message is remembered at once and the answer as far as it came, however the turn ends.
         Raises a ServiceFault after the last event where the answer is not whole (see `verdict`).
         """
-        self.messages = (*self.messages, user(text))
+        self.messages = (*self.messages, user(text, files))
         return self._turn(backend)
 
     @property
@@ -64,8 +80,8 @@ class Conversation:
 
     def _turn(self, backend: Backend) -> Iterator[Event]:
         request = Request(
-            self.messages, self.system, self.max_tokens, self.temperature, self.top_p, self.stop,
-            stream=self.stream, extra=self.extra,
+            answered(self.messages), self.system, self.max_tokens, self.temperature, self.top_p, self.stop,
+            format=self.format, reasoning=self.reasoning, stream=self.stream, extra=self.extra,
         )  # fmt: skip
         collector = Collector()
         asked = self.messages
@@ -83,14 +99,23 @@ class Conversation:
 
 
 def _answer(reply: Reply, origin: tuple[str, str]) -> Message:
-    """The message to remember. Opaque reasoning goes along only when the reply is whole: a cut signature
-    would make the next request fail."""
+    """The message to remember, its parts in the order they came.
+
+    Of a reply that was cut only text and reasoning stay: half a signature, or a call without its
+    result, would make the next request fail.
+    """
+    whole = reply.finish is not None
     parts: list[Part] = []
-    if reply.finish is not None:
-        parts += [ReasoningPart("", opaque, origin) for opaque in reply.opaque]
-    if reply.text:
-        parts.append(TextPart(reply.text))
-    return Message("assistant", tuple(parts) if reply.text else ())
+    for event in reply.parts:
+        match event:
+            case Text():
+                parts.append(TextPart(event.text))
+            case Reasoning():
+                parts.append(ReasoningPart(event.text, event.opaque if whole else None, origin))
+            case ToolCall() if whole:
+                parts.append(ToolCallPart(event.id, event.name, event.arguments, event.opaque, origin))
+    said = any(isinstance(part, TextPart | ToolCallPart) for part in parts)
+    return Message("assistant", tuple(parts) if said else ())
 
 
 def verdict(reply: Reply, backend: str) -> ServiceFault | None:

@@ -94,39 +94,51 @@ Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Wait | Attempt
 
 
 class Reply:
-    """A folded reply. It may be partial: `finish` is None until a Finish was seen."""
+    """A folded reply. It may be partial: `finish` is None until a Finish was seen.
+
+    `parts` are its texts, pieces of reasoning and tool calls in their order, neighbours joined.
+    """
 
     def __init__(self) -> None:
-        self.text = ""
-        self.reasoning = ""
-        self.opaque: list[Mapping[str, Any]] = []
-        self.tool_calls: list[ToolCall] = []
+        self.parts: list[Text | Reasoning | ToolCall] = []
         self.usage = Usage()
         self.finish: Finish | None = None
         self.attempts: list[Attempt] = []
         self.notices: list[Notice] = []
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def reasoning(self) -> str:
+        """All reasoning."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls."""
+        return [part for part in self.parts if isinstance(part, ToolCall)]
 
 
 class Collector:
     """Folds events one by one; `reply` is valid at any moment, so a partial answer is never lost."""
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._kind: type[Text] | type[Reasoning] = Text
+        self._pieces: list[str] = []
         self._reply = Reply()
 
     def add(self, event: Event) -> None:
         """Take one event."""
         reply = self._reply
         match event:
-            case Text():
-                self._text.append(event.text)
-            case Reasoning():
-                self._reasoning.append(event.text)
-                if event.opaque is not None:
-                    reply.opaque.append(event.opaque)
+            case Text() | Reasoning():
+                self._piece(event)
             case ToolCall():
-                reply.tool_calls.append(event)
+                self._join()
+                reply.parts.append(event)
             case Usage():
                 reply.usage = event
             case Finish():
@@ -140,11 +152,29 @@ class Collector:
             case _:
                 assert_never(event)
 
+    def _piece(self, event: Text | Reasoning) -> None:
+        if type(event) is not self._kind:
+            self._join()
+            self._kind = type(event)
+        self._pieces.append(event.text)
+        if isinstance(event, Reasoning) and event.opaque is not None:
+            self._join(event.opaque)
+
+    def _join(self, opaque: Mapping[str, Any] | None = None) -> None:
+        text, self._pieces = "".join(self._pieces), []
+        parts = self._reply.parts
+        if not text and opaque is None:
+            return
+        last = parts[-1] if parts else None
+        if isinstance(last, self._kind) and getattr(last, "opaque", None) is None:
+            text = last.text + text
+            parts.pop()
+        parts.append(Text(text) if self._kind is Text else Reasoning(text, opaque))
+
     @property
     def reply(self) -> Reply:
         """What came so far."""
-        self._reply.text = "".join(self._text)
-        self._reply.reasoning = "".join(self._reasoning)
+        self._join()
         return self._reply
 
 
