@@ -68,6 +68,12 @@ class Notice(NamedTuple):
     warning: bool = False
 
 
+class Progress(NamedTuple):
+    """Something came that cannot be shown yet: a piece of a tool call, a state of the work."""
+
+    label: str
+
+
 class Wait(NamedTuple):
     """A pause before the next attempt: `remaining` of `total` seconds. Sent several times a second."""
 
@@ -90,7 +96,7 @@ class Attempt(NamedTuple):
     total_s: float = 0.0
 
 
-Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Wait | Attempt
+Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Progress | Wait | Attempt
 
 
 class Reply:
@@ -147,7 +153,7 @@ class Collector:
                 reply.attempts.append(event)
             case Notice():
                 reply.notices.append(event)
-            case Wait():
+            case Wait() | Progress():
                 pass
             case _:
                 assert_never(event)

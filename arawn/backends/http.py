@@ -14,16 +14,15 @@ from arawn.backends.http_connect import Deadline, Network
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
 from arawn.backends.http_net import address, load_httpx, probe
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
-from arawn.events import Attempt, Event, Reasoning, Text, ToolCall
+from arawn.events import Attempt, Event, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
 from arawn.wire import Call, Target
-from arawn.wire.frames import Frame, parse, split
+from arawn.wire.frames import parse, split
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
-END_MARKS = ("[DONE]", '{"type":"message_stop"', '{"type": "message_stop"')
-"""After one of these only the last bytes of the connection are waited for, as long as `LAST_BYTES_S`."""
 LAST_BYTES_S = 0.25
+"""After its end mark only the last bytes of a reply are waited for."""
 ERROR_BODY_S = 5.0
 """What a status that says "failed" gets to explain itself."""
 KEEP_ALIVE_S = 60.0
@@ -120,9 +119,9 @@ class HttpBackend:
         chunks = self._chunks(response, exchange, self._limits.reply)
         try:
             kind = response.headers.get("content-type", "")
-            frames = _watched(split(chunks, kind, self._limits.frame), exchange.wait)
+            frames = split(chunks, kind, self._limits.frame)
             for event in dialect.read(frames, target):
-                counts = isinstance(event, Text | Reasoning | ToolCall)
+                counts = isinstance(event, Text | Reasoning | ToolCall | Progress)
                 if counts and course.first is None:
                     course.first = course.passed()
                 yield event
@@ -300,14 +299,6 @@ class _Exchange:
         self.status: int | None = None
         self.failure: ArawnError | None = None
         self.resent = False
-
-
-def _watched(frames: Iterator[Frame], wait: Deadline) -> Iterator[Frame]:
-    """Frames as they are; after an end mark the service need not close before the answer counts."""
-    for frame in frames:
-        if frame.data.startswith(END_MARKS):
-            wait.set("idle", LAST_BYTES_S)
-        yield frame
 
 
 def _too_large(limit: int) -> Cut:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from arawn.cli.context import is_terminal
 from arawn.errors import ArawnError
-from arawn.events import Attempt, Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
+from arawn.events import Attempt, Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait
 
 if TYPE_CHECKING:
     from arawn.app import App, Opened
@@ -91,7 +91,7 @@ class Showing:
             self._sink.feed(event.text)
         else:
             self._aside(event)
-        if self.form == "jsonl":
+        if self.form == "jsonl" and type(event) is not Progress:
             from arawn.render.document import dump, line
 
             print(dump(line(event)), flush=True)

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from arawn.errors import ArawnError, ServiceFault
-from arawn.events import Attempt, Event, Finish, Notice, Reasoning, Reply, Text, ToolCall, Usage, Wait
+from arawn.events import (
+    Attempt,
+    Event,
+    Finish,
+    Notice,
+    Progress,
+    Reasoning,
+    Reply,
+    Text,
+    ToolCall,
+    Usage,
+    Wait,
+)
 
 Document = dict[str, Any]
 
@@ -125,6 +137,8 @@ def line(event: Event) -> Document:
             return {"type": "finish", "finish": event.reason, "finish_raw": event.raw or None}
         case Notice():
             return {"type": "notice", "text": event.text, "warning": event.warning}
+        case Progress():
+            return {"type": "progress", "text": event.label}
         case Wait():
             return {"type": "wait", "remaining_s": round(event.remaining, 2), "reason": event.reason}
         case Attempt():

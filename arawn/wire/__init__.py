@@ -38,6 +38,7 @@ class Call(NamedTuple):
     """An HTTP request without its key: the door adds the authentication header.
 
     `memo` is what the dialect wants to know again when it reads the reply: it joins the target's options.
+    `notices` tell the person what of the request this service cannot be told.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = NOTHING
     method: str = "POST"
     memo: Mapping[str, Any] = NOTHING
+    notices: tuple[str, ...] = ()
 
 
 class Next(NamedTuple):

@@ -9,11 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from arawn.errors import Cut
-from arawn.events import Event, Finish, Reasoning, Text, ToolCall, Usage
+from arawn.events import Event, Finish, Progress, Reasoning, ToolCall, Usage
 from arawn.messages import (
     FilePart,
-    Message,
     Part,
     ReasoningPart,
     Request,
@@ -22,13 +20,19 @@ from arawn.messages import (
     ToolResultPart,
 )
 from arawn.wire import Call, Target
-from arawn.wire.calls import as_object, reason
+from arawn.wire.calls import as_object, fit_id, unique
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, Surrogates, parse
+from arawn.wire.frames import Frame, parse
+from arawn.wire.reading import Speech, count, reason, table, tables, torn
 
 MEDIA = frozenset({"image", "pdf"})
 MAX_TOKENS = 4096
 """Sent where nothing is said, because the service demands a number."""
+BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}
+LEAST_BUDGET = 1024
+WORTH_CACHING = 4000
+"""Characters from which a prompt is long enough for the service to cache it (about 1024 tokens)."""
+MARK = {"cache_control": {"type": "ephemeral"}}
 
 
 def write(request: Request, target: Target) -> Call:
@@ -36,11 +40,12 @@ def write(request: Request, target: Target) -> Call:
     body: dict[str, Any] = {
         "model": target.model,
         "max_tokens": request.max_tokens or MAX_TOKENS,
-        "messages": [made for message in request.messages if (made := _message(message, target))["content"]],
+        "messages": _messages(request, target),
         "stream": request.stream,
     }
     if request.system:
-        body["system"] = request.system
+        long = len(request.system) >= WORTH_CACHING and target.options.get("cache", True)
+        body["system"] = [{"type": "text", "text": request.system, **MARK}] if long else request.system
     if request.temperature is not None:
         body["temperature"] = request.temperature
     if request.top_p is not None:
@@ -52,17 +57,57 @@ def write(request: Request, target: Target) -> Call:
             {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)}
             for tool in request.tools
         ]
+    if request.tool_choice:
+        body["tool_choice"] = {"type": "tool", "name": request.tool_choice}
+    if request.format is not None and request.format.schema is not None:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.format.schema)}}
+    _think(request, target, body)
     body |= request.extra
     base = target.base_url.rstrip("/").removesuffix("/messages").removesuffix("/v1")
     return Call(base + "/v1/messages", body)
 
 
-def _message(message: Message, target: Target) -> dict[str, Any]:
-    role = "assistant" if message.role == "assistant" else "user"
-    blocks = [block for part in message.parts if (block := _block(part, target)) is not None]
-    if len(blocks) == 1 and blocks[0]["type"] == "text":
-        return {"role": role, "content": blocks[0]["text"]}
-    return {"role": role, "content": blocks}
+def _think(request: Request, target: Target, body: dict[str, Any]) -> None:
+    """Thinking by effort where the model chooses its budget itself, else by budget.
+
+    The answer's own room comes on top of the budget, and a temperature would be refused beside it.
+    """
+    effort = request.reasoning
+    if effort is None or effort in ("off", 0):
+        return
+    if isinstance(effort, str) and target.model.startswith(tuple(target.options.get("adaptive", ()))):
+        body["thinking"] = {"type": "adaptive"}
+        body["output_config"] = {"effort": effort, **body.get("output_config", {})}
+    else:
+        budget = max(LEAST_BUDGET, BUDGETS[effort] if isinstance(effort, str) else effort)
+        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        body["max_tokens"] += budget
+    body.pop("temperature", None)
+    body.pop("top_p", None)
+
+
+def _messages(request: Request, target: Target) -> list[dict[str, Any]]:
+    """Messages as the service takes them: neighbours of one role become one, empty ones go.
+
+    From the second turn on a long history is marked to be cached; a single question is not, as writing
+    to the cache costs more than reading the prompt once.
+    """
+    made: list[dict[str, Any]] = []
+    for message in request.messages:
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = [block for part in message.parts if (block := _block(part, target)) is not None]
+        if made and made[-1]["role"] == role:
+            made[-1]["content"] += blocks
+        elif blocks:
+            made.append({"role": role, "content": blocks})
+    size = sum(len(message.text) for message in request.messages)
+    if len(made) > 2 and size >= WORTH_CACHING and target.options.get("cache", True):
+        made[-1]["content"][-1] |= MARK
+    for message_ in made:
+        blocks = message_["content"]
+        if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+            message_["content"] = blocks[0]["text"]
+    return made
 
 
 def _block(part: Part, target: Target) -> dict[str, Any] | None:
@@ -76,11 +121,12 @@ def _block(part: Part, target: Target) -> dict[str, Any] | None:
             ours = part.opaque is not None and part.origin == (target.backend, target.model)
             return dict(part.opaque) if ours and part.opaque is not None else None
         case ToolCallPart():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments)}
+            given = as_object(part.arguments)
+            return {"type": "tool_use", "id": fit_id(part.id), "name": part.name, "input": given}
         case ToolResultPart():
             return {
                 "type": "tool_result",
-                "tool_use_id": part.call_id,
+                "tool_use_id": fit_id(part.call_id),
                 "content": part.content,
                 "is_error": part.failed,
             }
@@ -97,7 +143,7 @@ class _Reply:
         self.raw = ""
         self.model = ""
         self.citations: list[Mapping[str, Any]] = []
-        self.surrogates = Surrogates()
+        self.speech = Speech()
         self.ended = False
 
     def message(self, message: Mapping[str, Any]) -> None:
@@ -118,7 +164,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     """
     reply = _Reply()
     for frame in frames:
-        if reply.ended or frame.data.startswith("[DONE]") or not frame.data.strip():
+        if frame.data.startswith("[DONE]") or not frame.data.strip():
             continue
         data = parse(frame)
         if not isinstance(data, dict):
@@ -126,15 +172,11 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         if frame.event == "error" or data.get("type") == "error" or "error" in data:
             raise from_payload(data, target)
         yield from _event(data, reply)
+        if reply.ended:
+            break
+    yield from reply.speech.flush()
     if not reply.raw and not reply.ended:
-        raise Cut(
-            f'The answer of backend "{target.backend}" was cut off before its end',
-            hints=("what came is above", "ask again"),
-        )
-    held = reply.surrogates.flush()
-    if held:
-        yield Text(held)
-    yield from reply.calls
+        raise torn(target)
     yield _usage(reply.usage)
     why = reason(reply.raw, bool(reply.calls))
     yield Finish(why, reply.raw, reply.model, "" if why == "refusal" else None, tuple(reply.citations))
@@ -153,7 +195,7 @@ def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             yield from _stop(index, reply)
         case "message_delta":
             delta = data.get("delta")
-            reply.raw = (isinstance(delta, dict) and delta.get("stop_reason")) or reply.raw
+            reply.raw = table(delta).get("stop_reason") or reply.raw
             reply.add_usage(data.get("usage"))
         case "message_stop":
             for open_index in list(reply.blocks):
@@ -165,11 +207,9 @@ def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
 
 def _whole(message: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     reply.message(message)
-    content = message.get("content")
-    for index, block in enumerate(content if isinstance(content, list) else ()):
-        if isinstance(block, dict):
-            yield from _start(index, dict(block), reply)
-            yield from _stop(index, reply)
+    for index, block in enumerate(tables(message.get("content"))):
+        yield from _start(index, dict(block), reply)
+        yield from _stop(index, reply)
     reply.ended = True
 
 
@@ -177,21 +217,15 @@ def _start(index: Any, block: dict[str, Any], reply: _Reply) -> Iterator[Event]:
     reply.blocks[index] = block
     kind = block.get("type")
     if kind == "text" and block.get("text"):
-        yield from _text(str(block["text"]), reply)
+        yield from reply.speech.text(block["text"])
         _cite(block.get("citations"), reply)
     elif kind == "thinking" and block.get("thinking"):
-        yield Reasoning(str(block["thinking"]))
-
-
-def _text(piece: str, reply: _Reply) -> Iterator[Event]:
-    whole = reply.surrogates.feed(piece)
-    if whole:
-        yield Text(whole)
+        yield from reply.speech.thought(block["thinking"])
 
 
 def _cite(citations: Any, reply: _Reply) -> None:
-    for citation in citations if isinstance(citations, list) else ():
-        if isinstance(citation, dict) and citation.get("url"):
+    for citation in tables(citations):
+        if citation.get("url"):
             made = {"url": str(citation["url"]), "title": str(citation.get("title") or "")}
             if made not in reply.citations:
                 reply.citations.append(made)
@@ -201,18 +235,19 @@ def _delta(index: Any, delta: Mapping[str, Any], reply: _Reply) -> Iterator[Even
     """A delta may come before its block was started: its kind then says what the block is."""
     match delta.get("type"):
         case "text_delta":
-            yield from _text(str(delta.get("text") or ""), reply)
+            yield from reply.speech.text(delta.get("text"))
         case "thinking_delta":
             block = reply.blocks.setdefault(index, {"type": "thinking", "thinking": ""})
-            thought = str(delta.get("thinking") or "")
-            block["thinking"] = str(block.get("thinking") or "") + thought
-            if thought:
-                yield Reasoning(thought)
+            thought = delta.get("thinking")
+            if isinstance(thought, str):
+                block["thinking"] = str(block.get("thinking") or "") + thought
+                yield from reply.speech.thought(thought)
         case "signature_delta":
             block = reply.blocks.setdefault(index, {"type": "thinking", "thinking": ""})
             block["signature"] = str(block.get("signature") or "") + str(delta.get("signature") or "")
         case "input_json_delta":
             reply.json.setdefault(index, []).append(str(delta.get("partial_json") or ""))
+            yield Progress(f"writing a call of {reply.blocks.get(index, {}).get('name') or 'a tool'}")
         case "citations_delta":
             _cite([delta.get("citation")], reply)
 
@@ -228,30 +263,19 @@ def _stop(index: Any, reply: _Reply) -> Iterator[Event]:
             fragments = "".join(reply.json.pop(index, []))
             given = block.get("input")
             arguments = fragments or json.dumps(given if given is not None else {}, ensure_ascii=False)
-            reply.calls.append(ToolCall(_unique(block, reply), str(block.get("name") or ""), arguments))
-
-
-def _unique(block: Mapping[str, Any], reply: _Reply) -> str:
-    call_id = str(block.get("id") or f"call_{len(reply.calls)}")
-    taken = {call.id for call in reply.calls}
-    return call_id if call_id not in taken else f"{call_id}_{len(reply.calls)}"
+            yield from reply.speech.flush()
+            call_id = unique(block.get("id"), reply.calls)
+            reply.calls.append(ToolCall(call_id, str(block.get("name") or ""), arguments))
+            yield reply.calls[-1]
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
     """Anthropic counts cached input beside `input_tokens`; ours counts all prompt tokens."""
-
-    def count(key: str, where: Any = usage) -> int | None:
-        value = where.get(key) if isinstance(where, Mapping) else None
-        return value if isinstance(value, int) and value >= 0 else None
-
-    sent, read_, written = (
-        count("input_tokens"),
-        count("cache_read_input_tokens"),
-        count("cache_creation_input_tokens"),
-    )
+    sent, read_ = count(usage, "input_tokens"), count(usage, "cache_read_input_tokens")
+    written = count(usage, "cache_creation_input_tokens")
     total = None if sent is None else sent + (read_ or 0) + (written or 0)
-    reasoning = count("thinking_tokens", usage.get("output_tokens_details"))
-    return Usage(total, count("output_tokens"), read_, reasoning)
+    reasoning = count(usage.get("output_tokens_details"), "thinking_tokens")
+    return Usage(total, count(usage, "output_tokens"), read_, reasoning)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,13 @@
-"""Tool calls put together from fragments, and what the end of a reply means; shared by the dialects."""
+"""Tool calls put together from fragments, and tools as the services describe them; shared by the dialects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from arawn.events import FinishReason, ToolCall
+from arawn.events import ToolCall
 from arawn.messages import ToolSpec
-
-REASONS: dict[str, FinishReason] = {
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "max_output_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "refusal": "refusal",
-}
-
-
-def reason(raw: str, has_calls: bool) -> FinishReason:
-    """The normalised reason: tool calls decide, a cut at a limit stays one, unknown words mean stop."""
-    known = REASONS.get(raw.lower(), "stop")
-    return "tool_calls" if has_calls and known in ("stop", "tool_calls") else known
 
 
 def as_object(arguments: str) -> Any:
@@ -54,51 +34,85 @@ def functions(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
     ]
 
 
+def unique(call_id: Any, taken: Sequence[ToolCall]) -> str:
+    """The id of the next whole call: the service's own where it is new, else one of ours."""
+    made = call_id if isinstance(call_id, str) and call_id else f"call_{len(taken)}"
+    known = {call.id for call in taken}
+    while made in known:
+        made = f"{made}_{len(taken)}"
+    return made
+
+
+def fit_id(call_id: str, length: int | None = None) -> str:
+    """A call's id as every service takes it: letters, digits, `_` and `-`; `length` where it must be exact.
+
+    The same id always gives the same result, so calls and results still match.
+    """
+    if length is not None:
+        if len(call_id) == length and call_id.isascii() and call_id.isalnum():
+            return call_id
+        from hashlib import sha256
+
+        return sha256(call_id.encode("utf-8", "replace")).hexdigest()[:length]
+    fit = "".join(mark if mark.isascii() and (mark.isalnum() or mark in "_-") else "_" for mark in call_id)
+    return fit[:64] or "call"
+
+
 class Calls:
     """Fragments of tool calls by index; whole calls may come in one piece, ids late or never."""
 
     def __init__(self) -> None:
-        self._open: dict[Any, list[Any]] = {}
+        self._open: dict[Any, _Slot] = {}
         self._last: Any = None
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, index: Any, call_id: Any, name: Any, arguments: Any) -> None:
-        """Take a fragment. Without an index a new id or name begins a call, else the last goes on."""
+    def add(
+        self, index: Any, call_id: Any, name: Any, arguments: Any, opaque: Mapping[str, Any] | None = None
+    ) -> str:
+        """Take a fragment, give the name of its call. Without an index a new id or name begins a call,
+        else the last goes on."""
         if index is None:
             index = self._without_index(call_id, name)
         elif self._is_another(index, call_id, name):
             index = (index, len(self._open))
         self._last = index
-        slot = self._open.setdefault(index, ["", "", []])
-        slot[0] = slot[0] or (call_id if isinstance(call_id, str) else "")
-        slot[1] = slot[1] or (name if isinstance(name, str) else "")
+        slot = self._open.setdefault(index, _Slot())
+        slot.id = slot.id or (call_id if isinstance(call_id, str) else "")
+        slot.name = slot.name or (name if isinstance(name, str) else "")
+        slot.opaque = opaque or slot.opaque
         if isinstance(arguments, str):
-            slot[2].append(arguments)
+            slot.pieces.append(arguments)
         elif arguments is not None:
-            slot[2].append(json.dumps(arguments, ensure_ascii=False))
+            slot.pieces.append(json.dumps(arguments, ensure_ascii=False))
+        return slot.name
 
     def _without_index(self, call_id: Any, name: Any) -> Any:
         if self._last is None or call_id or name:
             known = self._open.get(self._last)
-            same = known is not None and call_id and call_id == known[0]
+            same = known is not None and call_id and call_id == known.id
             return self._last if same else ("new", len(self._open))
         return self._last
 
     def _is_another(self, index: Any, call_id: Any, name: Any) -> bool:
         """Whole calls that all claim index 0: a new id together with a name is a new call."""
         known = self._open.get(index)
-        return bool(known and call_id and name and known[0] and known[0] != call_id)
+        return bool(known and call_id and name and known.id and known.id != call_id)
 
-    def done(self) -> Iterator[ToolCall]:
+    def done(self) -> list[ToolCall]:
         """All calls, in order of their beginning, ids non-empty and unique."""
-        seen: set[str] = set()
-        for number, (call_id, name, pieces) in enumerate(self._open.values()):
-            if not name and not pieces:
-                continue
-            unique = call_id or f"call_{number}"
-            while unique in seen:
-                unique = f"{unique}_{number}"
-            seen.add(unique)
-            yield ToolCall(unique, name, "".join(pieces) or "{}")
+        made: list[ToolCall] = []
+        for slot in self._open.values():
+            if slot.name or slot.pieces:
+                call_id = unique(slot.id, made)
+                made.append(ToolCall(call_id, slot.name, "".join(slot.pieces) or "{}", slot.opaque))
+        return made
+
+
+class _Slot:
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+        self.opaque: Mapping[str, Any] | None = None

@@ -48,6 +48,8 @@ CONTEXT = (
     "too many tokens",
     "too_many_prompt_tokens",
     "input tokens exceed",
+    "input token count",
+    "exceeds the maximum number of tokens",
     "maximum context",
     "input is too long",
     "request too large",

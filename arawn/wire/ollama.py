@@ -6,17 +6,16 @@ takes `num_ctx`, without which a long prompt is cut in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from arawn.errors import Cut
-from arawn.events import Event, Finish, Notice, Reasoning, Usage
-from arawn.messages import Message, Request, TextPart, ToolCallPart, ToolResultPart
+from arawn.events import Event, Finish, Notice, Progress, Usage
+from arawn.messages import FilePart, Message, Request, ToolCallPart, ToolResultPart
 from arawn.wire import Call, Target
-from arawn.wire.calls import Calls, as_object, functions, reason
+from arawn.wire.calls import Calls, as_object, functions
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, Surrogates, parse
-from arawn.wire.think import Think
+from arawn.wire.frames import Frame, parse
+from arawn.wire.reading import Speech, count, reason, table, tables, torn
 
 MEDIA = frozenset({"image"})
 LEAST_CONTEXT = 4096
@@ -41,15 +40,35 @@ def write(request: Request, target: Target) -> Call:
     body: dict[str, Any] = {"model": target.model, "messages": messages, "stream": request.stream}
     if request.tools:
         body["tools"] = functions(request.tools)
+    if request.format is not None:
+        body["format"] = "json" if request.format.schema is None else dict(request.format.schema)
+    if request.reasoning is not None:
+        body["think"] = _think(request.reasoning, target)
+    if target.options.get("keep_alive") is not None:
+        body["keep_alive"] = target.options["keep_alive"]
     extra = dict(request.extra)
-    said = extra.pop("options", {})
+    said = table(extra.pop("options", None))
     body |= extra
-    body["options"] = options | dict(said) if isinstance(said, Mapping) else options
+    body["options"] = {**options, **said}
     memo = {"sent_num_ctx": body["options"].get("num_ctx"), "estimate": estimate(messages)}
-    base = target.base_url.rstrip("/")
+    return Call(address(target.base_url, "/api/chat"), body, memo=memo)
+
+
+def address(base: str, path: str) -> str:
+    """`path` at the server of `base`, which people also give with /v1 or /api behind it."""
+    base = base.rstrip("/")
     for ending in ("/api/chat", "/api", "/v1"):
         base = base.removesuffix(ending)
-    return Call(base + "/api/chat", body, memo=memo)
+    return base + path
+
+
+def _think(effort: str | int, target: Target) -> bool | str:
+    """On or off, or for a model that has levels (`think_levels`) the level."""
+    if effort in ("off", 0):
+        return False
+    if isinstance(effort, str) and target.model.startswith(tuple(target.options.get("think_levels", ()))):
+        return effort
+    return True
 
 
 def _num_ctx(request: Request, messages: list[dict[str, Any]], target: Target) -> int:
@@ -80,8 +99,11 @@ def _message(message: Message) -> list[dict[str, Any]]:
         ]
     made: dict[str, Any] = {
         "role": message.role,
-        "content": "".join(part.text for part in message.parts if isinstance(part, TextPart)),
+        "content": message.text,
     }
+    images = [part.base64 for part in message.parts if isinstance(part, FilePart)]
+    if images:
+        made["images"] = images
     calls = [
         {"function": {"name": part.name, "arguments": as_object(part.arguments)}}
         for part in message.parts
@@ -97,8 +119,7 @@ class _Reply:
 
     def __init__(self) -> None:
         self.calls = Calls()
-        self.think = Think()
-        self.surrogates = Surrogates()
+        self.speech = Speech()
         self.last: Mapping[str, Any] = {}
         self.model = ""
         self.usage = Usage()
@@ -111,7 +132,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     """
     reply = _Reply()
     for frame in frames:
-        if reply.last or not frame.data.strip():
+        if not frame.data.strip():
             continue
         data = parse(frame)
         if not isinstance(data, dict):
@@ -121,16 +142,11 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         yield from _object_events(data, reply)
         if data.get("done"):
             reply.last = data
-    held = reply.surrogates.flush()
-    if held:
-        yield from reply.think.feed(held)
-    yield from reply.think.flush()
+            break
+    yield from reply.speech.flush()
     if not reply.last:
-        raise Cut(
-            f'The answer of backend "{target.backend}" was cut off before its end',
-            hints=("what came is above", "ask again"),
-        )
-    calls = list(reply.calls.done())
+        raise torn(target)
+    calls = reply.calls.done()
     yield from calls
     yield from _end(reply.last, target)
     raw = str(reply.last.get("done_reason") or "")
@@ -139,28 +155,20 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
 
 def _object_events(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     reply.model = str(data.get("model") or reply.model)
-    message = data.get("message")
-    message = message if isinstance(message, dict) else {}
-    thought = message.get("thinking") or data.get("thinking")
-    if isinstance(thought, str) and thought:
-        yield Reasoning(thought.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    text = message.get("content") or data.get("response")
-    if isinstance(text, str) and text:
-        whole = reply.surrogates.feed(text)
-        if whole:
-            yield from reply.think.feed(whole)
-    calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
+    message = table(data.get("message"))
+    yield from reply.speech.thought(message.get("thinking") or data.get("thinking"))
+    yield from reply.speech.text(message.get("content") or data.get("response"))
+    for call in tables(message.get("tool_calls")):
+        function = call.get("function")
         if isinstance(function, dict):
             # every object is a whole call: `index` repeats from 0 in each chunk of some versions
-            reply.calls.add(
-                ("call", len(reply.calls)), call.get("id"), function.get("name"), function.get("arguments")
-            )
+            number = ("call", len(reply.calls))
+            name = reply.calls.add(number, call.get("id"), function.get("name"), function.get("arguments"))
+            yield Progress(f"wrote a call of {name}")
 
 
 def _end(last: Mapping[str, Any], target: Target) -> Iterator[Event]:
-    sent, made = _count(last, "prompt_eval_count"), _count(last, "eval_count")
+    sent, made = count(last, "prompt_eval_count"), count(last, "eval_count")
     window, expected = target.options.get("sent_num_ctx"), target.options.get("estimate", 0)
     if sent is not None and window and (sent >= int(window) - 1 or expected > int(window) >= sent):
         yield Notice(
@@ -172,9 +180,16 @@ def _end(last: Mapping[str, Any], target: Target) -> Iterator[Event]:
         yield Usage(sent, made)
 
 
-def _count(data: Mapping[str, Any], key: str) -> int | None:
-    value = data.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def embed(
+    texts: Sequence[str], target: Target, *, purpose: str | None = None, dimensions: int | None = None
+) -> Call:
+    """The HTTP call that asks for the vectors of `texts`; Ollama knows no purpose."""
+    body: dict[str, Any] = {"model": target.model, "input": list(texts)}
+    if dimensions is not None:
+        body["dimensions"] = dimensions
+    if target.options.get("keep_alive") is not None:
+        body["keep_alive"] = target.options["keep_alive"]
+    return Call(address(target.base_url, "/api/embed"), body)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,268 @@
+"""Google's generateContent, as an event stream, a JSON array or one object; pure, it knows no provider.
+
+Source: https://ai.google.dev/api/generate-content, .../docs/thinking, .../docs/thought-signatures,
+.../docs/function-calling, .../docs/structured-output and https://ai.google.dev/api/embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from arawn.events import Event, Finish, Progress, Reasoning, Usage
+from arawn.messages import (
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Request,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from arawn.wire import Call, Target
+from arawn.wire.calls import as_object
+from arawn.wire.faults import from_payload
+from arawn.wire.frames import Frame, parse
+from arawn.wire.gemini_calls import GeminiCalls
+from arawn.wire.reading import Speech, count, reason, table, tables, torn
+
+MEDIA = frozenset({"image", "pdf", "audio"})
+BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
+LEVELS = {"off": "low", "low": "low", "medium": "medium", "high": "high"}
+UNSIGNED = "skip_thought_signature_validator"
+"""Google's word for a call whose signature is not to be checked, for calls that another model made."""
+PURPOSES = {
+    "query": "RETRIEVAL_QUERY",
+    "document": "RETRIEVAL_DOCUMENT",
+    "classification": "CLASSIFICATION",
+    "clustering": "CLUSTERING",
+}
+
+
+def write(request: Request, target: Target) -> Call:
+    """The HTTP call for a request. Signatures go back only to the backend and model they came from."""
+    body: dict[str, Any] = {"contents": _contents(request, target)}
+    if request.system:
+        body["systemInstruction"] = {"parts": [{"text": request.system}]}
+    config = _config(request, target)
+    if request.tools:
+        body["tools"] = [
+            {
+                "functionDeclarations": [
+                    {
+                        "name": tool.name,
+                        "description": tool.description,
+                        "parametersJsonSchema": dict(tool.parameters),
+                    }
+                    for tool in request.tools
+                ]
+            }
+        ]
+    if request.tool_choice:
+        forced = {"mode": "ANY", "allowedFunctionNames": [request.tool_choice]}
+        body["toolConfig"] = {"functionCallingConfig": forced}
+    extra = dict(request.extra)
+    config |= table(extra.pop("generationConfig", None))
+    if config:
+        body["generationConfig"] = config
+    body |= extra
+    return Call(_url(target, "streamGenerateContent?alt=sse" if request.stream else "generateContent"), body)
+
+
+def _url(target: Target, method: str) -> str:
+    name = target.model if "/" in target.model else f"models/{target.model}"
+    return f"{target.base_url.rstrip('/')}/{name}:{method}"
+
+
+def _config(request: Request, target: Target) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    if request.max_tokens is not None:
+        config["maxOutputTokens"] = request.max_tokens
+    if request.temperature is not None:
+        config["temperature"] = request.temperature
+    if request.top_p is not None:
+        config["topP"] = request.top_p
+    if request.stop:
+        config["stopSequences"] = list(request.stop)
+    if request.format is not None:
+        config["responseMimeType"] = "application/json"
+        if request.format.schema is not None:
+            config["responseJsonSchema"] = dict(request.format.schema)
+    effort = request.reasoning
+    if effort is not None:
+        if isinstance(effort, str) and _has_levels(target):
+            config["thinkingConfig"] = {"thinkingLevel": LEVELS[effort]}
+        else:
+            config["thinkingConfig"] = {
+                "thinkingBudget": BUDGETS[effort] if isinstance(effort, str) else effort
+            }
+        config["thinkingConfig"]["includeThoughts"] = effort not in ("off", 0)
+    return config
+
+
+def _has_levels(target: Target) -> bool:
+    """Newer models take a level of thinking instead of a budget, and demand signatures."""
+    name = target.model.rpartition("/")[2]
+    return name.startswith(tuple(target.options.get("thinking_levels", ())) or ("gemini-3",))
+
+
+def _contents(request: Request, target: Target) -> list[dict[str, Any]]:
+    """Messages as contents; neighbours of one role become one, as results must stand together."""
+    ids = _native_ids(request.messages, target)
+    contents: list[dict[str, Any]] = []
+    for message in request.messages:
+        role = "model" if message.role == "assistant" else "user"
+        parts = _parts(message, target, ids)
+        if not parts:
+            continue
+        if contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        else:
+            contents.append({"role": role, "parts": parts})
+    return contents
+
+
+def _native_ids(messages: Iterable[Message], target: Target) -> dict[str, str]:
+    """The service's own ids of the calls it made: most have none, and ours mean nothing to it."""
+    return {
+        part.id: str(part.opaque["id"])
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolCallPart) and _ours(part, target) and part.opaque and "id" in part.opaque
+    }
+
+
+def _ours(part: ToolCallPart | ReasoningPart, target: Target) -> bool:
+    return part.opaque is not None and part.origin == (target.backend, target.model)
+
+
+def _parts(message: Message, target: Target, ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    made = [found for part in message.parts if (found := _part(part, target, ids)) is not None]
+    calls = [part for part in made if "functionCall" in part]
+    if calls and "thoughtSignature" not in calls[0] and _has_levels(target):
+        calls[0]["thoughtSignature"] = UNSIGNED
+    return made
+
+
+def _part(part: Part, target: Target, ids: Mapping[str, str]) -> dict[str, Any] | None:
+    match part:
+        case TextPart():
+            return {"text": part.text} if part.text else None
+        case FilePart():
+            return {"inlineData": {"mimeType": part.media_type, "data": part.base64}}
+        case ReasoningPart():
+            signed = part.opaque.get("thoughtSignature") if part.opaque and _ours(part, target) else None
+            return {"text": "", "thoughtSignature": signed} if signed else None
+        case ToolCallPart():
+            call: dict[str, Any] = {"name": part.name, "args": as_object(part.arguments)}
+            opaque = dict(part.opaque) if part.opaque and _ours(part, target) else {}
+            if "id" in opaque:
+                call["id"] = opaque.pop("id")
+            return {"functionCall": call, **opaque}
+        case ToolResultPart():
+            answer: dict[str, Any] = {
+                "name": part.name,
+                "response": {"error" if part.failed else "result": part.content},
+            }
+            if part.call_id in ids:
+                answer["id"] = ids[part.call_id]
+            return {"functionResponse": answer}
+
+
+class _Reply:
+    """What is known of a reply so far."""
+
+    def __init__(self) -> None:
+        self.speech = Speech()
+        self.calls = GeminiCalls()
+        self.raw = ""
+        self.model = ""
+        self.usage: Usage | None = None
+        self.citations: list[Mapping[str, Any]] = []
+
+
+def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
+    """The events of a reply. Raises the service's own error, or Cut where no finish or block reason came."""
+    reply = _Reply()
+    for frame in frames:
+        if not frame.data.strip() or frame.data.startswith("[DONE]"):
+            continue
+        chunk = parse(frame)
+        for part in chunk if isinstance(chunk, list) else [chunk]:
+            if isinstance(part, Mapping):
+                if part.get("error"):
+                    raise from_payload(part, target)
+                yield from _chunk(part, reply)
+    yield from reply.speech.flush()
+    if not reply.raw:
+        raise torn(target)
+    if reply.usage is not None:
+        yield reply.usage
+    yield Finish(
+        reason(reply.raw, bool(reply.calls.made)), reply.raw, reply.model, None, tuple(reply.citations)
+    )
+
+
+def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
+    reply.model = str(chunk.get("modelVersion") or reply.model)
+    said = table(chunk.get("usageMetadata"))
+    if said:
+        reply.usage = _usage(said)
+    for candidate in tables(chunk.get("candidates")):
+        if candidate.get("index") in (0, None):
+            for part in tables(table(candidate.get("content")).get("parts")):
+                yield from _part_events(part, reply)
+            reply.raw = str(candidate.get("finishReason") or reply.raw)
+            _cite(table(candidate.get("groundingMetadata")), reply)
+    blocked = table(chunk.get("promptFeedback")).get("blockReason")
+    if blocked:
+        reply.raw = str(blocked) if str(blocked).lower() != "other" else "PROHIBITED_CONTENT"
+
+
+def _part_events(part: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
+    signature = part.get("thoughtSignature")
+    signed = {"thoughtSignature": signature} if isinstance(signature, str) and signature else {}
+    call = part.get("functionCall")
+    if isinstance(call, Mapping):
+        whole = reply.calls.add(call, signed)
+        yield whole or Progress(f"writing a call of {call.get('name') or 'a tool'}")
+        return
+    yield from (reply.speech.thought if part.get("thought") else reply.speech.text)(part.get("text"))
+    if signed:
+        yield Reasoning("", signed)
+
+
+def _cite(grounding: Mapping[str, Any], reply: _Reply) -> None:
+    for chunk in tables(grounding.get("groundingChunks")):
+        web = table(chunk.get("web"))
+        made = {"url": str(web.get("uri") or ""), "title": str(web.get("title") or "")}
+        if made["url"] and made not in reply.citations:
+            reply.citations.append(made)
+
+
+def _usage(said: Mapping[str, Any]) -> Usage:
+    """Google counts thoughts beside the candidates; ours counts all output."""
+    thoughts, shown = count(said, "thoughtsTokenCount"), count(said, "candidatesTokenCount")
+    made = None if thoughts is None and shown is None else (thoughts or 0) + (shown or 0)
+    return Usage(count(said, "promptTokenCount"), made, count(said, "cachedContentTokenCount"), thoughts)
+
+
+def embed(
+    texts: Sequence[str], target: Target, *, purpose: str | None = None, dimensions: int | None = None
+) -> Call:
+    """The HTTP call that asks for the vectors of `texts`."""
+    name = target.model if "/" in target.model else f"models/{target.model}"
+    shared: dict[str, Any] = {"model": name}
+    if purpose is not None:
+        shared["taskType"] = PURPOSES[purpose]
+    if dimensions is not None:
+        shared["outputDimensionality"] = dimensions
+    asked = [{**shared, "content": {"parts": [{"text": text}]}} for text in texts]
+    return Call(_url(target, "batchEmbedContents"), {"requests": asked})
+
+
+if __name__ == "__main__":
+    from arawn.wire.alone import run
+
+    run(read)
