@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from arawn.errors import ArawnError, Cut, EmptyAnswer
-from arawn.events import Collector
-from arawn.wire import Target
+from arawn.events import Collector, Finish, Progress
+from arawn.wire import Next, Target
 from arawn.wire.faults import fault
 from arawn.wire.frames import split
 
@@ -25,12 +25,28 @@ DIALECTS = {
     "ollama.chat": "ollama",
     "ollama.generate": "ollama",
     "google.generate": "gemini",
+    "responses": "openai_responses",
+    "cohere.v1.chat": "cohere",
+    "cohere.v2.chat": "cohere",
+    "hf.inference": "huggingface",
+    "replicate.predictions": "replicate",
+    "replicate.stream": "replicate",
 }
 TARGET = Target("b", "custom", "the service", "http://x", "asked-model")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no recorded replies at {FOLDER.name}")
 
 KNOWN = {  # where we read otherwise than the record: (what, why)
     "google-ac385f26ec": ("tools", "arguments streamed by path are one call, the record counts each piece"),
+    **dict.fromkeys(
+        (
+            "replicate-288d5136a7",
+            "replicate-7a1f0d941a",
+            "replicate-c311be4c76",
+            "replicate-d623ff49a4",
+            "replicate-dee0f3c1e5",
+        ),
+        ("text", "the address of a picture is the answer of a picture model, the record has no text"),
+    ),
     "google-d0afc7200c": ("tools", "arguments streamed by path are one call, the record counts each piece"),
 }
 
@@ -44,7 +60,11 @@ CLASSES = {  # the exit code by status where no words say otherwise
 @cache
 def cases() -> list[dict[str, Any]]:
     found = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/*.json"))]
-    return [case for case in found if case["api"] in DIALECTS]
+    return [
+        case
+        for case in found
+        if case["api"] in DIALECTS and "embeddings" not in case["expect"] and "models" not in case["expect"]
+    ]
 
 
 def rng(case: dict[str, Any], salt: str) -> random.Random:
@@ -56,8 +76,13 @@ def read(case: dict[str, Any], chunks: list[bytes]):
     kind = dict(case["response"]["headers"]).get("content-type", "")
     collector = Collector()
     error = None
+    status = ""
     try:
         for event in dialect.read(split(chunks, kind), TARGET):
+            if isinstance(event, Next):  # a prediction at work: how it stands is all that can be read
+                collector.add(Finish("stop", status))
+                break
+            status = event.label if isinstance(event, Progress) else ""
             collector.add(event)
     except ArawnError as raised:
         error = raised

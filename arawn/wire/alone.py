@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from arawn.errors import ArawnError
 from arawn.events import Event
-from arawn.wire import Target
+from arawn.wire import Next, Target
 from arawn.wire.frames import Frame, split
 
 
-def run(read: Callable[[Iterable[Frame], Target], Iterator[Event]]) -> None:
+def run(read: Callable[[Iterable[Frame], Target], Iterator[Event | Next]]) -> None:
     """Read a recorded body from standard input and print an event a line; a fault goes to stderr."""
     target = Target("recorded", "custom", "the recording", "", "")
     try:

@@ -138,6 +138,8 @@ def _said(payload: Any) -> Said:
     inner = payload.get("error")
     body: Mapping[str, Any] = inner if isinstance(inner, Mapping) else payload
     message = inner if isinstance(inner, str) else _message(body)
+    if isinstance(inner, list):
+        message = "; ".join(item if isinstance(item, str) else _said(item).message for item in inner)
     meta = body.get("metadata")
     if isinstance(meta, Mapping) and meta.get("raw"):
         message = f"{message}: {meta['raw']}"
@@ -267,7 +269,16 @@ def _names_missing_model(said: Said) -> bool:
     """A sentence that says of a model that it is not there."""
     words = said.words
     missing = any(
-        mark in words for mark in ("not found", "not_found", "does not exist", "not exist", "no longer")
+        mark in words
+        for mark in (
+            "not found",
+            "not_found",
+            "not exist",
+            "no longer",
+            "was removed",
+            "decommissioned",
+            "retired",
+        )
     )
     return missing and "model" in words
 

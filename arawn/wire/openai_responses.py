@@ -1,0 +1,274 @@
+"""OpenAI's responses, streamed or whole; pure, it knows no provider.
+
+Source: https://platform.openai.com/docs/api-reference/responses and .../responses-streaming. Nothing is kept
+at the service (`store` is false): reasoning goes back encrypted, to the backend and model it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from arawn.errors import Overloaded
+from arawn.events import Event, Finish, Progress, Reasoning, ToolCall, Usage
+from arawn.messages import (
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Request,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from arawn.wire import Call, Target
+from arawn.wire.calls import fit_id, unique
+from arawn.wire.faults import from_payload
+from arawn.wire.frames import Frame, parse
+from arawn.wire.openai_write import effort_fields, sampling, url
+from arawn.wire.reading import Speech, count, reason, table, tables, torn
+
+MEDIA = frozenset({"image", "pdf"})
+ENCRYPTED = "reasoning.encrypted_content"
+
+
+def write(request: Request, target: Target) -> Call:
+    """The HTTP call for a request. The API takes no stop texts."""
+    body: dict[str, Any] = {
+        "model": target.model,
+        "input": [item for message in request.messages for item in _items(message, target)],
+        "stream": request.stream,
+        "store": False,
+        **sampling(request, "max_output_tokens"),
+    }
+    if request.system:
+        body["instructions"] = request.system
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+                "strict": False,
+            }
+            for tool in request.tools
+        ]
+    if request.tool_choice:
+        body["tool_choice"] = {"type": "function", "name": request.tool_choice}
+    if request.format is not None:
+        body["text"] = {"format": _format(request)}
+    effort = None
+    if request.reasoning is not None:
+        effort = effort_fields(request.reasoning, target).get("reasoning_effort")
+    if effort is not None:
+        body["reasoning"] = {"effort": effort, "summary": "auto"}
+    if effort not in (None, "none") or target.model.startswith(tuple(target.options.get("reasoners", ()))):
+        body["include"] = [ENCRYPTED]
+    body |= request.extra
+    where, query = url(target, "/responses")
+    notices = (f"{target.label} takes no stop texts here: they are not sent",) if request.stop else ()
+    return Call(where + query, body, notices=notices)
+
+
+def _format(request: Request) -> dict[str, Any]:
+    form = request.format
+    if form is None or form.schema is None:
+        return {"type": "json_object"}
+    from arawn.wire.schemas import strict_ready
+
+    strict = strict_ready(form.schema)
+    return {"type": "json_schema", "name": form.name, "schema": dict(form.schema), "strict": strict}
+
+
+def _items(message: Message, target: Target) -> list[dict[str, Any]]:
+    """A message as input items: neighbouring contents are one message, all else an item of its own."""
+    items: list[dict[str, Any]] = []
+    for part in message.parts:
+        content = _content(part, message.role)
+        if content is not None:
+            if items and items[-1].get("role") == message.role:
+                items[-1]["content"].append(content)
+            else:
+                items.append({"role": message.role, "content": [content]})
+        else:
+            items += _item(part, target)
+    return items
+
+
+def _content(part: Part, role: str) -> dict[str, Any] | None:
+    if isinstance(part, TextPart):
+        return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
+    if not isinstance(part, FilePart):
+        return None
+    address = f"data:{part.media_type};base64,{part.base64}"
+    if part.kind == "image":
+        return {"type": "input_image", "image_url": address}
+    return {"type": "input_file", "filename": part.name or "file.pdf", "file_data": address}
+
+
+def _item(part: Part, target: Target) -> list[dict[str, Any]]:
+    match part:
+        case ToolCallPart():
+            call_id = fit_id(part.id)
+            return [
+                {"type": "function_call", "call_id": call_id, "name": part.name, "arguments": part.arguments}
+            ]
+        case ToolResultPart():
+            return [{"type": "function_call_output", "call_id": fit_id(part.call_id), "output": part.content}]
+        case ReasoningPart() if part.opaque and part.origin == (target.backend, target.model):
+            return [dict(part.opaque)]
+    return []
+
+
+class _Reply:
+    """What is known of a reply so far. `shown` are the parts whose text has come piece by piece."""
+
+    def __init__(self) -> None:
+        self.speech = Speech()
+        self.calls: list[ToolCall] = []
+        self.shown: set[Any] = set()
+        self.done: set[Any] = set()
+        self.refusal: list[str] = []
+        self.citations: list[Mapping[str, Any]] = []
+        self.raw = ""
+        self.why = ""
+        self.model = ""
+        self.usage: Usage | None = None
+
+
+def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
+    """The events of a reply. Raises the service's own error, or Cut where the response never ended.
+
+    The kind of an event is read off its data: some servers send no `event:` lines.
+    """
+    reply = _Reply()
+    for frame in frames:
+        if frame.data.startswith("[DONE]"):
+            break
+        if not frame.data.strip():
+            continue
+        data = parse(frame)
+        if not isinstance(data, dict):
+            continue
+        kind = str(data.get("type") or "")
+        if kind == "error" or frame.event == "error" or (data.get("error") and "output" not in data):
+            raise from_payload(data, target)
+        if data.get("object") == "response" or (not kind and "output" in data):
+            yield from _whole(data, reply, target)
+        elif kind.startswith("response."):
+            yield from _event(kind.removeprefix("response."), data, reply, target)
+    yield from reply.speech.flush()
+    if not reply.raw:
+        raise torn(target)
+    yield from _end(reply)
+
+
+def _end(reply: _Reply) -> Iterator[Event]:
+    if reply.usage is not None:
+        yield reply.usage
+    refusal = "".join(reply.refusal) or None
+    why = reason(reply.why or reply.raw, bool(reply.calls))
+    if reply.raw == "incomplete" and why == "stop":
+        why = "length"
+    if refusal and why == "stop":
+        why = "refusal"
+    yield Finish(why, reply.raw, reply.model, refusal, tuple(reply.citations))
+
+
+def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) -> Iterator[Event]:
+    delta = data.get("delta")
+    part = (data.get("output_index"), data.get("content_index", data.get("summary_index")))
+    match kind:
+        case "output_text.delta":
+            reply.shown.add(part[0])
+            yield from reply.speech.text(delta)
+        case "reasoning_summary_text.delta" | "reasoning_text.delta" | "reasoning.delta":
+            reply.shown.add(part[0])
+            yield from reply.speech.thought(delta)
+        case "refusal.delta":
+            reply.shown.add(part[0])
+            reply.refusal.append(str(delta or ""))
+        case "output_text.annotation.added":
+            _cite(table(data.get("annotation")), reply)
+        case "function_call_arguments.delta":
+            yield Progress("writing a call")
+        case "output_item.done":
+            yield from _item_events(table(data.get("item")), part[0], reply)
+        case "completed" | "incomplete" | "failed" | "done":
+            yield from _whole(table(data.get("response")), reply, target)
+
+
+def _whole(response: Mapping[str, Any], reply: _Reply, target: Target) -> Iterator[Event]:
+    """A response object at its end; what streamed before is not said twice."""
+    status = str(response.get("status") or "completed")
+    if status == "failed" or response.get("error"):
+        yield from reply.speech.flush()
+        raise from_payload({"error": response.get("error") or {"message": status}}, target)
+    if status == "cancelled":
+        raise Overloaded(f'Backend "{target.backend}" gave up while answering', detail=status)
+    for index, item in enumerate(tables(response.get("output"))):
+        yield from _item_events(item, index, reply)
+    reply.model = str(response.get("model") or reply.model)
+    reply.usage = _usage(table(response.get("usage"))) or reply.usage
+    reply.raw = status
+    reply.why = str(table(response.get("incomplete_details")).get("reason") or "")
+
+
+def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator[Event]:
+    """A finished item. Of one whose text has streamed only what is not text is new."""
+    key = item.get("id") or index
+    if key in reply.done:
+        return
+    reply.done.add(key)
+    said = index in reply.shown
+    match item.get("type"):
+        case "message":
+            yield from _message(item, said, reply)
+        case "reasoning":
+            yield from _reasoning(item, said, reply)
+        case "function_call":
+            yield from reply.speech.flush()
+            given = item.get("arguments")
+            call_id = unique(item.get("call_id") or item.get("id"), reply.calls)
+            reply.calls.append(
+                ToolCall(call_id, str(item.get("name") or ""), given if isinstance(given, str) else "{}")
+            )
+            yield reply.calls[-1]
+
+
+def _message(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[Event]:
+    for part in tables(item.get("content")):
+        if not said:
+            yield from reply.speech.text(part.get("text"))
+            reply.refusal.append(str(part.get("refusal") or ""))
+        for annotation in tables(part.get("annotations")):
+            _cite(annotation, reply)
+
+
+def _reasoning(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[Event]:
+    for part in [] if said else [*tables(item.get("summary")), *tables(item.get("content"))]:
+        yield from reply.speech.thought(part.get("text"))
+    if item.get("encrypted_content"):
+        kept = ("type", "id", "summary", "encrypted_content")
+        yield Reasoning("", {name: item[name] for name in kept if name in item})
+
+
+def _cite(annotation: Mapping[str, Any], reply: _Reply) -> None:
+    made = {"url": str(annotation.get("url") or ""), "title": str(annotation.get("title") or "")}
+    if made["url"] and made not in reply.citations:
+        reply.citations.append(made)
+
+
+def _usage(said: Mapping[str, Any]) -> Usage | None:
+    sent, made = count(said, "input_tokens"), count(said, "output_tokens")
+    if sent is None and made is None:
+        return None
+    cached = count(said.get("input_tokens_details"), "cached_tokens")
+    return Usage(sent, made, cached, count(said.get("output_tokens_details"), "reasoning_tokens"))
+
+
+if __name__ == "__main__":
+    from arawn.wire.alone import run
+
+    run(read)
