@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -13,16 +14,17 @@ from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline, Network
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
 from arawn.backends.http_net import address, load_httpx, probe
-from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
-from arawn.events import Attempt, Event, Progress, Reasoning, Text, ToolCall
+from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut, Unreachable
+from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
-from arawn.wire import Call, Target
-from arawn.wire.frames import parse, split
+from arawn.wire import Call, Next, Target
+from arawn.wire.frames import Frame, parse, split
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
 LAST_BYTES_S = 0.25
 """After its end mark only the last bytes of a reply are waited for."""
+CANCEL_S = 2.0
 ERROR_BODY_S = 5.0
 """What a status that says "failed" gets to explain itself."""
 KEEP_ALIVE_S = 60.0
@@ -87,29 +89,78 @@ class HttpBackend:
 
     def get_json(self, path: str, timeout: float | None = None) -> Any:
         """The JSON at a path below the base URL (model lists), in `timeout` seconds. Raises like `stream`."""
-        limits = self._limits
-        if timeout is not None:
-            limits = limits._replace(connect=min(timeout, limits.connect), first_event=timeout)
         base = self.target.base_url
         if path.startswith("/api/") or path.startswith("/v1/"):
             base = base.removesuffix("/v1")
+        return self.send_json(Call(base + path, {}, method="GET"), timeout)
+
+    def send_json(self, call: Call, timeout: float | None = None) -> Any:
+        """The JSON that answers `call`, None where it is empty. Raises like `stream`."""
+        limits = self._limits
+        if timeout is not None:
+            limits = limits._replace(connect=min(timeout, limits.connect), first_event=timeout)
+        found = list(self._framed(call, limits._replace(frame=limits.reply)))
+        return parse(found[0]) if found else None
+
+    def frames(self, call: Call) -> Iterator[Frame]:
+        """The frames that answer `call`, as they come; any frame counts as life. Raises like `stream`."""
+        return self._framed(call, self._limits)
+
+    def _framed(self, call: Call, limits: Limits) -> Iterator[Frame]:
         exchange = _Exchange(limits)
         try:
-            response = self._send(Call(base + path, {}, method="GET"), exchange)
+            response = self._send(call, exchange)
+            chunks = self._chunks(response, exchange, limits.reply)
             try:
-                data = b"".join(self._chunks(response, exchange, limits.frame))
+                for frame in split(chunks, response.headers.get("content-type", ""), limits.frame):
+                    yield frame
+                    exchange.wait.set("idle", limits.idle)
             finally:
                 response.close()
             if exchange.failure is not None:
                 raise exchange.failure
-            frames = list(split([data], response.headers.get("content-type", "")))
-            return parse(frames[0]) if frames else None
         except ArawnError as fault:
             raise self._clean(fault) from None
 
     def _events(self, request: Request, course: _Course) -> Iterator[Event]:
-        dialect = import_module(f"arawn.wire.{self._dialect}")
-        call: Call = dialect.write(request, self.target)
+        dialect = import_module("arawn.wire." + self._dialect.replace("-", "_"))
+        step: Next | None = Next(dialect.write(request, self.target))
+        cancel: Call | None = None
+        try:
+            while step is not None:
+                cancel = step.cancel or cancel
+                yield from (Notice(notice, warning=True) for notice in step.call.notices)
+                self._pause(step.wait, course)
+                step = yield from self._reply(dialect, step.call, course)
+            cancel = None
+        except ServiceFault as fault:
+            if not isinstance(fault, Cut | TimedOut | Unreachable):
+                cancel = None  # the service itself has ended it
+            raise
+        finally:
+            if cancel is not None:
+                self._cancel(cancel)
+
+    def _pause(self, wait: float, course: _Course) -> None:
+        """Wait before a reply is asked for again, never beyond what the first event may take."""
+        left = self._limits.first_event - course.passed()
+        if wait and left < wait:
+            raise TimedOut(
+                f'Backend "{self.name}" did not answer within {self._limits.first_event:g} s',
+                hints=("the limit is limits.first_event",),
+                retryable=False,
+            )
+        if wait:
+            time.sleep(wait)
+
+    def _cancel(self, call: Call) -> None:
+        """End the work at the service; the person has left, so nothing more is told."""
+        brief = _Exchange(Limits(CANCEL_S, CANCEL_S, CANCEL_S))
+        with contextlib.suppress(ArawnError):
+            self._send(call, brief).close()
+
+    def _reply(self, dialect: Any, call: Call, course: _Course) -> Generator[Event, None, Next | None]:
+        """The events of the reply to one call; what is returned says where the answer goes on."""
         target = self.target._replace(options={**self.target.options, **call.memo})
         exchange = _Exchange(self._limits)
         try:
@@ -117,12 +168,15 @@ class HttpBackend:
         finally:
             course.status = exchange.status
         chunks = self._chunks(response, exchange, self._limits.reply)
+        following: Next | None = None
         try:
-            kind = response.headers.get("content-type", "")
-            frames = split(chunks, kind, self._limits.frame)
+            frames = split(chunks, response.headers.get("content-type", ""), self._limits.frame)
             for event in dialect.read(frames, target):
+                if isinstance(event, Next):
+                    following = event
+                    continue
                 counts = isinstance(event, Text | Reasoning | ToolCall | Progress)
-                if counts and course.first is None:
+                if course.first is None and isinstance(event, Text | Reasoning | ToolCall):
                     course.first = course.passed()
                 yield event
                 if counts:  # only now: while the reader holds an event, no time of the service passes
@@ -134,6 +188,7 @@ class HttpBackend:
             raise
         finally:
             response.close()
+        return following
 
     @staticmethod
     def _drain(chunks: Iterator[bytes], exchange: _Exchange) -> None:
@@ -145,7 +200,7 @@ class HttpBackend:
 
     def _send(self, call: Call, exchange: _Exchange) -> Any:
         """The response, its status known to be a success; the body not read."""
-        headers = {**request_headers(self._access, self.target), **call.headers}
+        headers = {**request_headers(self._access, self.target, call.url), **call.headers}
         client = self._opened()
         try:
             response = self._attempt(client, call, headers, exchange)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.backends.http_net import address, is_loopback
-from arawn.errors import SecretFault
+from arawn.errors import Refused, SecretFault
 from arawn.wire import Target
 
 if TYPE_CHECKING:
@@ -32,19 +32,30 @@ class Access(NamedTuple):
     redact: Callable[[str], str]
 
 
-def request_headers(access: Access, target: Target) -> dict[str, str]:
-    """The headers of a request, names in lower case; the key is asked for here and not before.
+PLAIN = {
+    "accept": "text/event-stream, application/json",
+    "accept-encoding": "identity",
+    "content-type": "application/json",
+    "user-agent": "arawn",
+}
 
+
+def request_headers(access: Access, target: Target, url: str) -> dict[str, str]:
+    """The headers of a request to `url`, names in lower case; the key is asked for here and not before.
+
+    An address that a reply named gets neither key nor own headers where it is not the backend's own place.
     Raises SecretFault for a key that fits in no header, and for any key that would go over plain http to
-    another machine.
+    another machine; Refused for a foreign address that is not as safe as the backend's own.
     """
-    headers = {
-        "accept": "text/event-stream, application/json",
-        "accept-encoding": "identity",
-        "content-type": "application/json",
-        "user-agent": "arawn",
-        **{name.lower(): value for name, value in access.headers().items()},
-    }
+    base, place = address(target.base_url), address(url)
+    if (place.scheme, place.netloc) != (base.scheme, base.netloc):
+        if place.scheme != "https" and not (is_loopback(base.host) and is_loopback(place.host)):
+            raise Refused(
+                f'Backend "{target.backend}" leads to {place.scheme}://{place.host}, which is not asked',
+                hints=("base_url: is it the service you mean?",),
+            )
+        return dict(PLAIN)
+    headers = PLAIN | {name.lower(): value for name, value in access.headers().items()}
     key = access.key() if access.auth != "none" else None
     if key is not None:
         from arawn.secret import header_value
@@ -52,7 +63,6 @@ def request_headers(access: Access, target: Target) -> dict[str, str]:
         value = header_value(key, access.key_place)
         name = "authorization" if access.auth == "bearer" else access.auth
         headers.setdefault(name, f"Bearer {value}" if access.auth == "bearer" else value)
-    base = address(target.base_url)
     secret = base.user or any(SECRET_WORDS & set(name.split("-")) for name in headers)
     if secret and base.scheme == "http" and not is_loopback(base.host) and not access.insecure:
         raise SecretFault(
