@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from arawn.backends.choose import Choice, choose, model_ids
 from arawn.errors import ArawnError, ConfigFault
 from arawn.events import Event
-from arawn.messages import Request
+from arawn.messages import Effort, Request
 from arawn.ports import Backend
-from arawn.providers import GUIDE, PROVIDERS
+from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend, Limits
     from arawn.config.load import Config
     from arawn.render.status import Status
     from arawn.secret import Secret
+
+
+MOST_REASONING = 1_000_000
 
 
 class Opened(NamedTuple):
@@ -28,6 +31,17 @@ class Opened(NamedTuple):
     model: str
     why: str
     provider: str = ""
+
+
+def reasoning_effort(text: str, place: str) -> Effort | int:
+    """`off`, `low`, `medium`, `high`, or a budget in tokens. Raises ConfigFault naming `place`."""
+    word = text.strip().lower()
+    for effort in get_args(Effort):
+        if word == effort:
+            return cast("Effort", effort)
+    if word.isascii() and word.isdecimal() and int(word) <= MOST_REASONING:
+        return int(word)
+    raise ConfigFault(f"{place}: reasoning is off, low, medium, high, or a number of tokens, not {text!r}")
 
 
 class Configured:
@@ -83,8 +97,8 @@ class App:
         for notice in choice.notices:
             self._status.warn(notice)
         choice = self._with_model(choice)
-        door = self._door(choice, timeout)
-        routed: Backend = Configured(self._retry(door, choice), self._settings(choice), self._system(choice))
+        asked = self._retry(self._place(choice, timeout), choice)
+        routed: Backend = Configured(asked, self._settings(choice), self._system(choice))
         return Opened(
             routed, choice.name, choice.provider.label, choice.model, choice.why, choice.provider.name
         )
@@ -130,16 +144,26 @@ class App:
             )
         return choice._replace(model=model)
 
+    def _place(self, choice: Choice, timeout: float | None) -> Backend:
+        """The door of the service, or those of all its regions."""
+        if not choice.regions:
+            return self._door(choice, timeout)
+        from arawn.backends.routing import Regions
+
+        places = (*choice.regions, choice.base_url)  # the first is opened last: its door is the one kept
+        doors = [self._door(choice._replace(base_url=place), timeout) for place in places]
+        return Regions((doors[-1], *doors[:-1]), (choice.base_url, *choice.regions))
+
     def _door(self, choice: Choice, timeout: float | None) -> HttpBackend:
         from arawn.backends.http import Access, HttpBackend
         from arawn.wire import Target
 
         table, row = choice.table, choice.provider
-        options = {**row.options, "start_hint": row.start_hint}
-        options |= {key: table[key] for key in ("num_ctx", "context") if key in table}
-        target = Target(choice.name, row.name, row.label, choice.base_url, choice.model, options)
+        target = Target(
+            choice.name, row.name, row.label, choice.base_url, self._deployment(choice), self._options(choice)
+        )
         access = Access(
-            auth=row.auth,
+            auth=choice.auth,
             key=lambda: self._secret(choice.key) if choice.key else None,
             key_place=choice.key_place,
             headers=lambda: self._headers(choice),
@@ -148,9 +172,27 @@ class App:
             insecure=bool(table.get("insecure", False)),
             redact=self.redact,
         )
-        door = HttpBackend(target, choice.dialect or row.dialect, access, self._limits(table, timeout))
+        door = HttpBackend(target, choice.dialect, access, self._limits(table, timeout))
         self._doors[choice.name] = door
         return door
+
+    def _options(self, choice: Choice) -> dict[str, Any]:
+        """What the dialect may depend on: its own, the row's, and the table's settings that it knows."""
+        row, table = choice.provider, choice.table
+        options = {**DIALECTS[choice.dialect].options, **row.options, "start_hint": row.start_hint}
+        named = ("num_ctx", "context", "keep_alive", "api_version", "cache")
+        options |= {key: table[key] for key in named if key in table}
+        for variable in row.options.get("version_env", ()):
+            if self._env.get(variable, "").strip():
+                options.setdefault("api_version", self._env[variable].strip())
+        return options
+
+    @staticmethod
+    def _deployment(choice: Choice) -> str:
+        """What the service calls the model: a deployment where the table names one."""
+        table = choice.table
+        mapped = dict(table.get("deployments", {})).get(choice.model)
+        return str(mapped or table.get("deployment") or choice.model)
 
     def _secret(self, text: str) -> Secret:
         from arawn.config.paths import paths
@@ -170,8 +212,12 @@ class App:
 
     def _headers(self, choice: Choice) -> dict[str, str]:
         """The row's headers, then the user's own, references resolved."""
-        headers = dict(choice.provider.headers)
-        named = choice.provider.options.get("account_headers", {})
+        dialect = DIALECTS[choice.dialect]
+        headers = {**dialect.headers, **choice.provider.headers}
+        named = {
+            **dialect.options.get("account_headers", {}),
+            **choice.provider.options.get("account_headers", {}),
+        }
         for key, header in named.items():
             if choice.table.get(key):
                 headers[header] = str(choice.table[key])
@@ -193,7 +239,7 @@ class App:
             error_body=int(get("limits.error_body")),
         )
 
-    def _retry(self, door: HttpBackend, choice: Choice) -> Backend:
+    def _retry(self, door: Backend, choice: Choice) -> Backend:
         from arawn.backends.routing import Retry, RetryPolicy
 
         said = choice.table.get("retry", {})
@@ -203,6 +249,9 @@ class App:
     def _settings(self, choice: Choice) -> dict[str, Any]:
         """What the table, or else [llm], says of every request."""
         found: dict[str, Any] = {}
+        effort = choice.table.get("reasoning", self.config.get("llm.reasoning"))
+        if effort is not None:
+            found["reasoning"] = reasoning_effort(str(effort), f"backends.{choice.name}.reasoning")
         for key in ("max_tokens", "temperature", "top_p", "stop"):
             value = choice.table.get(key, self.config.get(f"llm.{key}"))
             if value is not None:

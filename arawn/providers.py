@@ -9,14 +9,60 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
+class Dialect(NamedTuple):
+    """What goes with a wire format whoever speaks it; a row's own values stand over these."""
+
+    auth: str = "bearer"
+    headers: Mapping[str, str] = {}
+    options: Mapping[str, Any] = {}
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai": Dialect(),
+    "openai-responses": Dialect(options={"reasoners": ("o1", "o3", "o4", "gpt-5", "codex")}),
+    "anthropic": Dialect(
+        "x-api-key",
+        {"anthropic-version": "2023-06-01"},
+        {
+            "rungs": ("tool", "prompt"),
+            "json_mode": False,
+            "tool_excludes_reasoning": True,
+            "adaptive": ("claude-opus-4-6", "claude-opus-4-7", "claude-sonnet-4-6"),
+            "account_headers": {"beta": "anthropic-beta", "api_version": "anthropic-version"},
+        },
+    ),
+    "gemini": Dialect("x-goog-api-key", options={"thinking_levels": ("gemini-3",), "embed_batch": 100}),
+    "cohere": Dialect(options={"embed_batch": 96}),
+    "ollama": Dialect(options={"think_levels": ("gpt-oss",)}),
+    "replicate": Dialect(options={"rungs": ("prompt",), "json_mode": False}),
+    "huggingface": Dialect(options={"rungs": ("prompt",), "json_mode": False, "embed_batch": 32}),
+}
+
+
 class Provider(NamedTuple):
     """A service and how to reach it.
 
-    `auth` names the header style: `bearer` (Authorization: Bearer KEY), `x-api-key`, or `none`.
-    `key_env`, `model_env` and `base_env` are looked up in order; `NAME_API_KEY`, `NAME_MODEL` and
-    `NAME_API_BASE` are read for every row without being listed. `options` go to the dialect.
+    `auth` names the header that holds the key: `bearer` (Authorization: Bearer KEY), another header by its
+    name, or `none`; empty: what the dialect has. `key_env`, `model_env` and `base_env` are looked up in
+    order after `NAME_API_KEY`, `NAME_MODEL` and `NAME_API_BASE`, which every row has without being listed.
+    A `shy` row is chosen by itself for `NAME_API_KEY` alone: its other variables are commonly set for other
+    things.
     A `local` service needs no key; one with a `probe` path is looked for when nothing else is configured.
-    `models` is the path of the model list below the base URL.
+    `models` is the path (or address) of the model list below the base URL.
+
+    `options` go to the dialect and to what is built around it:
+      media          kinds of file it takes, where that is less than its dialect can send
+      efforts        off, low, medium, high -> fields that ask for this much reasoning
+      budget         path of the field that takes a reasoning budget in tokens
+      no_reasoning   (beginning of a model's name, fields) pairs that stand for reasoning off
+      reasoning_back field in which reasoning goes back beside tool calls
+      rungs          ways to get JSON that fits a schema, best first: native, tool, prompt
+      json_mode      whether it can be told to answer in JSON of any shape
+      dialects       (beginning of a model's name, dialect) pairs for models that speak another one
+      embed_model, embed_batch, embed_dialect, dimensions_field    for embeddings
+      deployments    models are deployments of a resource: see `arawn.wire.openai_write.url`
+      version_env    variables that may hold the API version
+      account_headers, max_tokens_field, stream_usage, pdf_field, call_id_length
     """
 
     name: str
@@ -24,11 +70,13 @@ class Provider(NamedTuple):
     dialect: str
     base_url: str
     model: str = ""
-    auth: str = "bearer"
+    auth: str = ""
     key_env: tuple[str, ...] = ()
+    model_env: tuple[str, ...] = ()
     base_env: tuple[str, ...] = ()
     needs_key: bool = True
     local: bool = False
+    shy: bool = False
     probe: str = ""
     models: str = "/models"
     start_hint: str = ""
@@ -39,167 +87,250 @@ class Provider(NamedTuple):
     @property
     def key_names(self) -> tuple[str, ...]:
         """Environment variables that may hold the key, first wins."""
-        own = f"{self.name.upper()}_API_KEY"
-        return (own, *(name for name in self.key_env if name != own))
+        return _names(f"{self.name.upper()}_API_KEY", self.key_env)
+
+    @property
+    def telling_names(self) -> tuple[str, ...]:
+        """Those of `key_names` that alone make this the backend to ask."""
+        return self.key_names[:1] if self.shy else self.key_names
 
     @property
     def model_names(self) -> tuple[str, ...]:
         """Environment variables that may name the model."""
-        return (f"{self.name.upper()}_MODEL",)
+        return _names(f"{self.name.upper()}_MODEL", self.model_env)
 
     @property
     def base_names(self) -> tuple[str, ...]:
         """Environment variables that may hold the base URL."""
-        return (f"{self.name.upper()}_API_BASE", *self.base_env)
+        return _names(f"{self.name.upper()}_API_BASE", self.base_env)
 
+
+def _names(own: str, others: tuple[str, ...]) -> tuple[str, ...]:
+    return (own, *(name for name in others if name != own))
+
+
+_OPENAI: Mapping[str, Any] = {
+    "max_tokens_field": "max_completion_tokens",
+    "no_reasoning": (
+        ("gpt-5.", {"reasoning_effort": "none"}),
+        ("gpt-5", {"reasoning_effort": "minimal"}),
+        ("o", {"reasoning_effort": "low"}),
+    ),
+}
+_THINKING: Mapping[str, Any] = {
+    "off": {"thinking": {"type": "disabled"}},
+    "low": {"thinking": {"type": "enabled"}},
+    "medium": {"thinking": {"type": "enabled"}},
+    "high": {"thinking": {"type": "enabled"}},
+}
+_TEMPLATE: Mapping[str, Any] = {
+    "off": {"chat_template_kwargs": {"enable_thinking": False}},
+    "low": {"chat_template_kwargs": {"enable_thinking": True}, "reasoning_effort": "low"},
+    "medium": {"chat_template_kwargs": {"enable_thinking": True}, "reasoning_effort": "medium"},
+    "high": {"chat_template_kwargs": {"enable_thinking": True}, "reasoning_effort": "high"},
+}
+_IMAGES = frozenset({"image"})
+_NONE: frozenset[str] = frozenset()
 
 _ROWS = (
     Provider(
-        "anthropic",
-        "Anthropic",
-        "anthropic",
-        "https://api.anthropic.com",
-        "claude-sonnet-4-20250514",
-        auth="x-api-key",
-        base_env=("ANTHROPIC_BASE_URL",),
-        models="/v1/models",
+        "anthropic", "Anthropic", "anthropic", "https://api.anthropic.com", "claude-sonnet-4-20250514",
+        base_env=("ANTHROPIC_BASE_URL",), models="/v1/models",
         docs="https://console.anthropic.com/settings/keys",
-        headers={"anthropic-version": "2023-06-01"},
     ),
     Provider(
-        "openai",
-        "OpenAI",
-        "openai",
-        "https://api.openai.com/v1",
-        "gpt-4o",
-        base_env=("OPENAI_BASE_URL",),
-        docs="https://platform.openai.com/api-keys",
+        "openai", "OpenAI", "openai", "https://api.openai.com/v1", "gpt-4o",
+        base_env=("OPENAI_BASE_URL",), docs="https://platform.openai.com/api-keys",
         options={
-            "max_tokens_field": "max_completion_tokens",
+            **_OPENAI,
             "account_headers": {"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
+            "dialects": (
+                ("o1-pro", "openai-responses"),
+                ("o3-pro", "openai-responses"),
+                ("o3-deep", "openai-responses"),
+                ("o4-mini-deep", "openai-responses"),
+                ("gpt-5-pro", "openai-responses"),
+                ("gpt-5-codex", "openai-responses"),
+                ("gpt-5.1-codex", "openai-responses"),
+                ("codex", "openai-responses"),
+            ),
+            "embed_model": "text-embedding-3-small",
+            "embed_batch": 2048,
         },
     ),
     Provider(
-        "groq",
-        "Groq",
-        "openai",
-        "https://api.groq.com/openai/v1",
-        "llama-3.3-70b-versatile",
+        "google", "Google Gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta",
+        "gemini-2.5-flash",
+        key_env=("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"), model_env=("GEMINI_MODEL",),
+        base_env=("GEMINI_API_BASE", "GOOGLE_GEMINI_BASE_URL"),
+        docs="https://aistudio.google.com/apikey", options={"embed_model": "gemini-embedding-001"},
+    ),
+    Provider(
+        "groq", "Groq", "openai", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile",
         docs="https://console.groq.com/keys",
+        options={"media": _IMAGES, "no_reasoning": (("qwen", {"reasoning_effort": "none"}),)},
     ),
     Provider(
-        "mistral",
-        "Mistral",
-        "openai",
-        "https://api.mistral.ai/v1",
-        "mistral-small-latest",
+        "mistral", "Mistral", "openai", "https://api.mistral.ai/v1", "mistral-small-latest",
         docs="https://console.mistral.ai/api-keys",
-        options={"stream_usage": False},
+        options={
+            "stream_usage": False,
+            "media": frozenset({"image", "pdf"}),
+            "pdf_field": "document_url",
+            "call_id_length": 9,
+            "efforts": dict.fromkeys(("low", "medium", "high"), {"prompt_mode": "reasoning"}),
+            "embed_model": "mistral-embed",
+            "embed_batch": 128,
+            "dimensions_field": "output_dimension",
+        },
     ),
     Provider(
-        "deepseek",
-        "DeepSeek",
-        "openai",
-        "https://api.deepseek.com/v1",
-        "deepseek-chat",
+        "deepseek", "DeepSeek", "openai", "https://api.deepseek.com/v1", "deepseek-chat",
         docs="https://platform.deepseek.com/api_keys",
+        options={
+            "media": _NONE,
+            "rungs": ("tool", "prompt"),
+            "efforts": _THINKING,
+            "reasoning_back": "reasoning_content",
+        },
     ),
     Provider(
-        "openrouter",
-        "OpenRouter",
-        "openai",
-        "https://openrouter.ai/api/v1",
-        "openrouter/auto",
+        "cohere", "Cohere", "cohere", "https://api.cohere.com", "command-a-03-2025",
+        key_env=("CO_API_KEY",), base_env=("CO_API_URL",), models="/v1/models?page_size=1000",
+        docs="https://dashboard.cohere.com/api-keys", options={"embed_model": "embed-v4.0"},
+    ),
+    Provider(
+        "azure", "Azure OpenAI", "openai", "", auth="api-key",
+        key_env=("AZURE_OPENAI_API_KEY",),
+        model_env=("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"),
+        base_env=("AZURE_OPENAI_ENDPOINT",), docs="https://ai.azure.com",
+        options={
+            **_OPENAI,
+            "deployments": True,
+            "version_env": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
+            "embed_batch": 2048,
+        },
+    ),
+    Provider(
+        "openrouter", "OpenRouter", "openai", "https://openrouter.ai/api/v1", "openrouter/auto",
         docs="https://openrouter.ai/keys",
+        options={
+            "efforts": {
+                "off": {"reasoning": {"enabled": False}},
+                "low": {"reasoning": {"effort": "low"}},
+                "medium": {"reasoning": {"effort": "medium"}},
+                "high": {"reasoning": {"effort": "high"}},
+            },
+            "budget": ("reasoning", "max_tokens"),
+        },
     ),
     Provider(
-        "xai",
-        "xAI",
-        "openai",
-        "https://api.x.ai/v1",
-        "grok-4",
-        docs="https://console.x.ai",
+        "xai", "xAI", "openai", "https://api.x.ai/v1", "grok-4", docs="https://console.x.ai",
+        options={"media": _IMAGES},
     ),
     Provider(
-        "together",
-        "Together",
-        "openai",
-        "https://api.together.xyz/v1",
+        "together", "Together", "openai", "https://api.together.xyz/v1",
         "meta-llama/Llama-3.3-70B-Instruct-Turbo",
-        docs="https://api.together.ai/settings/api-keys",
+        key_env=("TOGETHERAI_API_KEY",), docs="https://api.together.ai/settings/api-keys",
+        options={
+            "media": _IMAGES,
+            "no_reasoning": (("", {"reasoning": {"enabled": False}}),),
+            "embed_model": "intfloat/multilingual-e5-large-instruct",
+        },
     ),
     Provider(
-        "fireworks",
-        "Fireworks",
-        "openai",
-        "https://api.fireworks.ai/inference/v1",
+        "fireworks", "Fireworks", "openai", "https://api.fireworks.ai/inference/v1",
         "accounts/fireworks/models/llama-v3p3-70b-instruct",
         docs="https://app.fireworks.ai/settings/users/api-keys",
+        options={
+            "media": _IMAGES,
+            "no_reasoning": (("", {"reasoning_effort": "none"}),),
+            "embed_model": "nomic-ai/nomic-embed-text-v1.5",
+        },
     ),
     Provider(
-        "cerebras",
-        "Cerebras",
-        "openai",
-        "https://api.cerebras.ai/v1",
-        "llama-3.3-70b",
-        docs="https://cloud.cerebras.ai",
+        "cerebras", "Cerebras", "openai", "https://api.cerebras.ai/v1", "llama-3.3-70b",
+        docs="https://cloud.cerebras.ai", options={"media": _NONE},
     ),
     Provider(
-        "perplexity",
-        "Perplexity",
-        "openai",
-        "https://api.perplexity.ai",
-        "sonar",
-        key_env=("PPLX_API_KEY",),
-        docs="https://www.perplexity.ai/settings/api",
-        options={"stream_usage": False},
+        "perplexity", "Perplexity", "openai", "https://api.perplexity.ai", "sonar",
+        key_env=("PPLX_API_KEY",), docs="https://www.perplexity.ai/settings/api",
+        options={
+            "stream_usage": False,
+            "media": _IMAGES,
+            "rungs": ("native", "prompt"),
+            "json_mode": False,
+        },
     ),
     Provider(
-        "ollama",
-        "Ollama",
-        "ollama",
-        "http://localhost:11434",
-        "llama3",
-        base_env=("OLLAMA_HOST",),
-        needs_key=False,
-        local=True,
-        probe="/api/tags",
-        start_hint="is it running? `ollama serve`",
-        docs="https://ollama.com/download",
+        "nvidia", "NVIDIA", "openai", "https://integrate.api.nvidia.com/v1", "meta/llama-3.3-70b-instruct",
+        key_env=("NIM_API_KEY",), docs="https://build.nvidia.com", options={"media": _IMAGES},
     ),
     Provider(
-        "lmstudio",
-        "LM Studio",
-        "openai",
-        "http://localhost:1234/v1",
-        needs_key=False,
-        local=True,
-        probe="/models",
-        start_hint="is its server started? `lms server start`",
-        docs="https://lmstudio.ai/docs",
+        "moonshot", "Moonshot AI", "openai", "https://api.moonshot.ai/v1", "kimi-latest",
+        key_env=("KIMI_API_KEY",), base_env=("MOONSHOT_BASE_URL",),
+        docs="https://platform.moonshot.ai/console/api-keys",
+        options={"media": _IMAGES, "efforts": _THINKING, "reasoning_back": "reasoning_content"},
     ),
     Provider(
-        "llamacpp",
-        "llama.cpp",
-        "openai",
-        "http://localhost:8080/v1",
-        needs_key=False,
-        local=True,
+        "zai", "Z.ai", "openai", "https://api.z.ai/api/paas/v4", "glm-4.6",
+        key_env=("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"), docs="https://z.ai/manage-apikey/apikey-list",
+        options={
+            "media": _IMAGES,
+            "rungs": ("tool", "prompt"),
+            "efforts": _THINKING,
+            "reasoning_back": "reasoning_content",
+        },
+    ),
+    Provider(
+        "replicate", "Replicate", "replicate", "https://api.replicate.com/v1",
+        "meta/meta-llama-3-70b-instruct",
+        key_env=("REPLICATE_API_TOKEN",), docs="https://replicate.com/account/api-tokens",
+    ),
+    Provider(
+        "huggingface", "Hugging Face", "openai", "https://router.huggingface.co/v1",
+        "meta-llama/Llama-3.3-70B-Instruct",
+        key_env=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN"),
+        model_env=("HF_MODEL",), shy=True, docs="https://huggingface.co/settings/tokens",
+        options={
+            "media": _IMAGES,
+            "embed_dialect": "huggingface",
+            "embed_model": "sentence-transformers/all-MiniLM-L6-v2",
+            "embed_batch": 32,
+        },
+    ),
+    Provider(
+        "github", "GitHub Models", "openai", "https://models.github.ai/inference", "openai/gpt-4o-mini",
+        key_env=("GITHUB_TOKEN",), shy=True, models="https://models.github.ai/catalog/models",
+        docs="https://github.com/settings/tokens", options={"media": _IMAGES},
+    ),
+    Provider(
+        "ollama", "Ollama", "ollama", "http://localhost:11434", "llama3",
+        base_env=("OLLAMA_HOST",), needs_key=False, local=True, probe="/api/tags",
+        start_hint="is it running? `ollama serve`", docs="https://ollama.com/download",
+        options={"embed_model": "nomic-embed-text"},
+    ),
+    Provider(
+        "lmstudio", "LM Studio", "openai", "http://localhost:1234/v1",
+        needs_key=False, local=True, probe="/models",
+        start_hint="is its server started? `lms server start`", docs="https://lmstudio.ai/docs",
+        options={"media": _IMAGES, "embed_model": "text-embedding-nomic-embed-text-v1.5"},
+    ),
+    Provider(
+        "llamacpp", "llama.cpp", "openai", "http://localhost:8080/v1",
+        needs_key=False, local=True,
         start_hint="is it running? `llama-server -m MODEL.gguf`",
         docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
+        options={"media": frozenset({"image", "audio"}), "efforts": _TEMPLATE},
     ),
     Provider(
-        "vllm",
-        "vLLM",
-        "openai",
-        "http://localhost:8000/v1",
-        needs_key=False,
-        local=True,
-        start_hint="is it running? `vllm serve MODEL`",
+        "vllm", "vLLM", "openai", "http://localhost:8000/v1",
+        needs_key=False, local=True, start_hint="is it running? `vllm serve MODEL`",
         docs="https://docs.vllm.ai",
+        options={"media": frozenset({"image", "audio"}), "efforts": _TEMPLATE},
     ),
     Provider("custom", "the custom service", "openai", "", needs_key=False),
-)
+)  # fmt: skip
 
 PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
 

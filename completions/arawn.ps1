@@ -3,8 +3,8 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
     '' = @('ask', 'chat', 'backend', 'model', 'config', 'secret', 'trust', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--version', '--help', '-h')
-    'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
-    'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'backend' = @('list', '--install-completion', '--show-completion', '--help', '-h')
     'backend list' = @('--json', '--help', '-h')
     'model' = @('list', '--install-completion', '--show-completion', '--help', '-h')
@@ -27,9 +27,10 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'help' = @('--install-completion', '--show-completion', '--help', '-h')
   }
   $values = @{
-    '--backend' = @('anthropic', 'openai', 'groq', 'mistral', 'deepseek', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
+    '--backend' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
     '--color' = @('auto', 'always', 'never')
-    '-b' = @('anthropic', 'openai', 'groq', 'mistral', 'deepseek', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
+    '--reasoning' = @('off', 'low', 'medium', 'high', 'TOKENS')
+    '-b' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
   }
   $said = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
   if ($wordToComplete -ne '' -and $said.Count -gt 0) { $said = @($said | Select-Object -SkipLast 1) }

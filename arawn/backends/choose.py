@@ -9,19 +9,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import ConfigFault, SecretFault
-from arawn.providers import GUIDE, PROVIDERS, Provider
+from arawn.providers import DIALECTS, GUIDE, PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
 
 PROBE_LIMIT_S = 0.15
+TOKENS = ("AZURE_OPENAI_AD_TOKEN",)
+"""Variables with a token instead of a key, for resources with deployments: it goes as Bearer."""
 _LAYERS = ("default", "user", "project", "env", "flag")
 
 
 class Choice(NamedTuple):
     """A backend before it is built. `key` is a secret text (reference or literal) or None.
 
-    `why` says in a few words how it came to be chosen; `found` are model ids a probe has seen.
+    `why` says in a few words how it came to be chosen; `found` are model ids a probe has seen; `regions`
+    are further base URLs of the same service; `auth` is the header that holds the key.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Choice(NamedTuple):
     key_place: str = ""
     why: str = ""
     dialect: str = ""
+    auth: str = ""
+    regions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
 
@@ -49,12 +54,24 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
         return None
     table = config.backends.get(name, {})
     row = provider_of(name, table, config)
-    base_url, base_layer = _base(config, env, name, table, row)
+    base_url, base_layer, regions = _base(config, env, name, table, row)
     key, key_place, notices = _key(config, env, name, table, row, base_url, base_layer)
     wanted, model_notice = _model(config, env, name, table, row, model, explicit=backend is not None)
     notices += model_notice
-    dialect = str(table.get("dialect", row.dialect))
-    return Choice(name, row, table, base_url, wanted, key, key_place, why, dialect, notices, found)
+    dialect = str(table.get("dialect") or _dialect(row, wanted or row.model))
+    auth = "bearer" if "token" in table or key_place in TOKENS else str(table.get("auth", ""))
+    auth = auth or (row.auth if dialect == row.dialect else "") or DIALECTS[dialect].auth
+    return Choice(
+        name, row, table, base_url, wanted, key, key_place, why, dialect, auth, regions, notices, found
+    )
+
+
+def _dialect(row: Provider, model: str) -> str:
+    """The row's dialect, or that of the models which speak another one."""
+    for beginning, dialect in row.options.get("dialects", ()):
+        if model.startswith(beginning):
+            return str(dialect)
+    return row.dialect
 
 
 def provider_of(name: str, table: Mapping[str, Any], config: Config) -> Provider:
@@ -81,7 +98,7 @@ def _name(config: Config, env: Mapping[str, str], backend: str | None) -> tuple[
     if len(config.backends) == 1:
         return next(iter(config.backends)), "the only backend in the config", ()
     for row in PROVIDERS.values():
-        for variable in row.key_names:
+        for variable in row.telling_names:
             if env.get(variable, "").strip():
                 return row.name, f"{variable} is set", ()
     return _running(env)
@@ -154,21 +171,31 @@ def normal_base(url: str, row: Provider, place: str) -> str:
 
 def _base(
     config: Config, env: Mapping[str, str], name: str, table: Mapping[str, Any], row: Provider
-) -> tuple[str, str]:
-    """The base URL and the layer it comes from ("row" where it is the provider's own)."""
-    path = f"backends.{name}.base_url"
-    if table.get("base_url"):
-        origin = config.origin(path)
-        return normal_base(str(table["base_url"]), row, path), origin.layer
+) -> tuple[str, str, tuple[str, ...]]:
+    """The base URL, the layer it comes from ("row" where it is the provider's own), and further ones.
+
+    A resource's `endpoint` is a base URL under the name its users know; of `endpoints` the first is asked
+    first.
+    """
+    for key in ("base_url", "endpoint", "endpoints"):
+        said = table.get(key)
+        if said:
+            path = f"backends.{name}.{key}"
+            urls = [normal_base(str(url), row, path) for url in (said if key == "endpoints" else [said])]
+            return urls[0], config.origin(path).layer, tuple(urls[1:])
     from_env = _from_env(env, row)
     if from_env:
-        return from_env, "env"
+        return from_env, "env", ()
     if not row.base_url:
+        word = "endpoint" if row.options.get("deployments") else "base_url"
         raise ConfigFault(
-            f'Backend "{name}" has no base_url',
-            hints=(f'write base_url = "https://..." under [backends.{name}]',),
+            f'Backend "{name}" has no {word}',
+            hints=(
+                f'write {word} = "https://..." under [backends.{name}]',
+                *(f"or set {variable}" for variable in row.base_env),
+            ),
         )
-    return row.base_url, "row"
+    return row.base_url, "row", ()
 
 
 def origin_of(url: str) -> str:
@@ -195,11 +222,12 @@ def _key(
     Where the address comes from elsewhere the key stays at home unless `allow_hosts` names the host.
     """
     key, place, layer = None, "", ""
-    if table.get("api_key"):
-        key, place = str(table["api_key"]), f"backends.{name}.api_key"
-        layer = config.origin(place).layer
-    else:
-        for variable in row.key_names:
+    for word in ("token", "api_key"):
+        if key is None and table.get(word):
+            key, place = str(table[word]), f"backends.{name}.{word}"
+            layer = config.origin(place).layer
+    if key is None:
+        for variable in (*row.key_names, *(TOKENS if row.options.get("deployments") else ())):
             if env.get(variable, "").strip():
                 key, place, layer = f"$env:{variable}", variable, "env"
                 break
@@ -210,6 +238,12 @@ def _key(
     host = origin_of(base_url)
     home = {origin_of(row.base_url)} if row.base_url else set()
     allowed = {str(value).lower() for value in table.get("allow_hosts", ())}
+    if not home and layer == "env" and base_layer == "user":
+        return (
+            key,
+            place,
+            (),
+        )  # a service without an address of its own: the person's own file says where it is
     if host in home or base_layer == layer or host.split("://")[1].rpartition(":")[0] in allowed:
         return key, place, ()
     short = host.split("://")[1]

@@ -125,7 +125,7 @@ def provider_in(text: str) -> Provider | None:
     low = text.lower()
     words = set(_WORD.findall(low)) | set(re.findall(r"[a-z0-9]+", low))
     for row in PROVIDERS.values():
-        if row.base_url and (row.name in words or f" {row.label.lower()} " in f" {low} "):
+        if row.docs and (row.name in words or f" {row.label.lower()} " in f" {low} "):
             return row
     return next((PROVIDERS[name] for word, name in _NAMES.items() if word in words), None)
 

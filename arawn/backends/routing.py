@@ -1,14 +1,14 @@
-"""Backends around backends: for now Retry; they know events and errors, not HTTP."""
+"""Backends around backends: Retry and Regions; they know events and errors, not HTTP."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from arawn.errors import ServiceFault
-from arawn.events import Attempt, Event, Finish, Reasoning, Text, ToolCall, Wait
+from arawn.errors import Overloaded, RateLimited, ServiceFault, TimedOut, Unreachable
+from arawn.events import Attempt, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
 from arawn.messages import Request
 from arawn.ports import Backend
 
@@ -94,6 +94,42 @@ class Retry:
         while (left := until - self._clock()) > 0:
             yield Wait(left, wait, reason, attempt, self._policy.max_attempts)
             self._sleep(min(TICK, left))
+
+
+class Regions:
+    """One service at several places: the one that answered last is asked, and the next where it fails.
+
+    A switch is told, and costs no wait: the next attempt of the Retry around it goes there at once.
+    """
+
+    def __init__(self, doors: Sequence[Backend], places: Sequence[str]) -> None:
+        self._doors = tuple(doors)
+        self._places = tuple(places)
+        self._at = 0
+        self._failed: set[int] = set()
+        self.name = doors[0].name
+        self.model = doors[0].model
+
+    def close(self) -> None:
+        """Close all doors."""
+        for door in self._doors:
+            door.close()
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """The reply of the place whose turn it is. Raises its fault, made retryable where a place is left."""
+        try:
+            yield from self._doors[self._at].stream(request)
+        except (Unreachable, TimedOut, RateLimited, Overloaded) as fault:
+            self._failed.add(self._at)
+            left = [place for place in range(len(self._doors)) if place not in self._failed]
+            if left:
+                yield Notice(f"{self._places[self._at]}: {fault.sentence}; asking {self._places[left[0]]}")
+                self._at = left[0]
+                fault.retryable, fault.retry_after = True, 0.0
+            else:
+                self._failed.clear()
+            raise
+        self._failed.clear()
 
 
 def _span(seconds: float) -> str:

@@ -25,6 +25,10 @@ Setting = Annotated[
     list[str] | None,
     typer.Option("-o", metavar="KEY=VALUE", help="Any setting for this run, by its dotted path."),
 ]
+Reasoning = Annotated[
+    str | None,
+    typer.Option(metavar="off|low|medium|high|TOKENS", help="How much the model may think first."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 
 

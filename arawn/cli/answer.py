@@ -8,16 +8,29 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from arawn.cli.context import is_terminal
-from arawn.errors import ArawnError
+from arawn.errors import ArawnError, ConfigFault, UsageFault
 from arawn.events import Attempt, Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait
 
 if TYPE_CHECKING:
     from arawn.app import App, Opened
     from arawn.cli.context import Context
     from arawn.events import Reply
+    from arawn.messages import Effort
     from arawn.render.status import Status
 
 Form = Literal["text", "raw", "json", "jsonl"]
+
+
+def effort(text: str | None) -> Effort | int | None:
+    """What `--reasoning` says. Raises UsageFault for another word."""
+    if text is None:
+        return None
+    from arawn.app import reasoning_effort
+
+    try:
+        return reasoning_effort(text, "--reasoning")
+    except ConfigFault as fault:
+        raise UsageFault(fault.sentence) from None
 
 
 class Sink(Protocol):

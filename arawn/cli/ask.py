@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting
+from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -35,13 +35,14 @@ def ask(
     stream: Annotated[
         bool, typer.Option("--stream/--no-stream", help="Ask the service to stream, or not.")
     ] = True,
+    reasoning: Reasoning = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
-    from arawn.cli.answer import Form, show
+    from arawn.cli.answer import Form, effort, show
     from arawn.cli.prompt import compose
     from arawn.engine import Conversation
     from arawn.errors import UsageFault
@@ -57,7 +58,7 @@ def ask(
     opened = context.app.open(context.backend, context.model, timeout)
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
-    conversation = Conversation(system=system, stream=stream)
+    conversation = Conversation(system=system, reasoning=effort(reasoning), stream=stream)
     form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw else "text"
     show(context, context.app, opened, conversation.ask(opened.backend, prompt), form)
 

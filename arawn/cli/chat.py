@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting
+from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -19,9 +19,11 @@ def chat(
     backend: Backend = None,
     model: Model = None,
     option: Setting = None,
+    reasoning: Reasoning = None,
     quiet: Quiet = False,
 ) -> None:
     """Talk with a model: memory over turns, history over sessions, /help for commands."""
+    from arawn.cli.answer import effort
     from arawn.cli.context import is_terminal
     from arawn.config.paths import paths
     from arawn.engine import Conversation
@@ -45,7 +47,7 @@ def chat(
         Chat(
             app=context.app,
             opened=opened,
-            conversation=Conversation(system=system),
+            conversation=Conversation(system=system, reasoning=effort(reasoning)),
             status=context.status,
             out=sys.stdout,
             history_file=paths(context.env).state_dir / "history" if keep else None,

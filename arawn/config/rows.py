@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from arawn.providers import DIALECTS
+
 
 class Row(NamedTuple):
     """One setting. `path` is dotted, `*` standing for a name that the person chooses.
@@ -26,7 +28,6 @@ class Row(NamedTuple):
     example: Any = None
 
 
-DIALECTS = ("openai", "anthropic", "ollama")
 LEVELS = ("error", "warn", "info", "debug", "trace")
 
 
@@ -56,6 +57,14 @@ def _asking(table: str, whom: str) -> tuple[Row, ...]:
         ),
         Row(f"{table}.max_tokens", "int", None, "Longest answer, in tokens.", True, low=1, example=4096),
         Row(f"{table}.stop", "strings", None, "Texts at which the answer ends.", True, example=["END"]),
+        Row(
+            f"{table}.reasoning",
+            "str",
+            None,
+            "How much the model may think first: off, low, medium, high, or a budget in tokens.",
+            True,
+            example="medium",
+        ),
     )
 
 
@@ -79,14 +88,65 @@ _LLM = (
     Row("llm.routing.*", "str", None, "Backend for a side job, such as title.", effect=False, example="groq"),
 )
 
+AUTHS = ("bearer", "api-key", "x-api-key", "x-goog-api-key", "none")
+
 _B = "backends.*"
 _BACKENDS = (
     Row(f"{_B}.provider", "provider", None, "The service; not needed where NAME is one.", example="openai"),
-    Row(f"{_B}.dialect", "choice", None, "Wire format, for a custom service.", choices=DIALECTS),
+    Row(f"{_B}.dialect", "choice", None, "Wire format, for a custom service.", choices=tuple(DIALECTS)),
     Row(f"{_B}.base_url", "url", None, "Address of the API.", example="http://localhost:11434"),
-    Row(f"{_B}.endpoint", "str", None, "Resource endpoint, for services that have one.", effect=False),
-    Row(f"{_B}.deployment", "str", None, "Deployment name, for services that have one.", effect=False),
-    Row(f"{_B}.api_version", "str", None, "API version, for services that have one.", effect=False),
+    Row(
+        f"{_B}.auth",
+        "choice",
+        None,
+        "Header that holds the key; the dialect's own when unset.",
+        choices=AUTHS,
+    ),
+    Row(
+        f"{_B}.endpoint",
+        "url",
+        None,
+        "Address of the resource, for services that have one.",
+        example="https://my-resource.openai.azure.com",
+    ),
+    Row(
+        f"{_B}.endpoints",
+        "strings",
+        None,
+        "The same in several regions; the next is asked where one fails.",
+        example=["https://my-eu.openai.azure.com", "https://my-us.openai.azure.com"],
+    ),
+    Row(
+        f"{_B}.deployment",
+        "str",
+        None,
+        "Deployment to ask, for services that have them.",
+        example="my-gpt-4o",
+    ),
+    Row(
+        f"{_B}.deployments",
+        "map",
+        None,
+        "Deployments by the names of their models.",
+        example={"gpt-4o": "my-gpt-4o"},
+    ),
+    Row(
+        f"{_B}.api_version",
+        "str",
+        None,
+        "API version, for services that have one; Azure's v1 paths when unset.",
+        example="2024-10-21",
+    ),
+    Row(
+        f"{_B}.beta",
+        "str",
+        None,
+        "Beta features of Anthropic's API to switch on.",
+        example="context-1m-2025-08-07",
+    ),
+    Row(
+        f"{_B}.token", "secret", None, "Token instead of a key, such as Entra's.", example="$env:AZURE_TOKEN"
+    ),
     Row(
         f"{_B}.api_key",
         "secret",
@@ -107,18 +167,17 @@ _BACKENDS = (
     Row(f"{_B}.ca_bundle", "path", None, "Certificates to trust, a PEM file."),
     Row(f"{_B}.insecure", "bool", False, "Do not check the server's certificate."),
     Row(f"{_B}.allow_hosts", "strings", None, "Other hosts that may get this backend's key."),
-    Row(f"{_B}.keep_alive", "str", None, "How long the server keeps the model loaded.", effect=False),
+    Row(
+        f"{_B}.keep_alive",
+        "str",
+        None,
+        "How long Ollama keeps the model loaded: a duration, 0, or -1 for ever.",
+        example="10m",
+    ),
+    Row(f"{_B}.cache", "bool", True, "Mark long prompts to be cached, where that is to be said (Anthropic)."),
     Row(f"{_B}.num_ctx", "int", None, "Context to ask Ollama for, in tokens.", low=1, example=8192),
     Row(f"{_B}.context", "int", None, "Context of the model, in tokens.", low=1),
     Row(f"{_B}.stream", "bool", True, "Ask for the answer as it comes."),
-    Row(
-        f"{_B}.reasoning",
-        "choice",
-        None,
-        "How much the model may think first.",
-        effect=False,
-        choices=("off", "low", "medium", "high"),
-    ),
     Row(f"{_B}.retry.max_attempts", "int", 3, "Requests for one turn, at most.", low=1, high=10),
     Row(f"{_B}.retry.initial_delay", "duration", "1s", "Wait before the second request.", low=0),
     Row(f"{_B}.retry.max_delay", "duration", "30s", "Longest wait between requests.", low=0),
