@@ -90,6 +90,11 @@ class Provider(NamedTuple):
         return _names(f"{self.name.upper()}_API_KEY", self.key_env)
 
     @property
+    def has_place(self) -> bool:
+        """Whether it is known where it is: from the row, or from a variable its users set."""
+        return bool(self.base_url or self.base_env)
+
+    @property
     def telling_names(self) -> tuple[str, ...]:
         """Those of `key_names` that alone make this the backend to ask."""
         return self.key_names[:1] if self.shy else self.key_names

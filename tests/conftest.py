@@ -113,7 +113,7 @@ def arawn(env: dict[str, str], tmp_path: Path) -> Callable[..., Outcome]:
         work.mkdir(exist_ok=True)
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "arawn", *args],
+            [*more.pop("program", (sys.executable, "-P", "-m", "arawn")), *args],
             input=data,
             capture_output=True,
             env=variables,

@@ -62,7 +62,8 @@ def search(env: Mapping[str, str]) -> list[Found]:
     found = []
     for row in PROVIDERS.values():
         variable = next((name for name in row.key_names if env.get(name, "").strip()), None)
-        if variable and row.base_url and not row.local:
+        placed = row.base_url or any(env.get(name, "").strip() for name in row.base_names)
+        if variable and placed and not row.local:
             found.append(Found(row.name, f"$env:{variable}", f"{variable} is set"))
     for row in PROVIDERS.values():
         if row.probe and probe(row.base_url + row.probe, _PROBE_S) is not None:

@@ -126,7 +126,7 @@ def _backend_name(config: Config) -> Mistake | None:
     from arawn.providers import GUIDE, PROVIDERS
 
     name = config.values["llm"]["backend"]
-    if name in config.backends or name == GUIDE or (name in PROVIDERS and PROVIDERS[name].base_url):
+    if name in config.backends or name == GUIDE or (name in PROVIDERS and PROVIDERS[name].has_place):
         return None
     from difflib import get_close_matches
 
@@ -155,7 +155,7 @@ def _unfit(name: str, table: dict[str, Any]) -> str:
     if name == GUIDE:
         return ": guide is built in and takes no settings"
     provider = table.get("provider", name if name in PROVIDERS else "custom")
-    if PROVIDERS[provider].base_url or table.get("base_url"):
+    if PROVIDERS[provider].has_place or any(table.get(key) for key in ("base_url", "endpoint", "endpoints")):
         return ""
     from difflib import get_close_matches
 

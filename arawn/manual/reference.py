@@ -19,7 +19,8 @@ def providers() -> str:
     for row in PROVIDERS.values():
         key = f"`{row.key_names[0]}`" if row.needs_key else "not needed"
         model = f"`{row.model}`" if row.model else "what the server has" if row.local else "yours to name"
-        lines.append(f"| `{row.name}` | {key} | {model} | {row.base_url or 'your `base_url`'} |")
+        yours = "your `endpoint`" if row.has_place else "your `base_url`"
+        lines.append(f"| `{row.name}` | {key} | {model} | {row.base_url or yours} |")
     return "\n".join(lines)
 
 
