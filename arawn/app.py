@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from arawn.backends.choose import Choice, choose, model_ids
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from arawn.secret import Secret
 
 
+PROBE_S = 0.2
 MOST_REASONING = 1_000_000
 
 
 class Opened(NamedTuple):
-    """A backend ready to be asked; `why` says how it was chosen."""
+    """A backend ready to be asked; `why` says how it was chosen, `waiting` what is waited for meanwhile."""
 
     backend: Backend
     name: str
@@ -31,6 +32,7 @@ class Opened(NamedTuple):
     model: str
     why: str
     provider: str = ""
+    waiting: Callable[[], str] = lambda: "waiting"
 
 
 def reasoning_effort(text: str, place: str) -> Effort | int:
@@ -99,9 +101,22 @@ class App:
         choice = self._with_model(choice)
         asked = self._retry(self._place(choice, timeout), choice)
         routed: Backend = Configured(asked, self._settings(choice), self._system(choice))
+        label, provider = choice.provider.label, choice.provider.name
         return Opened(
-            routed, choice.name, choice.provider.label, choice.model, choice.why, choice.provider.name
+            routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice)
         )
+
+    def _waiting(self, choice: Choice) -> str:
+        """What an answer that is late waits for: a local server may be loading the model."""
+        from arawn.backends.http import probe
+        from arawn.wire import dialect
+
+        module = dialect(choice.dialect)
+        if choice.provider.local and hasattr(module, "RUNNING"):
+            running = probe(module.address(choice.base_url, module.RUNNING), PROBE_S)
+            if running is not None and not module.is_loaded(running, choice.model):
+                return f"{choice.name} is loading {choice.model}"
+        return f"waiting for {choice.name}"
 
     def backend_names(self) -> list[str]:
         """Every name `--backend` takes: own tables first, then providers, then the guide."""

@@ -87,7 +87,14 @@ class App:
         if name not in self.backend_names():
             raise ConfigFault(f'No backend "{name}"')
         echo = Echo(name, model or "m-1")
-        return SimpleNamespace(backend=echo, name=name, label=name.title(), model=echo.model, why="tests")
+        return SimpleNamespace(
+            backend=echo,
+            name=name,
+            label=name.title(),
+            model=echo.model,
+            why="tests",
+            waiting=lambda: f"waiting for {name}",
+        )
 
     def backend_names(self) -> list[str]:
         return ["one", "two"]

@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 from collections.abc import Generator, Iterator
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from arawn.backends.http_access import Access, request_headers
@@ -17,7 +16,7 @@ from arawn.backends.http_net import address, load_httpx, probe
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut, Unreachable
 from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
-from arawn.wire import Call, Next, Target
+from arawn.wire import Call, Next, Target, dialect
 from arawn.wire.frames import Frame, parse, split
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
@@ -61,11 +60,11 @@ class _Course:
 class HttpBackend:
     """A service behind HTTP. The client is made at the first request and kept for the next ones."""
 
-    def __init__(self, target: Target, dialect: str, access: Access, limits: Limits) -> None:
+    def __init__(self, target: Target, dialect_name: str, access: Access, limits: Limits) -> None:
         self.target = target
         self.name = target.backend
         self.model = target.model
-        self._dialect = dialect
+        self._dialect = dialect_name
         self._access = access
         self._limits = limits
         self._client: Any = None
@@ -123,15 +122,15 @@ class HttpBackend:
             raise self._clean(fault) from None
 
     def _events(self, request: Request, course: _Course) -> Iterator[Event]:
-        dialect = import_module("arawn.wire." + self._dialect.replace("-", "_"))
-        step: Next | None = Next(dialect.write(request, self.target))
+        spoken = dialect(self._dialect)
+        step: Next | None = Next(spoken.write(request, self.target))
         cancel: Call | None = None
         try:
             while step is not None:
                 cancel = step.cancel or cancel
                 yield from (Notice(notice, warning=True) for notice in step.call.notices)
                 self._pause(step.wait, course)
-                step = yield from self._reply(dialect, step.call, course)
+                step = yield from self._reply(spoken, step.call, course)
             cancel = None
         except ServiceFault as fault:
             if not isinstance(fault, Cut | TimedOut | Unreachable):
@@ -159,7 +158,7 @@ class HttpBackend:
         with contextlib.suppress(ArawnError):
             self._send(call, brief).close()
 
-    def _reply(self, dialect: Any, call: Call, course: _Course) -> Generator[Event, None, Next | None]:
+    def _reply(self, spoken: Any, call: Call, course: _Course) -> Generator[Event, None, Next | None]:
         """The events of the reply to one call; what is returned says where the answer goes on."""
         target = self.target._replace(options={**self.target.options, **call.memo})
         exchange = _Exchange(self._limits)
@@ -171,7 +170,7 @@ class HttpBackend:
         following: Next | None = None
         try:
             frames = split(chunks, response.headers.get("content-type", ""), self._limits.frame)
-            for event in dialect.read(frames, target):
+            for event in spoken.read(frames, target):
                 if isinstance(event, Next):
                     following = event
                     continue

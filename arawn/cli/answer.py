@@ -87,7 +87,7 @@ class Showing:
 
     def run(self, events: Iterator[Event]) -> None:
         """Show everything; the sink is closed however it ends, so nothing held back is lost."""
-        self._status.working(f"waiting for {self._opened.name}")
+        self._status.working(self._opened.waiting)
         try:
             for event in events:
                 self.take(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import TextIO
 
 from arawn.errors import ArawnError
@@ -64,20 +65,33 @@ class Status:
             self._write(clean(text + ")", newlines=False) + "\n")
         self._told_wait = event.attempt
 
-    def working(self, label: str) -> None:
-        """After a moment without an answer, say on a terminal what is waited for; `clear` takes it away."""
+    def working(self, label: Callable[[], str]) -> None:
+        """After a moment without an answer, say on a terminal what is waited for; `clear` takes it away.
+
+        `label` is asked then, in a thread of its own: it may take a moment to find out.
+        """
         if self._quiet or not self._live:
             return
         self._stop_timer()
-        timer = threading.Timer(LATE, lambda: self._line(clean(label, newlines=False) + " …"))
+
+        def late() -> None:
+            text = clean(label(), newlines=False) + " …"
+            with self._lock:
+                if self._timer is timer:
+                    self._passing(text)
+
+        timer = threading.Timer(LATE, late)
         timer.daemon = True
         self._timer = timer
         timer.start()
 
     def _line(self, text: str) -> None:
         with self._lock:
-            self._write("\r\x1b[K" + self._styled(DIM, text[:200]))
-            self._shown = True
+            self._passing(text)
+
+    def _passing(self, text: str) -> None:
+        self._write("\r\x1b[K" + self._styled(DIM, text[:200]))
+        self._shown = True
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
@@ -86,8 +100,8 @@ class Status:
 
     def clear(self) -> None:
         """Take away the passing line and end what is open."""
-        self._stop_timer()
         with self._lock:
+            self._stop_timer()
             if self._shown:
                 self._write("\r\x1b[K")
                 self._shown = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,10 @@ class Opened(Protocol):
     @property
     def why(self) -> str:
         """How it was chosen."""
+
+    @property
+    def waiting(self) -> Callable[[], str]:
+        """What is waited for while no answer comes."""
 
 
 class Backends(Protocol):
@@ -236,7 +240,7 @@ class Repl:
             reasoning=chat.settings.reasoning != "hide",
             usage=self._editor is not None,
         )
-        fault = show.run(events, self.opened.name)
+        fault = show.run(events, self.opened.waiting)
         if show.stopped and self._editor is None:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
@@ -279,7 +283,7 @@ class Repl:
 
     def fetch_models(self) -> list[str]:
         """The models of this backend, asked for now; Ctrl-C ends the wait."""
-        self._chat.status.working("asking for the models")
+        self._chat.status.working(lambda: "asking for the models")
         self._signals.waiting()
         try:
             names = self.app.model_names(self.opened)

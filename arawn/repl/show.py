@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from arawn.errors import ArawnError
@@ -48,7 +48,7 @@ class Show:
         self._collector = Collector()
         self.stopped = False
 
-    def run(self, events: Iterator[Event], label: str) -> ArawnError | None:
+    def run(self, events: Iterator[Event], waiting: Callable[[], str]) -> ArawnError | None:
         """Show everything, however it ends; returns the fault that ended it. Ctrl-C is no fault.
 
         What came stays on the screen, and `events` is closed, so that the conversation keeps it too.
@@ -57,7 +57,7 @@ class Show:
         fault: ArawnError | None = None
         self._signals.begin()
         try:
-            self._status.working(f"waiting for {label}")
+            self._status.working(waiting)
             self._aside = True
             self._each(events)
         except KeyboardInterrupt:

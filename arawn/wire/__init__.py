@@ -14,6 +14,7 @@ The file name is the key (`-` written as `_`); there is no registry. What all re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from arawn.messages import NOTHING
@@ -58,3 +59,8 @@ class Next(NamedTuple):
     call: Call
     cancel: Call | None = None
     wait: float = 0.0
+
+
+def dialect(name: str) -> Any:
+    """The module of a dialect, as the config names it."""
+    return import_module("arawn.wire." + name.replace("-", "_"))

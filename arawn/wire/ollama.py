@@ -17,6 +17,8 @@ from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
 from arawn.wire.reading import Speech, count, reason, table, tables, torn
 
+RUNNING = "/api/ps"
+"""Where the server lists the models that it holds in memory."""
 MEDIA = frozenset({"image"})
 LEAST_CONTEXT = 4096
 ANSWER_ROOM = 1024
@@ -178,6 +180,13 @@ def _end(last: Mapping[str, Any], target: Target) -> Iterator[Event]:
         )
     if sent is not None or made is not None:
         yield Usage(sent, made)
+
+
+def is_loaded(running: Any, model: str) -> bool:
+    """Whether the reply of RUNNING names `model`; without a tag the service means `latest`."""
+    wanted = model if ":" in model.rpartition("/")[2] else f"{model}:latest"
+    listed = tables(table(running).get("models"))
+    return any(wanted in (entry.get("name"), entry.get("model")) for entry in listed)
 
 
 def embed(
