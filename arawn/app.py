@@ -47,12 +47,18 @@ def reasoning_effort(text: str, place: str) -> Effort | int:
 
 
 class Configured:
-    """A Backend around a Backend that fills in what its `[backends.NAME]` table says of every request."""
+    """A Backend around a Backend that fills in what its `[backends.NAME]` table says of every request.
 
-    def __init__(self, inner: Backend, settings: Mapping[str, Any], system: str | None) -> None:
+    Requests for JSON go through the ladder of `backends.structured`, by the ways that `options` name.
+    """
+
+    def __init__(
+        self, inner: Backend, settings: Mapping[str, Any], system: str | None, options: Mapping[str, Any]
+    ) -> None:
         self._inner = inner
         self._settings = settings
         self._system = system
+        self._options = options
         self.name = inner.name
         self.model = inner.model
 
@@ -65,7 +71,12 @@ class Configured:
         }
         extra = {**self._settings.get("extra", {}), **request.extra}
         system = request.system if request.system is not None else self._system
-        return self._inner.stream(request._replace(system=system, extra=extra, **filled))
+        inner = self._inner
+        if request.format is not None:
+            from arawn.backends.structured import Structured
+
+            inner = Structured(inner, request.format, self._options)
+        return inner.stream(request._replace(system=system, extra=extra, **filled))
 
     def close(self) -> None:
         """Close what is inside."""
@@ -100,7 +111,9 @@ class App:
             self._status.warn(notice)
         choice = self._with_model(choice)
         asked = self._retry(self._place(choice, timeout), choice)
-        routed: Backend = Configured(asked, self._settings(choice), self._system(choice))
+        routed: Backend = Configured(
+            asked, self._settings(choice), self._system(choice), self._options(choice)
+        )
         label, provider = choice.provider.label, choice.provider.name
         return Opened(
             routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice)

@@ -15,6 +15,7 @@
     │   ├── ContextFault         7   context      the prompt is too long
     │   ├── Refused              7   refused      bad request, content policy, refusal
     │   ├── Incomplete           1   cut          whole reply received, but stopped at a limit
+    │   ├── InvalidAnswer        1   invalid      not the JSON that was asked for
     │   └── EmptyAnswer          1   empty        no answer in the reply, or no API reply at all
     └── Internal                70   internal     a fault of ours
 
@@ -158,6 +159,13 @@ class Incomplete(ServiceFault):
     """The reply is whole as a message but stopped at a limit (finish reason `length`)."""
 
     code = "cut"
+    exit_code = 1
+
+
+class InvalidAnswer(ServiceFault):
+    """The answer is whole, but not the JSON that was asked for, and repairs did not help."""
+
+    code = "invalid"
     exit_code = 1
 
 

@@ -12,8 +12,10 @@ _arawn() {
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --keys) return ;;
     --model) return ;;
     --reasoning) COMPREPLY=($(compgen -W "off low medium high TOKENS" -- "$cur")); return ;;
+    --schema) COMPREPLY=($(compgen -W "FILE JSON FIELDS" -- "$cur")); return ;;
     --system) return ;;
     --timeout) return ;;
     -b) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
@@ -24,7 +26,7 @@ _arawn() {
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--color|--config|--file|--model|--reasoning|--system|--timeout|-b|-f|-m|-o|-s) ((i++)); continue ;;
+      --backend|--color|--config|--file|--keys|--model|--reasoning|--schema|--system|--timeout|-b|-f|-m|-o|-s) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
@@ -34,7 +36,7 @@ _arawn() {
   done
   case "$path" in
     "") words="ask chat backend model config secret trust help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --version --help -h" ;;
-    "ask") words="--file -f --system -s --backend -b --model -m -o --json --jsonl --raw --stream --no-stream --reasoning --timeout --quiet -q --install-completion --show-completion --help -h" ;;
+    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --quiet -q --install-completion --show-completion --help -h" ;;
     "chat") words="--system -s --backend -b --model -m -o --reasoning --quiet -q --install-completion --show-completion --help -h" ;;
     "backend") words="list --install-completion --show-completion --help -h" ;;
     "backend list") words="--json --help -h" ;;

@@ -3,7 +3,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
     '' = @('ask', 'chat', 'backend', 'model', 'config', 'secret', 'trust', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--version', '--help', '-h')
-    'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'backend' = @('list', '--install-completion', '--show-completion', '--help', '-h')
     'backend list' = @('--json', '--help', '-h')
@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     '--backend' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
     '--color' = @('auto', 'always', 'never')
     '--reasoning' = @('off', 'low', 'medium', 'high', 'TOKENS')
+    '--schema' = @('FILE', 'JSON', 'FIELDS')
     '-b' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
   }
   $said = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })

@@ -15,7 +15,7 @@ repl
 app
 engine | backends | render
 wire | config
-providers | secret
+providers | secret | structure
 ports
 events
 messages
@@ -33,6 +33,7 @@ DOORS = {
     "keyring": ("secret", "keychain"),
     "tomli_w": ("config",),
     "tomlkit": ("config",),
+    "fastjsonschema": ("structure",),
     "sqlite3": ("store", "memory"),
     "rich": ("render",),
     "pygments": ("render",),

@@ -97,6 +97,7 @@ RULES = [
     Rule(r"arawn config init", help_only=True),
     Rule(r"arawn trust", help_only=True),
     Rule(r"arawn .*-b work .*", config='[backends.work]\ndialect = "openai"\nbase_url = "URL/v1"\nmodel = "m"\n'),
+    Rule(r"arawn ask .*--(schema|keys|json-mode) .*", says="{"),
     Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--jsonl.*", says='"type": "result"'),
     Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--json.*", says='"ok": true'),
     Rule(r"arawn .*ask .* > \S+\.txt"),
@@ -132,6 +133,26 @@ def rule_of(line: str) -> Rule:
     raise AssertionError(f"no rule says how to try: {line}")
 
 
+def instance(schema: Any) -> Any:
+    """A value that fits a schema of the examples."""
+    match schema.get("type", "object" if "properties" in schema else "string"):
+        case "object":
+            return {name: instance(part) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            return [instance(schema["items"])]
+        case "string":
+            return schema.get("enum", ["x"])[0]
+    return 1
+
+
+def said(body: Any) -> str:
+    """The answer: in the shape that was asked for, where one was."""
+    asked = [tool["input_schema"] for tool in body.get("tools", ())]
+    if not asked and "JSON" in str(body.get("system")):
+        asked = [{"type": "object"}]
+    return json.dumps(instance(asked[0])) if asked else ANSWER
+
+
 def serve(conn: Conn) -> None:
     """All three dialects at once, told apart by path."""
     path, asked = conn.request.path, conn.request
@@ -143,11 +164,11 @@ def serve(conn: Conn) -> None:
     if path.endswith("/messages"):
         reply = {
             "type": "message",
-            "content": [{"type": "text", "text": ANSWER}],
+            "content": [{"type": "text", "text": said(asked.json)}],
             "stop_reason": "end_turn",
             "usage": {},
         }
-        return json_reply(200, reply)(conn) if whole else anthropic_stream([ANSWER])(conn)
+        return json_reply(200, reply)(conn) if whole else anthropic_stream([said(asked.json)])(conn)
     if path.endswith("/api/chat"):
         return ollama_stream([ANSWER])(conn)
     reply = {"choices": [{"message": {"content": ANSWER}, "finish_reason": "stop"}]}
@@ -160,8 +181,9 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
     work = tmp_path / "work"
     (work / "path/to/project/.arawn").mkdir(parents=True)
     (work / "path/to/project/.arawn/config.toml").write_text("[llm]\ntemperature = 0.1\n")
-    for name in ("notes.txt", "build.log", "old.py", "new.py", "main.py"):
+    for name in ("notes.txt", "build.log", "old.py", "new.py", "main.py", "invoice.txt", "receipt.txt"):
         (work / name).write_text("some text\n")
+    (work / "invoice.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
     (work / "completions").symlink_to(ROOT / "completions")
     (tmp_path / "docs_keyring.py").write_text(KEYRING)
     (tmp_path / "keys.json").write_text(json.dumps({"arawn/anthropic": "sk-kept-0123456789abcdef"}))

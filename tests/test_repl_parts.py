@@ -80,7 +80,7 @@ def test_only_the_end_of_a_long_history_is_read(tmp_path: Path) -> None:
 
 
 def test_commands_are_those_promised() -> None:
-    promised = ["help", "backend", "model", "system", "clear", "retry", "quit"]
+    promised = ["help", "backend", "model", "system", "json", "clear", "retry", "quit"]
     assert list(commands.COMMANDS) == promised
     aliases = {alias: one.name for one in commands.COMMANDS.values() for alias in one.aliases}
     assert aliases == {"h": "help", "?": "help", "new": "clear", "q": "quit", "exit": "quit"}
@@ -124,7 +124,7 @@ class FakeRepl:
 @pytest.mark.parametrize(
     ("text", "offered"),
     [
-        ("/", ["/help ", "/backend ", "/model ", "/system ", "/clear", "/retry", "/quit"]),
+        ("/", ["/help ", "/backend ", "/model ", "/system ", "/json ", "/clear", "/retry", "/quit"]),
         ("/q", ["/quit"]),
         ("/backend g", ["groq", "guide"]),
         ("/model m", ["m-1", "max"]),

@@ -12,38 +12,58 @@ from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="WORDS...", help="The question; - is standard input.")
+]
+File = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", metavar="PATH", help="Send a text file too."),
+]
+System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt for this question.")]
+JsonMode = Annotated[bool, typer.Option("--json-mode", help="Have the answer in JSON.")]
+Schema = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|JSON|FIELDS", help="Have JSON that fits a schema, or 'name, age int, tags [str]'."
+    ),
+]
+Keys = Annotated[
+    str | None, typer.Option(metavar="KEY,KEY", help="Have a JSON object with exactly these keys.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")]
+Jsonl = Annotated[
+    bool, typer.Option("--jsonl", help="Print the events as they come, one JSON object a line.")
+]
+Raw = Annotated[bool, typer.Option("--raw", help="Show the Markdown source on a terminal.")]
+Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Ask the service to stream, or not.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
+]
+
+
 @app.command()
 def ask(
     ctx: typer.Context,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="WORDS...", help="The question; - is standard input.")
-    ] = None,
-    file: Annotated[
-        list[str] | None, typer.Option("--file", "-f", metavar="PATH", help="Send a text file too.")
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option("--system", "-s", help="System prompt for this question.")
-    ] = None,
+    words: Words = None,
+    file: File = None,
+    system: System = None,
     backend: Backend = None,
     model: Model = None,
     option: Setting = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")] = False,
-    jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print the events as they come, one JSON object a line.")
-    ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Show the Markdown source on a terminal.")] = False,
-    stream: Annotated[
-        bool, typer.Option("--stream/--no-stream", help="Ask the service to stream, or not.")
-    ] = True,
+    json_mode: JsonMode = False,
+    schema: Schema = None,
+    keys: Keys = None,
+    json: Json = False,
+    jsonl: Jsonl = False,
+    raw: Raw = False,
+    stream: Stream = True,
     reasoning: Reasoning = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
-    ] = None,
+    timeout: Timeout = None,
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
     from arawn.cli.answer import Form, effort, show
-    from arawn.cli.prompt import compose
+    from arawn.cli.prompt import compose, wanted_format
     from arawn.engine import Conversation
     from arawn.errors import UsageFault
 
@@ -51,6 +71,7 @@ def ask(
     context.take(backend, model, option, quiet)
     if json and jsonl:
         raise UsageFault("--json and --jsonl exclude each other")
+    wanted = wanted_format(json_mode, schema, keys)
     prompt = compose(words or [], _piped(words or []), file or [])
     config = context.load()
     for notice in config.notices:
@@ -58,7 +79,7 @@ def ask(
     opened = context.app.open(context.backend, context.model, timeout)
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
-    conversation = Conversation(system=system, reasoning=effort(reasoning), stream=stream)
+    conversation = Conversation(system=system, reasoning=effort(reasoning), format=wanted, stream=stream)
     form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw else "text"
     show(context, context.app, opened, conversation.ask(opened.backend, prompt), form)
 

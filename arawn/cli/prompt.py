@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from arawn.errors import UsageFault
+
+if TYPE_CHECKING:
+    from arawn.messages import Format
 
 LIMIT = 10 * 1024 * 1024
 """Bytes taken from standard input and from each file."""
@@ -29,6 +32,23 @@ def compose(words: Sequence[str], piped: str | None, files: Sequence[str]) -> st
             "There is nothing to ask", hints=('arawn ask "Hello"', "or: some command | arawn ask -")
         )
     return "\n\n".join(parts)
+
+
+def wanted_format(json_mode: bool, schema: str | None, keys: str | None) -> Format | None:
+    """What `--json-mode`, `--schema` and `--keys` ask for. Raises UsageFault for a schema that is none."""
+    said = [
+        flag for flag, given in (("--json-mode", json_mode), ("--schema", schema), ("--keys", keys)) if given
+    ]
+    if len(said) > 1:
+        raise UsageFault(f"{said[0]} and {said[1]} exclude each other")
+    if not said:
+        return None
+    from arawn.messages import Format
+    from arawn.structure import from_argument, from_keys
+
+    if schema is not None:
+        return Format(from_argument(schema, read_file))
+    return Format(from_keys(keys)) if keys is not None else Format()
 
 
 def _whole(text: str) -> str:

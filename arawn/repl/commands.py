@@ -160,6 +160,29 @@ def system(repl: Repl, text: FreeText = "") -> None:
     )
 
 
+@command()
+def json(repl: Repl, fields: FreeText = "") -> None:
+    """Have answers in JSON of a shape like 'name, age int'; off ends it."""
+    if fields == "off":
+        repl.conversation.format = None
+        repl.say("Answers are text again.")
+        return
+    from arawn.messages import Format
+    from arawn.structure import from_argument
+
+    repl.conversation.format = Format(from_argument(fields, _text_of)) if fields else Format()
+    repl.say("Answers are JSON now; /json off ends it.")
+
+
+def _text_of(name: str) -> str:
+    from pathlib import Path
+
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageFault(f"{name}: {getattr(error, 'strerror', None) or 'not text'}") from None
+
+
 @command("new")
 def clear(repl: Repl) -> None:
     """Forget what was said and begin anew."""
