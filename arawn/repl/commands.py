@@ -162,7 +162,7 @@ def system(repl: Repl, text: FreeText = "") -> None:
 
 @command()
 def json(repl: Repl, fields: FreeText = "") -> None:
-    """Have answers in JSON of a shape like 'name, age int'; off ends it."""
+    """Answer in JSON of a shape like 'name, age int'; off ends it."""
     if fields == "off":
         repl.conversation.format = None
         repl.say("Answers are text again.")
