@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.choose import Choice, choose, model_ids
-from arawn.errors import ArawnError, ConfigFault
-from arawn.events import Event
-from arawn.messages import Effort, Request
+from arawn.errors import ArawnError, ConfigFault, UsageFault
+from arawn.messages import FilePart
 from arawn.ports import Backend
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 
 PROBE_S = 0.2
-MOST_REASONING = 1_000_000
 
 
 class Opened(NamedTuple):
@@ -33,54 +31,6 @@ class Opened(NamedTuple):
     why: str
     provider: str = ""
     waiting: Callable[[], str] = lambda: "waiting"
-
-
-def reasoning_effort(text: str, place: str) -> Effort | int:
-    """`off`, `low`, `medium`, `high`, or a budget in tokens. Raises ConfigFault naming `place`."""
-    word = text.strip().lower()
-    for effort in get_args(Effort):
-        if word == effort:
-            return cast("Effort", effort)
-    if word.isascii() and word.isdecimal() and int(word) <= MOST_REASONING:
-        return int(word)
-    raise ConfigFault(f"{place}: reasoning is off, low, medium, high, or a number of tokens, not {text!r}")
-
-
-class Configured:
-    """A Backend around a Backend that fills in what its `[backends.NAME]` table says of every request.
-
-    Requests for JSON go through the ladder of `backends.structured`, by the ways that `options` name.
-    """
-
-    def __init__(
-        self, inner: Backend, settings: Mapping[str, Any], system: str | None, options: Mapping[str, Any]
-    ) -> None:
-        self._inner = inner
-        self._settings = settings
-        self._system = system
-        self._options = options
-        self.name = inner.name
-        self.model = inner.model
-
-    def stream(self, request: Request) -> Iterator[Event]:
-        """Ask with the settings that the request leaves open."""
-        filled = {
-            key: value
-            for key, value in self._settings.items()
-            if key != "extra" and getattr(request, key) in (None, ())
-        }
-        extra = {**self._settings.get("extra", {}), **request.extra}
-        system = request.system if request.system is not None else self._system
-        inner = self._inner
-        if request.format is not None:
-            from arawn.backends.structured import Structured
-
-            inner = Structured(inner, request.format, self._options)
-        return inner.stream(request._replace(system=system, extra=extra, **filled))
-
-    def close(self) -> None:
-        """Close what is inside."""
-        self._inner.close()
 
 
 class App:
@@ -111,8 +61,14 @@ class App:
             self._status.warn(notice)
         choice = self._with_model(choice)
         asked = self._retry(self._place(choice, timeout), choice)
+        from arawn.backends.configured import Configured
+
         routed: Backend = Configured(
-            asked, self._settings(choice), self._system(choice), self._options(choice)
+            asked,
+            self._settings(choice),
+            self._system(choice),
+            self._options(choice),
+            lambda: self.takes(choice.name),
         )
         label, provider = choice.provider.label, choice.provider.name
         return Opened(
@@ -130,6 +86,35 @@ class App:
             if running is not None and not module.is_loaded(running, choice.model):
                 return f"{choice.name} is loading {choice.model}"
         return f"waiting for {choice.name}"
+
+    def fetch(self, url: str) -> tuple[bytes, str]:
+        """What the web has at `url`, and where in the end. Raises UsageFault, Unreachable or TimedOut."""
+        from arawn.backends.http_fetch import fetch
+        from arawn.media import MEDIA_LIMIT
+
+        allowed = self.config.get("files.allow_hosts") or ()
+        return fetch(url, MEDIA_LIMIT, allowed, float(self.config.get("limits.connect")))
+
+    def takes(self, backend: str) -> frozenset[str]:
+        """The kinds of file that may go with a message: image, pdf, audio."""
+        from arawn.wire import dialect
+
+        door = self._doors.get(backend)
+        if door is None:
+            return frozenset()
+        can = frozenset[str](dialect(door.dialect).MEDIA)
+        return can & frozenset(door.target.options.get("media", can))
+
+    def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
+        """Raises UsageFault naming the first file that the backend or its model cannot take."""
+        takes = self.takes(opened.name)
+        for part in files:
+            if part.kind not in takes:
+                kinds = ", ".join(sorted(takes)) or "text alone"
+                raise UsageFault(
+                    f"{part.name or 'The file'} ({part.kind}) cannot go to {opened.name}, {opened.model}",
+                    hints=(f"it takes {kinds}", "another backend may: arawn backend list"),
+                )
 
     def backend_names(self) -> list[str]:
         """Every name `--backend` takes: own tables first, then providers, then the guide."""
@@ -277,13 +262,13 @@ class App:
     def _settings(self, choice: Choice) -> dict[str, Any]:
         """What the table, or else [llm], says of every request."""
         found: dict[str, Any] = {}
-        effort = choice.table.get("reasoning", self.config.get("llm.reasoning"))
-        if effort is not None:
-            found["reasoning"] = reasoning_effort(str(effort), f"backends.{choice.name}.reasoning")
-        for key in ("max_tokens", "temperature", "top_p", "stop"):
+        for key in ("max_tokens", "temperature", "top_p", "stop", "reasoning"):
             value = choice.table.get(key, self.config.get(f"llm.{key}"))
             if value is not None:
-                found[key] = (value,) if isinstance(value, str) else tuple(value) if key == "stop" else value
+                found[key] = value
+        if "stop" in found:
+            said = found["stop"]
+            found["stop"] = (said,) if isinstance(said, str) else tuple(said)
         if choice.table.get("extra"):
             found["extra"] = choice.table["extra"]
         return found

@@ -127,6 +127,20 @@ def user(text: str, files: tuple[FilePart, ...] = ()) -> Message:
     return Message("user", (*files, TextPart(text)))
 
 
+def only(messages: tuple[Message, ...], kinds: frozenset[str]) -> tuple[Message, ...]:
+    """`messages` with files of these kinds; in the place of another stands a line that says so."""
+    made = []
+    for message in messages:
+        parts = tuple(
+            TextPart(f"[{part.name or 'a file'}: {part.kind} that this model cannot take]\n")
+            if isinstance(part, FilePart) and part.kind not in kinds
+            else part
+            for part in message.parts
+        )
+        made.append(message._replace(parts=parts))
+    return tuple(made)
+
+
 NOT_RUN = "(this call was not run)"
 
 

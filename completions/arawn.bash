@@ -11,7 +11,7 @@ _arawn() {
     --backend) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --file) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
     --keys) return ;;
     --model) return ;;
     --reasoning) COMPREPLY=($(compgen -W "off low medium high TOKENS" -- "$cur")); return ;;
@@ -19,7 +19,7 @@ _arawn() {
     --system) return ;;
     --timeout) return ;;
     -b) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
-    -f) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    -f) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
     -m) return ;;
     -o) return ;;
     -s) return ;;

@@ -24,7 +24,7 @@ complete -c arawn -n 'not __fish_seen_subcommand_from ask chat backend model con
 complete -c arawn -n 'not __fish_seen_subcommand_from ask chat backend model config secret trust help' -l debug -d 'On a fault, a redacted traceback on stderr'
 complete -c arawn -n 'not __fish_seen_subcommand_from ask chat backend model config secret trust help' -l version -d 'Show the version and leave'
 complete -c arawn -n 'not __fish_seen_subcommand_from ask chat backend model config secret trust help' -l help -s h -d 'Show this message and leave.'
-complete -c arawn -n '__fish_seen_subcommand_from ask' -l file -s f -r -F -d 'Send a text file too'
+complete -c arawn -n '__fish_seen_subcommand_from ask' -l file -s f -x -a 'PATH URL' -d 'Send a text, picture, PDF or recording too; - is stdin'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l system -s s -x -d 'System prompt for this question'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l backend -s b -x -a '(__arawn_backends)' -d 'Backend to ask: a [backends.NAME] or a provider'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l model -s m -x -d 'Model to ask, in that backend'\''s own spelling'

@@ -29,9 +29,11 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   $values = @{
     '--backend' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
     '--color' = @('auto', 'always', 'never')
+    '--file' = @('PATH', 'URL')
     '--reasoning' = @('off', 'low', 'medium', 'high', 'TOKENS')
     '--schema' = @('FILE', 'JSON', 'FIELDS')
     '-b' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
+    '-f' = @('PATH', 'URL')
   }
   $said = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
   if ($wordToComplete -ne '' -and $said.Count -gt 0) { $said = @($said | Select-Object -SkipLast 1) }

@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "arawn"
 LINES = """
 cli
 repl
-app
+app | attach
 engine | backends | render
 wire | config
-providers | secret | structure
+providers | secret | structure | media | pages
 ports
 events
 messages

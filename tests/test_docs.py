@@ -183,6 +183,7 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
     (work / "path/to/project/.arawn/config.toml").write_text("[llm]\ntemperature = 0.1\n")
     for name in ("notes.txt", "build.log", "old.py", "new.py", "main.py", "invoice.txt", "receipt.txt"):
         (work / name).write_text("some text\n")
+    (work / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
     (work / "invoice.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
     (work / "completions").symlink_to(ROOT / "completions")
     (tmp_path / "docs_keyring.py").write_text(KEYRING)

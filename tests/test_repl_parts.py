@@ -80,13 +80,13 @@ def test_only_the_end_of_a_long_history_is_read(tmp_path: Path) -> None:
 
 
 def test_commands_are_those_promised() -> None:
-    promised = ["help", "backend", "model", "system", "json", "clear", "retry", "quit"]
+    promised = ["help", "backend", "model", "system", "attach", "json", "clear", "retry", "quit"]
     assert list(commands.COMMANDS) == promised
     aliases = {alias: one.name for one in commands.COMMANDS.values() for alias in one.aliases}
     assert aliases == {"h": "help", "?": "help", "new": "clear", "q": "quit", "exit": "quit"}
     for one in commands.COMMANDS.values():
         assert one.help.endswith(".") and "\n" not in one.help
-        assert one.argument in ("", "CommandName", "BackendName", "ModelName", "FreeText")
+        assert one.argument in ("", "CommandName", "BackendName", "ModelName", "FreeText", "PathName")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,10 @@ class FakeRepl:
 @pytest.mark.parametrize(
     ("text", "offered"),
     [
-        ("/", ["/help ", "/backend ", "/model ", "/system ", "/json ", "/clear", "/retry", "/quit"]),
+        (
+            "/",
+            ["/help ", "/backend ", "/model ", "/system ", "/attach ", "/json ", "/clear", "/retry", "/quit"],
+        ),
         ("/q", ["/quit"]),
         ("/backend g", ["groq", "guide"]),
         ("/model m", ["m-1", "max"]),

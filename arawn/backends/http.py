@@ -64,7 +64,7 @@ class HttpBackend:
         self.target = target
         self.name = target.backend
         self.model = target.model
-        self._dialect = dialect_name
+        self.dialect = dialect_name
         self._access = access
         self._limits = limits
         self._client: Any = None
@@ -122,7 +122,7 @@ class HttpBackend:
             raise self._clean(fault) from None
 
     def _events(self, request: Request, course: _Course) -> Iterator[Event]:
-        spoken = dialect(self._dialect)
+        spoken = dialect(self.dialect)
         step: Next | None = Next(spoken.write(request, self.target))
         cancel: Call | None = None
         try:

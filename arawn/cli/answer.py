@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from arawn.cli.context import is_terminal
-from arawn.errors import ArawnError, ConfigFault, UsageFault
+from arawn.errors import ArawnError, UsageFault
 from arawn.events import Attempt, Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait
 
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 Form = Literal["text", "raw", "json", "jsonl"]
 
 
-def effort(text: str | None) -> Effort | int | None:
+def wanted_effort(text: str | None) -> Effort | int | None:
     """What `--reasoning` says. Raises UsageFault for another word."""
     if text is None:
         return None
-    from arawn.app import reasoning_effort
+    from arawn.config.values import BadValue, effort
 
     try:
-        return reasoning_effort(text, "--reasoning")
-    except ConfigFault as fault:
-        raise UsageFault(fault.sentence) from None
+        return effort(text)
+    except BadValue as error:
+        raise UsageFault(f"--reasoning: {error}") from None
 
 
 class Sink(Protocol):

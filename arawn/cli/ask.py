@@ -17,7 +17,9 @@ Words = Annotated[
 ]
 File = Annotated[
     list[str] | None,
-    typer.Option("--file", "-f", metavar="PATH", help="Send a text file too."),
+    typer.Option(
+        "--file", "-f", metavar="PATH|URL", help="Send a text, picture, PDF or recording too; - is stdin."
+    ),
 ]
 System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt for this question.")]
 JsonMode = Annotated[bool, typer.Option("--json-mode", help="Have the answer in JSON.")]
@@ -62,7 +64,7 @@ def ask(
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
-    from arawn.cli.answer import Form, effort, show
+    from arawn.cli.answer import Form, show, wanted_effort
     from arawn.cli.prompt import compose, wanted_format
     from arawn.engine import Conversation
     from arawn.errors import UsageFault
@@ -72,28 +74,35 @@ def ask(
     if json and jsonl:
         raise UsageFault("--json and --jsonl exclude each other")
     wanted = wanted_format(json_mode, schema, keys)
-    prompt = compose(words or [], _piped(words or []), file or [])
     config = context.load()
+    prompt = compose(words or [], _piped(words or [], file or []), file or [], context.app.fetch)
     for notice in config.notices:
         context.status.warn(notice)
     opened = context.app.open(context.backend, context.model, timeout)
+    if prompt.parts:
+        context.app.check_files(opened, prompt.parts)
+    for sent in prompt.files:
+        context.status.note(f"{sent.name}: {sent.kind}, {sent.size:,} bytes")
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
-    conversation = Conversation(system=system, reasoning=effort(reasoning), format=wanted, stream=stream)
+    conversation = Conversation(
+        system=system, reasoning=wanted_effort(reasoning), format=wanted, stream=stream
+    )
     form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw else "text"
-    show(context, context.app, opened, conversation.ask(opened.backend, prompt), form)
+    show(context, context.app, opened, conversation.ask(opened.backend, prompt.text, prompt.parts), form)
 
 
-def _piped(words: list[str]) -> str | None:
+def _piped(words: list[str], files: list[str]) -> bytes | None:
     """What is piped in, where anything is; a terminal is read only when `-` asks for it."""
     from arawn.cli.context import is_terminal
-    from arawn.cli.prompt import read_stream
     from arawn.errors import UsageFault
 
     if sys.stdin is None:
         return None
-    if is_terminal(sys.stdin) and "-" not in words:
+    if is_terminal(sys.stdin) and "-" not in words and "-" not in files:
         return None
+    from arawn.attach import read_stream
+
     try:
         return read_stream(sys.stdin.buffer)
     except OSError as error:

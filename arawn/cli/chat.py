@@ -23,7 +23,7 @@ def chat(
     quiet: Quiet = False,
 ) -> None:
     """Talk with a model: memory over turns, history over sessions, /help for commands."""
-    from arawn.cli.answer import effort
+    from arawn.cli.answer import wanted_effort
     from arawn.cli.context import is_terminal
     from arawn.config.paths import paths
     from arawn.engine import Conversation
@@ -47,7 +47,7 @@ def chat(
         Chat(
             app=context.app,
             opened=opened,
-            conversation=Conversation(system=system, reasoning=effort(reasoning)),
+            conversation=Conversation(system=system, reasoning=wanted_effort(reasoning)),
             status=context.status,
             out=sys.stdout,
             history_file=paths(context.env).state_dir / "history" if keep else None,

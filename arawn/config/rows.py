@@ -11,7 +11,7 @@ class Row(NamedTuple):
     """One setting. `path` is dotted, `*` standing for a name that the person chooses.
 
     `kind`: str, int, float, bool, choice, duration (seconds; "2m"), size (bytes; "8 MiB"), strings (a list,
-    or one string), path, url, secret, provider, map (names to strings), free (any table).
+    or one string), path, url, secret, provider, effort, map (names to strings), free (any table).
     `harmless` ones may be set by a project file that is not trusted; `effect` is False where the feature
     comes later. `low` and `high` are inclusive bounds; `default` is written as in a file, None: unset.
     """
@@ -59,7 +59,7 @@ def _asking(table: str, whom: str) -> tuple[Row, ...]:
         Row(f"{table}.stop", "strings", None, "Texts at which the answer ends.", True, example=["END"]),
         Row(
             f"{table}.reasoning",
-            "str",
+            "effort",
             None,
             "How much the model may think first: off, low, medium, high, or a budget in tokens.",
             True,
@@ -202,6 +202,16 @@ _UI = (
     Row("ui.editing_mode", "choice", "emacs", "Keys of the prompt.", True, choices=("emacs", "vi")),
 )
 
+_FILES = (
+    Row(
+        "files.allow_hosts",
+        "strings",
+        None,
+        "Hosts of inner networks that -f URL may fetch from.",
+        example=["wiki.intranet.example"],
+    ),
+)
+
 
 def _later(path: str, kind: str, default: Any, doc: str, **more: Any) -> Row:
     return Row(path, kind, default, doc, effect=False, **more)
@@ -264,4 +274,4 @@ _LATER = (
     _later("aliases.*", "str", None, "A short name for a model, as BACKEND/MODEL.", example="groq/qwen3-32b"),
 )
 
-ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_LATER)
+ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_LATER)

@@ -6,9 +6,10 @@ No message holds the value of a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast, get_args
 
 from arawn.config.rows import Row
+from arawn.messages import Effort
 
 _TIMES = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {
@@ -34,9 +35,11 @@ _WORDS = {
     "strings": "a list of strings",
     "map": "a table of strings",
     "free": "a table",
+    "effort": "off, low, medium, high, or a number of tokens",
 }
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 _DEEPEST = 32
+MOST_REASONING = 1_000_000
 
 
 class BadValue(ValueError):
@@ -62,9 +65,24 @@ def coerce(row: Row, value: Any) -> Any:
         return value
     if row.kind in ("map", "free", "strings"):
         return _many(row, value)
+    if row.kind == "effort":
+        return effort(value)
     if not isinstance(value, str):
         raise _wrong(row, value)
     return _text(row, value)
+
+
+def effort(value: Any) -> Effort | int:
+    """How much a model may think: a word, or a budget in tokens. Raises BadValue."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    for known in get_args(Effort):
+        if word == known:
+            return cast("Effort", known)
+    if isinstance(word, str) and word.isascii() and word.isdecimal() and len(word) < 8:
+        word = int(word)
+    if isinstance(word, int) and not isinstance(word, bool) and 0 <= word <= MOST_REASONING:
+        return word
+    raise BadValue(f"expected {_WORDS['effort']}, found {shown(value)}")
 
 
 def from_text(row: Row, text: str) -> Any:

@@ -18,6 +18,7 @@ CommandName = str
 BackendName = str
 ModelName = str
 FreeText = str
+PathName = str
 
 LEAVE = 0
 
@@ -35,7 +36,7 @@ class Command(NamedTuple):
     def usage(self) -> str:
         """How it is typed."""
         words = {"CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]"}
-        words["FreeText"] = "[TEXT]"
+        words |= {"FreeText": "[TEXT]", "PathName": "[FILE]"}
         return f"/{self.name} {words.get(self.argument, '')}".rstrip()
 
 
@@ -91,15 +92,29 @@ def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
     if not space:
         return [(_typed(c), c.help) for c in COMMANDS.values() if f"/{c.name}".startswith(name)]
     found = find(name[1:])
-    if found is None or " " in argument:
+    if found is None or (" " in argument and found.argument != "PathName"):
         return []
     offered: dict[str, Callable[[], list[str]]] = {
         "CommandName": lambda: list(COMMANDS),
         "BackendName": repl.app.backend_names,
         "ModelName": repl.known_models,
+        "PathName": lambda: _paths(argument),
     }
     names: Any = offered.get(found.argument, list)()
     return [(one, "") for one in names if one.startswith(argument) and repl.is_clean(one)]
+
+
+def _paths(begun: str) -> list[str]:
+    """Files and folders that begin as what was typed."""
+    import os
+
+    folder, _, _ = begun.rpartition("/")
+    try:
+        with os.scandir(os.path.expanduser(folder + "/") if folder or begun[:1] == "/" else ".") as entries:
+            names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
+    except OSError:
+        return []
+    return [f"{folder}/{name}" if folder or begun[:1] == "/" else name for name in names]
 
 
 def _typed(one: Command) -> str:
@@ -161,26 +176,29 @@ def system(repl: Repl, text: FreeText = "") -> None:
 
 
 @command()
+def attach(repl: Repl, name: PathName = "") -> None:
+    """Send a file or page with the next message; a dash drops all."""
+    if name == "-":
+        repl.attached.clear()
+    elif name:
+        repl.attach(name)
+    files = ", ".join(f"{file.name} ({file.kind}, {file.size:,} bytes)" for file in repl.attached)
+    repl.say(f"With the next message: {files}" if files else "Nothing is attached.")
+
+
+@command()
 def json(repl: Repl, fields: FreeText = "") -> None:
     """Answer in JSON of a shape like 'name, age int'; off ends it."""
     if fields == "off":
         repl.conversation.format = None
         repl.say("Answers are text again.")
         return
+    from arawn.attach import read_text
     from arawn.messages import Format
     from arawn.structure import from_argument
 
-    repl.conversation.format = Format(from_argument(fields, _text_of)) if fields else Format()
+    repl.conversation.format = Format(from_argument(fields, read_text)) if fields else Format()
     repl.say("Answers are JSON now; /json off ends it.")
-
-
-def _text_of(name: str) -> str:
-    from pathlib import Path
-
-    try:
-        return Path(name).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UsageFault(f"{name}: {getattr(error, 'strerror', None) or 'not text'}") from None
 
 
 @command("new")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
 
 if TYPE_CHECKING:
+    from arawn.attach import Attachment
     from arawn.engine import Conversation
+    from arawn.messages import FilePart
     from arawn.ports import Backend
     from arawn.render.status import Status
     from arawn.render.terminal import Guard
@@ -66,6 +68,12 @@ class Backends(Protocol):
 
     def model_names(self, opened: Opened) -> list[str]:
         """Model ids that the service lists now, or an ArawnError."""
+
+    def fetch(self, url: str) -> tuple[bytes, str]:
+        """What the web has at `url`, and where in the end, or an ArawnError."""
+
+    def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
+        """Raises UsageFault for a file that this backend cannot take."""
 
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""
@@ -150,6 +158,7 @@ class Repl:
         self._chat = chat
         self._signals = signals
         self._editor: Editor | None = None
+        self.attached: list[Attachment] = []
         self._models: dict[str, list[str]] = {}
         self._fetching: set[str] = set()
         self._code = 0
@@ -213,7 +222,8 @@ class Repl:
             return None
         if said.startswith("//") or not said.startswith("/"):
             text = said[1:] if said.startswith("//") else text.strip("\n")
-            self.answer(self.conversation.ask(self.opened.backend, text))
+            text, parts = self._with_files(text)
+            self.answer(self.conversation.ask(self.opened.backend, text, parts))
             return None
         self._signals.begin()
         try:
@@ -229,6 +239,24 @@ class Repl:
             return None
         finally:
             self._signals.busy()
+
+    def _with_files(self, text: str) -> tuple[str, tuple[FilePart, ...]]:
+        """The message together with what was attached, which goes along once."""
+        if not self.attached:
+            return text, ()
+        from arawn.attach import enclosed, parts
+
+        files, self.attached = self.attached, []
+        return "\n\n".join([text, *enclosed(files)]), parts(files)
+
+    def attach(self, name: str) -> None:
+        """Take a file or a web page along with the next message. Raises what `arawn.attach.take` raises."""
+        from arawn.attach import take
+
+        file = take(name, self.app.fetch)
+        if file.part is not None:
+            self.app.check_files(self.opened, (file.part,))
+        self.attached.append(file)
 
     def answer(self, events: Iterator[Event]) -> None:
         """Show a turn to its end. A fault is told, and the chat goes on."""

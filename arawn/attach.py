@@ -1,0 +1,114 @@
+"""Files that go with a question: from disk, a pipe or the web, told apart by content; it asks no model."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, NamedTuple
+
+from arawn.errors import UsageFault
+from arawn.media import MEDIA_LIMIT, TEXT_LIMIT, media_type, text_of
+from arawn.messages import FilePart
+
+Fetch = Callable[[str], tuple[bytes, str]]
+
+
+class Attachment(NamedTuple):
+    """One file: its text, or its bytes as a part; `size` in bytes."""
+
+    name: str
+    size: int
+    text: str = ""
+    part: FilePart | None = None
+
+    @property
+    def kind(self) -> str:
+        """text, image, pdf or audio."""
+        return self.part.kind if self.part is not None else "text"
+
+
+def take(name: str, fetch: Fetch) -> Attachment:
+    """The file, or what the web has at the address, called `name`.
+
+    Raises UsageFault for what cannot be read or sent; for an address what `fetch` raises.
+    """
+    if name.lower().startswith(("http://", "https://")):
+        data, address = fetch(name)
+        return from_bytes(data, address, page=True)
+    return from_bytes(read_bytes(name), name)
+
+
+def from_bytes(data: bytes, name: str, page: bool = False) -> Attachment:
+    """What `data` is. A web page is turned into its words where `page` is set."""
+    short = os.path.basename(name.rstrip("/")) or name
+    kind = media_type(data)
+    if kind:
+        return Attachment(name, len(data), part=FilePart(data, kind, short))
+    if len(data) > TEXT_LIMIT:
+        raise _too_large(name, TEXT_LIMIT)
+    text = text_of(data, name)
+    if page:
+        from arawn.pages import is_page, page_text
+
+        text = page_text(text) if is_page(text) else text
+    return Attachment(name, len(data), text)
+
+
+def read_stream(stream: BinaryIO, name: str = "standard input") -> bytes:
+    """All of `stream`. Raises UsageFault where it is more than is ever sent."""
+    data = stream.read(MEDIA_LIMIT + 1)
+    if len(data) > MEDIA_LIMIT:
+        raise _too_large(name, MEDIA_LIMIT)
+    return data
+
+
+def _too_large(name: str, limit: int) -> UsageFault:
+    return UsageFault(f"{name} is larger than {limit // 1024 // 1024} MiB", hints=("send a part of it",))
+
+
+def read_bytes(name: str) -> bytes:
+    """The bytes of a file. Raises UsageFault for a folder, a pipe nobody writes to, or no permission."""
+    try:
+        handle = os.open(
+            os.path.expanduser(name), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        )
+    except (OSError, ValueError) as error:
+        raise UsageFault(f"{name}: {getattr(error, 'strerror', None) or 'not the name of a file'}") from None
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISDIR(mode):
+        os.close(handle)
+        raise UsageFault(f"{name} is a folder", hints=("name the files in it: -f a -f b",))
+    with os.fdopen(handle, "rb") as file:
+        if stat.S_ISFIFO(mode):
+            if not name.startswith(("/dev/fd/", "/proc/")):  # what the shell made for <(command)
+                raise UsageFault(f"{name} is a named pipe", hints=(f"cat {name} | arawn ask -",))
+            os.set_blocking(handle, True)
+        try:
+            return read_stream(file, name)
+        except OSError as error:
+            raise UsageFault(f"{name}: {error.strerror}") from None
+
+
+def read_text(name: str) -> str:
+    """The text of a file. Raises UsageFault for what cannot be read or is no text."""
+    return text_of(read_bytes(name), name)
+
+
+def enclosed(files: Sequence[Attachment]) -> list[str]:
+    """The texts among `files`, each fenced under its name."""
+    return [_fenced(file) for file in files if file.part is None]
+
+
+def parts(files: Sequence[Attachment]) -> tuple[FilePart, ...]:
+    """What is no text among `files`."""
+    return tuple(file.part for file in files if file.part is not None)
+
+
+def _fenced(file: Attachment) -> str:
+    fence = "```"
+    while fence in file.text:
+        fence += "`"
+    address = file.name.lower().startswith(("http://", "https://"))
+    name = file.name if address else os.path.basename(file.name)
+    return f"{name}:\n{fence}\n{file.text.rstrip(chr(10))}\n{fence}"
