@@ -15,6 +15,7 @@ repl
 app | attach
 engine | backends | render
 wire | config
+catalog
 providers | secret | structure | media | pages
 ports
 events

@@ -1,0 +1,82 @@
+"""Makes the price table beside it: `python -m arawn.catalog.make` with the package genai-prices installed.
+
+Source: https://github.com/pydantic/genai-prices (MIT licence, Copyright (c) 2025 Pydantic Services Inc.).
+Kept of it are, for each service of ours, the models' match rules, context windows and prices in USD per
+million tokens; batch and priority tariffs are left out. The output is the same for the same input.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+NAMES = {
+    "anthropic": "anthropic", "openai": "openai", "google": "google", "groq": "groq", "mistral": "mistral",
+    "deepseek": "deepseek", "cohere": "cohere", "azure": "azure", "openrouter": "openrouter", "xai": "x-ai",
+    "together": "together", "fireworks": "fireworks", "cerebras": "cerebras", "perplexity": "perplexity",
+    "moonshot": "moonshotai", "zai": "zai",
+}  # fmt: skip
+"""Our rows and the names that genai-prices has for them; a service it does not have has no prices here."""
+PRICES = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+OUTPUT = Path(__file__).with_name("prices.jsonl")
+
+
+def rule(match: Any) -> Any:
+    """A match rule: `=` equals, `^` begins, `$` ends, `*` contains, `/` regex, or [`|` or `&`, rules...]."""
+    kind = type(match).__name__
+    signs = {
+        "ClauseEquals": ("=", "equals"),
+        "ClauseStartsWith": ("^", "starts_with"),
+        "ClauseEndsWith": ("$", "ends_with"),
+        "ClauseContains": ("*", "contains"),
+        "ClauseRegex": ("/", "regex"),
+    }
+    if kind in signs:
+        sign, field = signs[kind]
+        return sign + str(getattr(match, field))
+    many = match.or_ if kind == "ClauseOr" else match.and_
+    return ["|" if kind == "ClauseOr" else "&", *(rule(part) for part in many)]
+
+
+def price(value: Any) -> Any:
+    """A number, or [base, [tokens from which, number], ...]; None where none is known."""
+    if value is None:
+        return None
+    if type(value).__name__ == "TieredPrices":
+        return [float(value.base), *([tier.start, float(tier.price)] for tier in value.tiers)]
+    return float(value)
+
+
+def model(info: Any, today: date) -> list[Any]:
+    """[id, rule, context window, prices]: of dated prices those of `today`, of hourly ones the first."""
+    prices = info.prices
+    if isinstance(prices, list):
+        dated = [
+            one
+            for one in prices
+            if one.constraint is None
+            or (type(one.constraint).__name__ == "StartDateConstraint" and one.constraint.start_date <= today)
+        ]
+        prices = (dated or prices)[-1].prices
+    found = [price(getattr(prices, name, None)) for name in PRICES]
+    return [info.id, rule(info.match), info.context_window, found]
+
+
+def make(today: date) -> str:
+    """The file: a line that says where it is from, then a line a service."""
+    providers = {one.id: one for one in import_module("genai_prices.data").providers}
+    head = {"source": f"genai-prices {version('genai-prices')}", "date": today.isoformat(), "licence": "MIT"}
+    lines: list[dict[str, Any]] = [head]
+    for ours, theirs in NAMES.items():
+        models = [model(info, today) for info in providers[theirs].models]
+        lines.append({"provider": ours, "models": models})
+    return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    OUTPUT.write_text(make(date.today()), encoding="utf-8")
+    print(OUTPUT.name, OUTPUT.stat().st_size)
