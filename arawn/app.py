@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.backends.choose import Choice, choose, model_ids
+from arawn.backends.choose import Choice, choose
 from arawn.errors import ArawnError, ConfigFault, UsageFault
 from arawn.messages import FilePart
 from arawn.ports import Backend
@@ -13,7 +13,9 @@ from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend, Limits
+    from arawn.catalog import Facts
     from arawn.config.load import Config
+    from arawn.models import Kept, Listing
     from arawn.render.status import Status
     from arawn.secret import Secret
 
@@ -123,12 +125,52 @@ class App:
 
     def model_names(self, opened: Opened) -> list[str]:
         """Model ids that the service lists now. Raises a ServiceFault where it does not say."""
-        door = self._doors.get(opened.name)
-        return sorted(model_ids(self._listing(door))) if door is not None else []
+        return sorted(entry.name for entry in self.listing(opened.name, refresh=True).entries)
 
-    def _listing(self, door: HttpBackend) -> Any:
-        row = PROVIDERS[door.target.provider]
-        return door.get_json(row.probe or row.models)
+    def listing(self, backend: str, refresh: bool = False) -> Listing:
+        """The models of a backend that was opened: kept ones of the last day, else asked for now.
+
+        Raises a ServiceFault where the service does not say.
+        """
+        from arawn.models import KEPT_S, Listing, fetch
+
+        door = self._doors.get(backend)
+        if door is None:
+            return Listing((), "live")
+        kept = self._kept(door)
+        found = None if refresh else kept.read()
+        if found is not None and found.age < KEPT_S:
+            return found
+        path = PROVIDERS[door.target.provider].models or DIALECTS[door.dialect].models
+        rows = fetch(path, door.get_json) if path else ()
+        kept.write(rows)
+        return Listing(rows, "live")
+
+    def known_names(self, backend: str) -> list[str]:
+        """Names of models without asking anybody: kept ones, however old, else the catalogue's."""
+        door = self._doors.get(backend)
+        if door is None:
+            return []
+        kept = self._kept(door).read()
+        if kept is not None and kept.entries:
+            return [entry.name for entry in kept.entries]
+        from arawn.catalog import models
+
+        return models(door.target.provider)
+
+    def _kept(self, door: HttpBackend) -> Kept:
+        from arawn.config.paths import paths
+        from arawn.models import Kept
+
+        return Kept(paths(self._env).cache_dir, door.name, door.target.base_url)
+
+    def facts(self, backend: str, provider: str, model: str) -> Facts:
+        """What is known of a model, the person's own facts over the catalogue's."""
+        from arawn.catalog import facts
+
+        tables = self.config.values.get("models", {})
+        said = {**tables.get(model, {}), **tables.get(f"{backend}:{model}", {})}
+        return facts(provider, model, said)
 
     def _with_model(self, choice: Choice) -> Choice:
         """A local server without a named model is asked for what it has; else the row's default holds."""
@@ -138,7 +180,7 @@ class App:
         if not names and choice.provider.local:
             door = self._door(choice, 2.0)
             try:
-                names = model_ids(self._listing(door))
+                names = [entry.name for entry in self.listing(choice.name, refresh=True).entries]
             except ArawnError:
                 names = []
             finally:

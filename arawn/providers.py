@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 
 
 class Dialect(NamedTuple):
-    """What goes with a wire format whoever speaks it; a row's own values stand over these."""
+    """What goes with a wire format whoever speaks it; a row's own values stand over these.
+
+    `models` is the path of the model list below the base URL, empty where there is none.
+    """
 
     auth: str = "bearer"
     headers: Mapping[str, str] = {}
     options: Mapping[str, Any] = {}
+    models: str = "/models"
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -27,15 +31,31 @@ DIALECTS: Mapping[str, Dialect] = {
             "rungs": ("tool", "prompt"),
             "json_mode": False,
             "tool_excludes_reasoning": True,
-            "adaptive": ("claude-opus-4-6", "claude-opus-4-7", "claude-sonnet-4-6"),
+            "adaptive": ("claude-",),
+            "budgeted": (
+                "claude-3",
+                "claude-sonnet-4-0",
+                "claude-sonnet-4-2",
+                "claude-sonnet-4-5",
+                "claude-opus-4-0",
+                "claude-opus-4-1",
+                "claude-opus-4-2",
+                "claude-opus-4-5",
+                "claude-haiku-4-5",
+            ),
             "account_headers": {"beta": "anthropic-beta", "api_version": "anthropic-version"},
         },
+        "/v1/models?limit=1000",
     ),
-    "gemini": Dialect("x-goog-api-key", options={"thinking_levels": ("gemini-3",), "embed_batch": 100}),
-    "cohere": Dialect(options={"embed_batch": 96}),
-    "ollama": Dialect(options={"think_levels": ("gpt-oss",)}),
+    "gemini": Dialect(
+        "x-goog-api-key",
+        options={"thinking_levels": ("gemini-3",), "embed_batch": 100},
+        models="/models?pageSize=1000",
+    ),
+    "cohere": Dialect(options={"embed_batch": 96}, models="/v1/models?page_size=1000"),
+    "ollama": Dialect(options={"think_levels": ("gpt-oss",)}, models="/api/tags"),
     "replicate": Dialect(options={"rungs": ("prompt",), "json_mode": False}),
-    "huggingface": Dialect(options={"rungs": ("prompt",), "json_mode": False, "embed_batch": 32}),
+    "huggingface": Dialect(options={"rungs": ("prompt",), "json_mode": False, "embed_batch": 32}, models=""),
 }
 
 
@@ -48,7 +68,7 @@ class Provider(NamedTuple):
     A `shy` row is chosen by itself for `NAME_API_KEY` alone: its other variables are commonly set for other
     things.
     A `local` service needs no key; one with a `probe` path is looked for when nothing else is configured.
-    `models` is the path (or address) of the model list below the base URL.
+    `models` is the path or address of the model list, where it is not the dialect's own.
 
     `options` go to the dialect and to what is built around it:
       media          kinds of file it takes, where that is less than its dialect can send
@@ -78,7 +98,7 @@ class Provider(NamedTuple):
     local: bool = False
     shy: bool = False
     probe: str = ""
-    models: str = "/models"
+    models: str = ""
     start_hint: str = ""
     docs: str = ""
     headers: Mapping[str, str] = {}
@@ -140,7 +160,7 @@ _NONE: frozenset[str] = frozenset()
 _ROWS = (
     Provider(
         "anthropic", "Anthropic", "anthropic", "https://api.anthropic.com", "claude-sonnet-4-20250514",
-        base_env=("ANTHROPIC_BASE_URL",), models="/v1/models",
+        base_env=("ANTHROPIC_BASE_URL",),
         docs="https://console.anthropic.com/settings/keys",
     ),
     Provider(
@@ -201,7 +221,7 @@ _ROWS = (
     ),
     Provider(
         "cohere", "Cohere", "cohere", "https://api.cohere.com", "command-a-03-2025",
-        key_env=("CO_API_KEY",), base_env=("CO_API_URL",), models="/v1/models?page_size=1000",
+        key_env=("CO_API_KEY",), base_env=("CO_API_URL",),
         docs="https://dashboard.cohere.com/api-keys", options={"embed_model": "embed-v4.0"},
     ),
     Provider(

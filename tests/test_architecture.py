@@ -13,7 +13,7 @@ LINES = """
 cli
 repl
 app | attach
-engine | backends | render
+engine | backends | render | models
 wire | config
 catalog
 providers | secret | structure | media | pages

@@ -118,17 +118,10 @@ def _running(env: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
         base = _from_env(env, row) or row.base_url
         answer = probe(base + row.probe, left)
         if answer is not None:
-            return row.name, f"running at {base}", tuple(model_ids(answer))
+            from arawn.wire.listing import entries
+
+            return row.name, f"running at {base}", tuple(entry.name for entry in entries(answer))
     return GUIDE, "", ()
-
-
-def model_ids(answer: Any) -> list[str]:
-    """Model ids of a list reply: `data: [{id}]` (OpenAI, Anthropic) or `models: [{name}]` (Ollama)."""
-    rows = answer.get("data", answer.get("models")) if isinstance(answer, dict) else answer
-    if not isinstance(rows, list):
-        return []
-    ids = [row.get("id") or row.get("name") or row.get("model") for row in rows if isinstance(row, dict)]
-    return [value for value in ids if isinstance(value, str)]
 
 
 def _from_env(env: Mapping[str, str], row: Provider) -> str:

@@ -18,6 +18,7 @@ from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, Tool
 from arawn.messages import Request
 from arawn.wire import Call, Next, Target, dialect
 from arawn.wire.frames import Frame, parse, split
+from arawn.wire.openai_write import url
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
@@ -88,10 +89,13 @@ class HttpBackend:
 
     def get_json(self, path: str, timeout: float | None = None) -> Any:
         """The JSON at a path below the base URL (model lists), in `timeout` seconds. Raises like `stream`."""
-        base = self.target.base_url
-        if path.startswith("/api/") or path.startswith("/v1/"):
-            base = base.removesuffix("/v1")
-        return self.send_json(Call(base + path, {}, method="GET"), timeout)
+        if path.startswith("https://"):
+            return self.send_json(Call(path, {}, method="GET"), timeout)
+        where, query = url(self.target, path)
+        if path.startswith(("/api/", "/v1/")):
+            base = self.target.base_url
+            where, query = base.removesuffix("/v1").removesuffix("/api") + path, ""
+        return self.send_json(Call(where + query, {}, method="GET"), timeout)
 
     def send_json(self, call: Call, timeout: float | None = None) -> Any:
         """The JSON that answers `call`, None where it is empty. Raises like `stream`."""

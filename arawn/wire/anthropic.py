@@ -23,6 +23,7 @@ from arawn.wire import Call, Target
 from arawn.wire.calls import as_object, fit_id, unique
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
+from arawn.wire.openai_write import effort_of
 from arawn.wire.reading import Speech, count, reason, table, tables, torn
 
 MEDIA = frozenset({"image", "pdf"})
@@ -75,9 +76,12 @@ def _think(request: Request, target: Target, body: dict[str, Any]) -> None:
     effort = request.reasoning
     if effort is None or effort in ("off", 0):
         return
-    if isinstance(effort, str) and target.model.startswith(tuple(target.options.get("adaptive", ()))):
+    options, model = target.options, target.model
+    adaptive = model.startswith(tuple(options.get("adaptive", ())))
+    if adaptive and not model.startswith(tuple(options.get("budgeted", ()))):
+        word = effort if isinstance(effort, str) else effort_of(effort)
         body["thinking"] = {"type": "adaptive"}
-        body["output_config"] = {"effort": effort, **body.get("output_config", {})}
+        body["output_config"] = {"effort": word, **body.get("output_config", {})}
     else:
         budget = max(LEAST_BUDGET, BUDGETS[effort] if isinstance(effort, str) else effort)
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}

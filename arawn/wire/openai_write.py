@@ -75,7 +75,7 @@ def url(target: Target, path: str) -> tuple[str, str]:
         return base, query
     version = target.options.get("api_version")
     if target.options.get("deployments"):
-        if base.endswith("/openai/v1") or not version:
+        if base.endswith("/openai/v1") or not version or path == "/models":
             base = base if base.endswith("/v1") else base.removesuffix("/openai") + "/openai/v1"
         elif "/deployments/" not in base and not base.endswith("/models"):
             base = base.removesuffix("/openai") + f"/openai/deployments/{target.model}"
@@ -102,13 +102,16 @@ def effort_fields(effort: str | int, target: Target) -> Mapping[str, Any]:
             for name in reversed(path):
                 made = {name: made}
             return table(made)
-        effort = (
-            "off" if effort == 0 else "low" if effort <= LOW else "medium" if effort <= MEDIUM else "high"
-        )
+        effort = effort_of(effort)
     known = options.get("efforts")
     if known is not None:
         return table(known.get(effort))
     return {} if effort == "off" else {"reasoning_effort": effort}
+
+
+def effort_of(budget: int) -> str:
+    """The word for a budget in tokens, where a service takes only words."""
+    return "off" if budget == 0 else "low" if budget <= LOW else "medium" if budget <= MEDIUM else "high"
 
 
 def _format(request: Request) -> dict[str, Any]:
