@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from arawn.backends.http_access import Access, request_headers
@@ -17,7 +17,7 @@ from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, Ti
 from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
 from arawn.wire import Call, Next, Target, dialect
-from arawn.wire.frames import Frame, parse, split
+from arawn.wire.frames import Frame, document, split
 from arawn.wire.openai_write import url
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
@@ -102,22 +102,26 @@ class HttpBackend:
         limits = self._limits
         if timeout is not None:
             limits = limits._replace(connect=min(timeout, limits.connect), first_event=timeout)
-        found = list(self._framed(call, limits._replace(frame=limits.reply)))
-        return parse(found[0]) if found else None
+        found = list(self._framed(call, limits, document))
+        return found[0] if found else None
 
     def frames(self, call: Call) -> Iterator[Frame]:
         """The frames that answer `call`, as they come; any frame counts as life. Raises like `stream`."""
-        return self._framed(call, self._limits)
+        return self._framed(call, self._limits, split)
 
-    def _framed(self, call: Call, limits: Limits) -> Iterator[Frame]:
+    def _framed(self, call: Call, limits: Limits, cut: Callable[..., Iterator[Any]]) -> Iterator[Any]:
+        """The pieces that `cut` makes of the reply."""
         exchange = _Exchange(limits)
         try:
             response = self._send(call, exchange)
             chunks = self._chunks(response, exchange, limits.reply)
             try:
-                for frame in split(chunks, response.headers.get("content-type", ""), limits.frame):
-                    yield frame
+                for piece in cut(chunks, response.headers.get("content-type", ""), limits.frame):
+                    yield piece
                     exchange.wait.set("idle", limits.idle)
+            except ServiceFault:
+                if exchange.failure is None:  # else it was read too early, and that is why
+                    raise
             finally:
                 response.close()
             if exchange.failure is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from arawn.errors import Cut, EmptyAnswer
@@ -36,6 +36,22 @@ def split(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT) -
     if start[:1] == b"<" or (start and not _is_event_stream(start, content_type)):
         raise _no_api_answer(start, rest)
     return _events(rest, limit)
+
+
+def document(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT) -> Iterator[Any]:
+    """The one JSON value of a whole reply, an array too; nothing where the reply is empty. Raises as `split`.
+
+    `limit` holds for what is no JSON document; a document is as long as `chunks` are.
+    """
+    source = iter(chunks)
+    start = _head(source)
+    if start[:1] not in (b"{", b"["):
+        for frame in split(_joined(start, source), content_type, limit):
+            yield parse(frame)
+            return
+    else:
+        text = b"".join([start, *source]).decode("utf-8", "replace")
+        yield _value(lambda: json.JSONDecoder().raw_decode(text)[0], "The reply")
 
 
 def _head(source: Iterator[bytes]) -> bytes:
@@ -208,13 +224,17 @@ class _Values:
 
 def parse(frame: Frame) -> Any:
     """The JSON value of a frame. Raises Cut, naming the event, for what is no JSON that can be read."""
+    return _value(lambda: json.loads(frame.data), f"Event {frame.number} of the reply")
+
+
+def _value(load: Callable[[], Any], what: str) -> Any:
     try:
-        return json.loads(frame.data)
+        return load()
     except RecursionError:
         why = "nested too deeply"
     except ValueError as error:
         why = "a number is too long" if "integer string" in str(error) else "no valid JSON"
-    raise Cut(f"Event {frame.number} of the reply cannot be read: {why}")
+    raise Cut(f"{what} cannot be read: {why}")
 
 
 class Surrogates:
