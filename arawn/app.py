@@ -13,9 +13,8 @@ from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend, Limits
-    from arawn.catalog import Facts
     from arawn.config.load import Config
-    from arawn.models import Kept, Listing
+    from arawn.models import Models
     from arawn.render.status import Status
     from arawn.secret import Secret
 
@@ -46,6 +45,18 @@ class App:
         self._status = status
         self._redactor = Redactor()
         self._doors: dict[str, HttpBackend] = {}
+        self._models: Models | None = None
+
+    @property
+    def models(self) -> Models:
+        """The models of the backends that were opened."""
+        if self._models is None:
+            from arawn.config.paths import paths
+            from arawn.models import Models
+
+            own = self.config.values.get("catalog", {})
+            self._models = Models(self._doors, own, paths(self._env).cache_dir)
+        return self._models
 
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""
@@ -63,14 +74,18 @@ class App:
             self._status.warn(notice)
         choice = self._with_model(choice)
         asked = self._retry(self._place(choice, timeout), choice)
-        from arawn.backends.configured import Configured
+        from arawn.backends.configured import Configured, Known
 
         routed: Backend = Configured(
             asked,
             self._settings(choice),
             self._system(choice),
             self._options(choice),
-            lambda: self.takes(choice.name),
+            Known(
+                lambda: self.takes(choice.name),
+                lambda: self.models.near(choice.name),
+                lambda: self.rungs(choice),
+            ),
         )
         label, provider = choice.provider.label, choice.provider.name
         return Opened(
@@ -110,12 +125,15 @@ class App:
     def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
         """Raises UsageFault naming the first file that the backend or its model cannot take."""
         takes = self.takes(opened.name)
+        facts = self.models.facts(opened.name, opened.provider, opened.model)
+        kinds = (("image", facts.vision), ("audio", facts.audio), ("pdf", facts.pdf))
+        takes -= {kind for kind, can in kinds if can is False}
         for part in files:
             if part.kind not in takes:
-                kinds = ", ".join(sorted(takes)) or "text alone"
+                others = ", ".join(sorted(takes)) or "text alone"
                 raise UsageFault(
                     f"{part.name or 'The file'} ({part.kind}) cannot go to {opened.name}, {opened.model}",
-                    hints=(f"it takes {kinds}", "another backend may: arawn backend list"),
+                    hints=(f"it takes {others}", "another backend may: arawn backend list"),
                 )
 
     def backend_names(self) -> list[str]:
@@ -125,52 +143,16 @@ class App:
 
     def model_names(self, opened: Opened) -> list[str]:
         """Model ids that the service lists now. Raises a ServiceFault where it does not say."""
-        return sorted(entry.name for entry in self.listing(opened.name, refresh=True).entries)
+        return sorted(entry.name for entry in self.models.listing(opened.name, refresh=True).entries)
 
-    def listing(self, backend: str, refresh: bool = False) -> Listing:
-        """The models of a backend that was opened: kept ones of the last day, else asked for now.
-
-        Raises a ServiceFault where the service does not say.
-        """
-        from arawn.models import KEPT_S, Listing, fetch
-
-        door = self._doors.get(backend)
-        if door is None:
-            return Listing((), "live")
-        kept = self._kept(door)
-        found = None if refresh else kept.read()
-        if found is not None and found.age < KEPT_S:
-            return found
-        path = PROVIDERS[door.target.provider].models or DIALECTS[door.dialect].models
-        rows = fetch(path, door.get_json) if path else ()
-        kept.write(rows)
-        return Listing(rows, "live")
-
-    def known_names(self, backend: str) -> list[str]:
-        """Names of models without asking anybody: kept ones, however old, else the catalogue's."""
-        door = self._doors.get(backend)
-        if door is None:
-            return []
-        kept = self._kept(door).read()
-        if kept is not None and kept.entries:
-            return [entry.name for entry in kept.entries]
-        from arawn.catalog import models
-
-        return models(door.target.provider)
-
-    def _kept(self, door: HttpBackend) -> Kept:
-        from arawn.config.paths import paths
-        from arawn.models import Kept
-
-        return Kept(paths(self._env).cache_dir, door.name, door.target.base_url)
-
-    def facts(self, backend: str, provider: str, model: str) -> Facts:
-        """What is known of a model, the person's own facts over the catalogue's."""
-        from arawn.catalog import facts
-
-        tables = self.config.values.get("models", {})
-        said = {**tables.get(model, {}), **tables.get(f"{backend}:{model}", {})}
-        return facts(provider, model, said)
+    def rungs(self, choice: Choice) -> tuple[str, ...]:
+        """Ways to get JSON, best first: by the service, and by what is known of the model."""
+        options = {**DIALECTS[choice.dialect].options, **choice.provider.options}
+        ways = tuple(options.get("rungs", ("native", "tool", "prompt")))
+        native = self.models.facts(choice.name, choice.provider.name, choice.model).schema
+        if native is None or native == ("native" in ways):
+            return ways
+        return ("native", *ways) if native else tuple(way for way in ways if way != "native")
 
     def _with_model(self, choice: Choice) -> Choice:
         """A local server without a named model is asked for what it has; else the row's default holds."""
@@ -180,7 +162,7 @@ class App:
         if not names and choice.provider.local:
             door = self._door(choice, 2.0)
             try:
-                names = [entry.name for entry in self.listing(choice.name, refresh=True).entries]
+                names = [entry.name for entry in self.models.listing(choice.name, refresh=True).entries]
             except ArawnError:
                 names = []
             finally:

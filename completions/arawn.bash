@@ -30,7 +30,7 @@ _arawn() {
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|backend|backend list|model|model list|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|help|" in
+    case "|ask|chat|backend|backend list|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
@@ -40,8 +40,10 @@ _arawn() {
     "chat") words="--system -s --backend -b --model -m -o --reasoning --quiet -q --install-completion --show-completion --help -h" ;;
     "backend") words="list --install-completion --show-completion --help -h" ;;
     "backend list") words="--json --help -h" ;;
-    "model") words="list --install-completion --show-completion --help -h" ;;
-    "model list") words="--backend -b --json --help -h" ;;
+    "model") words="list show pull --install-completion --show-completion --help -h" ;;
+    "model list") words="--backend -b --all --refresh --no-refresh --json --help -h" ;;
+    "model show") words="--backend -b --json --help -h" ;;
+    "model pull") words="--backend -b --help -h" ;;
     "config") words="show path check get set unset edit init --install-completion --show-completion --help -h" ;;
     "config show") words="--secrets --origin --reveal --force --json --help -h" ;;
     "config path") words="--help -h" ;;

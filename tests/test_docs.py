@@ -106,6 +106,8 @@ RULES = [
     Rule(r"(git diff|cat notes\.txt|echo .*) \| arawn( ask .*)?", says=ANSWER),
     Rule(r"arawn --version", says="arawn "),
     Rule(r"arawn (backend|model) list.*", says="m"),
+    Rule(r"arawn model show .*", says="context"),
+    Rule(r"arawn model pull .*", says="is there"),
     Rule(r"arawn config (path|set|unset|edit|check|show|get|init) ?.*"),
     Rule(r"arawn secret set \w+", stdin="sk-typed-0123456789\n"),
     Rule(r"arawn secret (list|test|delete) ?.*"),
@@ -157,7 +159,9 @@ def serve(conn: Conn) -> None:
     """All three dialects at once, told apart by path."""
     path, asked = conn.request.path, conn.request
     if path.endswith(("/models", "/tags")) or conn.request.method == "GET":
-        return json_reply(200, {"data": [{"id": "llama3"}], "models": [{"name": "llama3"}]})(conn)
+        return json_reply(200, {"data": [{"id": "llama3-mini"}, {"id": "gpt-4o"}], "models": [{"name": "llama3"}]})(conn)
+    if path.endswith("/pull"):
+        return json_reply(200, {"status": "success"})(conn)
     if path.endswith("/show"):
         return json_reply(200, {"model_info": {}})(conn)
     whole = not asked.json.get("stream")

@@ -49,6 +49,7 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     is in the environment, a running local server, else the guide. Raises ConfigFault for an unknown name
     or a missing base URL or model, SecretFault for a missing key.
     """
+    backend, model = spoken(config, env, backend, model)
     name, why, found = _name(config, env, backend)
     if name == GUIDE:
         return None
@@ -64,6 +65,31 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     return Choice(
         name, row, table, base_url, wanted, key, key_place, why, dialect, auth, regions, notices, found
     )
+
+
+def spoken(
+    config: Config, env: Mapping[str, str], backend: str | None, model: str | None
+) -> tuple[str | None, str | None]:
+    """Backend and model as `--model` names them: an alias of the config, BACKEND:MODEL, or a model alone.
+
+    A colon also stands in the tags of local models (`mistral:7b`): a provider's name before it counts only
+    where it is set up, and nothing does where the backend was named already.
+    """
+    if model is None:
+        return backend, None
+    model = str(config.values.get("aliases", {}).get(model, model))
+    head, colon, tail = model.partition(":")
+    if not colon or not tail or (backend is not None and backend != head):
+        return backend, model
+    row = PROVIDERS.get(head)
+    ready = row is not None and (
+        head == backend
+        or not row.needs_key
+        or any(env.get(variable, "").strip() for variable in row.key_names)
+    )
+    if head in config.backends or head == GUIDE or ready:
+        return head, tail
+    return backend, model
 
 
 def _dialect(row: Provider, model: str) -> str:

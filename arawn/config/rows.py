@@ -212,6 +212,38 @@ _FILES = (
     ),
 )
 
+_MODELS = (
+    Row(
+        "aliases.*",
+        "str",
+        None,
+        "A short name for -m: BACKEND:MODEL, or a model.",
+        example="groq:llama-3.1-8b-instant",
+    ),
+    Row(
+        "catalog.*.context",
+        "int",
+        None,
+        "What you know better of a model, NAME or BACKEND:NAME: its window.",
+        low=1,
+    ),
+    Row("catalog.*.output", "int", None, "Its longest answer, in tokens.", low=1),
+    Row("catalog.*.input_price", "float", None, "USD per million prompt tokens.", low=0, example=2.5),
+    Row("catalog.*.output_price", "float", None, "USD per million tokens of answers.", low=0, example=10.0),
+    Row("catalog.*.cached_price", "float", None, "USD per million cached prompt tokens.", low=0, example=1.25),
+    *(
+        Row(f"catalog.*.{name}", "bool", None, doc)
+        for name, doc in (
+            ("vision", "Whether it takes pictures."),
+            ("audio", "Whether it takes recordings."),
+            ("pdf", "Whether it takes PDF."),
+            ("tools", "Whether it calls tools."),
+            ("schema", "Whether the service holds its answers to a schema."),
+            ("reasoning", "Whether it thinks first."),
+        )
+    ),
+)
+
 
 def _later(path: str, kind: str, default: Any, doc: str, **more: Any) -> Row:
     return Row(path, kind, default, doc, effect=False, **more)
@@ -271,7 +303,6 @@ _LATER = (
     _later("plugins.directories", "strings", None, "Where plugins are.", example=["~/.arawn/plugins"]),
     _later("store.enabled", "bool", True, "Keep conversations."),
     _later("store.keep", "duration", None, "How long they are kept.", low=0, example="90d"),
-    _later("aliases.*", "str", None, "A short name for a model, as BACKEND/MODEL.", example="groq/qwen3-32b"),
 )
 
-ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_LATER)
+ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_MODELS, *_LATER)

@@ -85,6 +85,17 @@ class Status:
         self._timer = timer
         timer.start()
 
+    @property
+    def live(self) -> bool:
+        """Whether a line can be shown and taken away again."""
+        return self._live and not self._quiet
+
+    def passing(self, text: str) -> None:
+        """Show a line until something else is; nothing where it could not be taken away again."""
+        if self.live:
+            self._stop_timer()
+            self._line(clean(text, newlines=False))
+
     def _line(self, text: str) -> None:
         with self._lock:
             self._passing(text)

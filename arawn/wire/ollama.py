@@ -182,6 +182,29 @@ def _end(last: Mapping[str, Any], target: Target) -> Iterator[Event]:
         yield Usage(sent, made)
 
 
+def pull(name: str, target: Target) -> Call:
+    """The HTTP call that fetches a model; its reply are lines with a status, and bytes of each part."""
+    return Call(address(target.base_url, "/api/pull"), {"model": name, "stream": True})
+
+
+def describe(target: Target) -> Call:
+    """The HTTP call that asks for all that is known of the model."""
+    return Call(address(target.base_url, "/api/show"), {"model": target.model})
+
+
+def described(payload: Any) -> dict[str, Any]:
+    """The facts in the reply to `describe`: window and abilities."""
+    said: dict[str, Any] = {}
+    for key, value in table(table(payload).get("model_info")).items():
+        if key.endswith(".context_length") and count({"n": value}, "n"):
+            said["context"] = value
+    able = table(payload).get("capabilities")
+    if isinstance(able, list):
+        names = {"vision": "vision", "tools": "tools", "reasoning": "thinking", "embedding": "embedding"}
+        said |= {fact: word in able for fact, word in names.items()}
+    return said
+
+
 def is_loaded(running: Any, model: str) -> bool:
     """Whether the reply of RUNNING names `model`; without a tag the service means `latest`."""
     wanted = model if ":" in model.rpartition("/")[2] else f"{model}:latest"
