@@ -23,7 +23,9 @@ class Dialect(NamedTuple):
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": Dialect(),
-    "openai-responses": Dialect(options={"reasoners": ("o1", "o3", "o4", "gpt-5", "codex")}),
+    "openai-responses": Dialect(
+        options={"reasoners": ("o1", "o3", "o4", "gpt-5", "codex"), "embed_dialect": "openai"}
+    ),
     "anthropic": Dialect(
         "x-api-key",
         {"anthropic-version": "2023-06-01"},

@@ -50,7 +50,7 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     or a missing base URL or model, SecretFault for a missing key.
     """
     backend, model = spoken(config, env, backend, model)
-    name, why, found = _name(config, env, backend)
+    name, why, found = named(config, env, backend)
     if name == GUIDE:
         return None
     table = config.backends.get(name, {})
@@ -115,7 +115,8 @@ def _unknown(name: str, config: Config) -> str:
     return f'There is no backend "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
 
 
-def _name(config: Config, env: Mapping[str, str], backend: str | None) -> tuple[str, str, tuple[str, ...]]:
+def named(config: Config, env: Mapping[str, str], backend: str | None) -> tuple[str, str, tuple[str, ...]]:
+    """The name of the backend to ask, why it is this one, and the models a probe has seen."""
     if backend:
         return backend, "--backend", ()
     configured = config.get("llm.backend")
