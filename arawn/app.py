@@ -12,6 +12,7 @@ from arawn.ports import Backend
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
+    from arawn.backends.embedding import Embedder
     from arawn.backends.http import HttpBackend, Limits
     from arawn.config.load import Config
     from arawn.models import Models
@@ -62,8 +63,22 @@ class App:
         """`text` without any key, known or only shaped like one."""
         return self._redactor.redact(text)
 
-    def open(self, backend: str | None, model: str | None, timeout: float | None = None) -> Opened:
-        """Choose and build a backend. Raises ConfigFault or SecretFault where that cannot be done."""
+    def key_place(self, backend: str) -> str:
+        """Where the key of an opened backend stands, or ""."""
+        door = self._doors.get(backend)
+        return door.key_place if door is not None else ""
+
+    def open(
+        self,
+        backend: str | None,
+        model: str | None,
+        timeout: float | None = None,
+        attempts: int | None = None,
+    ) -> Opened:
+        """Choose and build a backend. Raises ConfigFault or SecretFault where that cannot be done.
+
+        `timeout` in seconds and `attempts` go over what the config says.
+        """
         choice = choose(self.config, self._env, backend, model)
         if choice is None:
             from arawn.backends.guide import Guide
@@ -73,7 +88,7 @@ class App:
         for notice in choice.notices:
             self._status.warn(notice)
         choice = self._with_model(choice)
-        asked = self._retry(self._place(choice, timeout), choice)
+        asked = self._retry(self._place(choice, timeout), choice, attempts)
         from arawn.backends.configured import Configured, Known
 
         routed: Backend = Configured(
@@ -91,6 +106,18 @@ class App:
         return Opened(
             routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice)
         )
+
+    def embedder(self, backend: str | None, model: str | None, timeout: float | None = None) -> Embedder:
+        """Choose and build who makes vectors. Raises ConfigFault or SecretFault where that cannot be done."""
+        from arawn.backends.choose_embedding import choose_embedding
+        from arawn.backends.embedding import Embedder
+
+        choice, dimensions = choose_embedding(self.config, self._env, backend, model)
+        for notice in choice.notices:
+            self._status.warn(notice)
+        places = (choice.base_url, *choice.regions)
+        doors = [self._door(choice._replace(base_url=place), timeout) for place in places]
+        return Embedder(choice, doors, lambda asked: self._retry(asked, choice, None), dimensions)
 
     def _waiting(self, choice: Choice) -> str:
         """What an answer that is late waits for: a local server may be loading the model."""
@@ -276,10 +303,12 @@ class App:
             error_body=int(get("limits.error_body")),
         )
 
-    def _retry(self, door: Backend, choice: Choice) -> Backend:
+    def _retry(self, door: Backend, choice: Choice, attempts: int | None = None) -> Backend:
         from arawn.backends.routing import Retry, RetryPolicy
 
-        said = choice.table.get("retry", {})
+        said = dict(choice.table.get("retry", {}))
+        if attempts is not None:
+            said["max_attempts"] = attempts
         policy = RetryPolicy(**{key: said[key] for key in RetryPolicy._fields if key in said})
         return Retry(door, policy)
 

@@ -71,6 +71,11 @@ class HttpBackend:
         self._client: Any = None
         self._proxy_place = ""
 
+    @property
+    def key_place(self) -> str:
+        """Where the key stands, or "" where there is none."""
+        return self._access.key_place
+
     def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None

@@ -84,12 +84,13 @@ def _each(context: Context, names: list[Any], refresh: bool) -> list[list[Row]]:
 
     from arawn.errors import ArawnError
 
+    program = context.app  # made once, before the threads
     if len(names) == 1:
-        return [_rows(context, names[0], refresh)]
+        return [_rows(context, program, names[0], refresh)]
 
     def one(name: str) -> list[Row] | ArawnError:
         try:
-            return _rows(context, name, refresh)
+            return _rows(context, program, name, refresh)
         except ArawnError as fault:
             return fault
 
@@ -101,12 +102,11 @@ def _each(context: Context, names: list[Any], refresh: bool) -> list[list[Row]]:
     return [answer for answer in answers if not isinstance(answer, ArawnError)]
 
 
-def _rows(context: Context, name: str | None, refresh: bool) -> list[Row]:
+def _rows(context: Context, program: App, name: str | None, refresh: bool) -> list[Row]:
     """The models of one backend: its own list, else a kept one, else the catalogue's, and that is told."""
     from arawn.errors import ServiceFault, Unreachable
     from arawn.wire.listing import Entry
 
-    program: App = context.app
     opened = program.open(name or context.backend, context.model or "any")
     try:
         listing = program.models.listing(opened.name, refresh)
