@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "arawn"
 LINES = """
 cli
 repl
-app | attach
+app | attach | doctor
 engine | backends | render | models
 wire | config
 catalog
@@ -35,7 +35,7 @@ DOORS = {
     "tomli_w": ("config",),
     "tomlkit": ("config",),
     "fastjsonschema": ("structure",),
-    "sqlite3": ("store", "memory"),
+    "sqlite3": ("store", "memory", "doctor"),
     "rich": ("render",),
     "pygments": ("render",),
     "prompt_toolkit": ("repl",),

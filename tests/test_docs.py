@@ -96,6 +96,8 @@ RULES = [
     Rule(r"arawn chat( .*)?", help_only=True),
     Rule(r"arawn config init", help_only=True),
     Rule(r"arawn trust", help_only=True),
+    Rule(r"(cat notes\.txt \| )?arawn embed .*--json.*", says='"ok": true'),
+    Rule(r"(cat notes\.txt \| )?arawn embed .*", says="[0.5,"),
     Rule(r"arawn .*-b work .*", config='[backends.work]\ndialect = "openai"\nbase_url = "URL/v1"\nmodel = "m"\n'),
     Rule(r"arawn ask .*--(schema|keys|json-mode) .*", says="{"),
     Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--jsonl.*", says='"type": "result"'),
@@ -106,6 +108,9 @@ RULES = [
     Rule(r"(git diff|cat notes\.txt|echo .*) \| arawn( ask .*)?", says=ANSWER),
     Rule(r"arawn --version", says="arawn "),
     Rule(r"arawn (backend|model) list.*", says="m"),
+    Rule(r"arawn backend test --all.*", help_only=True),  # the fake speaks three of the dialects
+    Rule(r"arawn backend test .*", says="ok"),
+    Rule(r"arawn doctor .*", says="ok"),
     Rule(r"arawn model show .*", says="context"),
     Rule(r"arawn model pull .*", says="is there"),
     Rule(r"arawn config (path|set|unset|edit|check|show|get|init) ?.*"),
@@ -159,11 +164,20 @@ def serve(conn: Conn) -> None:
     """All three dialects at once, told apart by path."""
     path, asked = conn.request.path, conn.request
     if path.endswith(("/models", "/tags")) or conn.request.method == "GET":
-        return json_reply(200, {"data": [{"id": "llama3-mini"}, {"id": "gpt-4o"}], "models": [{"name": "llama3"}]})(conn)
+        return json_reply(
+            200, {"data": [{"id": "llama3-mini"}, {"id": "gpt-4o"}], "models": [{"name": "llama3"}]}
+        )(conn)
     if path.endswith("/pull"):
         return json_reply(200, {"status": "success"})(conn)
     if path.endswith("/show"):
         return json_reply(200, {"model_info": {}})(conn)
+    texts = asked.json.get("input") or asked.json.get("texts")
+    if texts:
+        vectors = [[0.5] * asked.json.get("dimensions", 2) for _ in texts]
+        data = [{"embedding": vector} for vector in vectors]
+        return json_reply(200, {"data": data} if path.endswith("/embeddings") else {"embeddings": vectors})(
+            conn
+        )
     whole = not asked.json.get("stream")
     if path.endswith("/messages"):
         reply = {

@@ -1,0 +1,46 @@
+"""`arawn doctor`: everything that can be wrong around the program, checked and told with a remedy."""
+
+from __future__ import annotations
+
+import json as json_
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from arawn.cli.context import Context
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    offline: Annotated[bool, typer.Option(help="Touch no network.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check files, config, secrets, terminal, keyring, network, versions; exit 1 if one is broken."""
+    from arawn.doctor import checks
+    from arawn.errors import ConfigFault
+    from arawn.render.safe import clean
+
+    context: Context = ctx.find_root().obj
+    fault: ConfigFault | None = None
+    config = None
+    try:
+        config = context.load()
+    except ConfigFault as error:
+        fault = error
+    rows = []
+    for row in checks(config, fault, context.env, offline):
+        rows.append(row)
+        if not json:
+            print(clean(f"{row.state}  {row.what}: {context.redact(row.detail)}", newlines=False, limit=400))
+            if row.remedy and row.state != "ok":
+                print("      - " + clean(context.redact(row.remedy), newlines=False, limit=400))
+    broken = [row for row in rows if row.state == "fail"]
+    if json:
+        made = [{**row._asdict(), "detail": context.redact(row.detail)} for row in rows]
+        print(json_.dumps({"version": 1, "ok": not broken, "checks": made}, ensure_ascii=False, indent=2))
+    if broken:
+        raise typer.Exit(1)
