@@ -11,9 +11,11 @@ _arawn() {
     --backend) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --dimensions) return ;;
     --file) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
     --keys) return ;;
     --model) return ;;
+    --purpose) COMPREPLY=($(compgen -W "query document classification clustering" -- "$cur")); return ;;
     --reasoning) COMPREPLY=($(compgen -W "off low medium high TOKENS" -- "$cur")); return ;;
     --schema) COMPREPLY=($(compgen -W "FILE JSON FIELDS" -- "$cur")); return ;;
     --system) return ;;
@@ -26,20 +28,22 @@ _arawn() {
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--color|--config|--file|--keys|--model|--reasoning|--schema|--system|--timeout|-b|-f|-m|-o|-s) ((i++)); continue ;;
+      --backend|--color|--config|--dimensions|--file|--keys|--model|--purpose|--reasoning|--schema|--system|--timeout|-b|-f|-m|-o|-s) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|backend|backend list|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|help|" in
+    case "|ask|chat|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat backend model config secret trust help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --version --help -h" ;;
+    "") words="ask chat embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --version --help -h" ;;
     "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --quiet -q --install-completion --show-completion --help -h" ;;
     "chat") words="--system -s --backend -b --model -m -o --reasoning --quiet -q --install-completion --show-completion --help -h" ;;
-    "backend") words="list --install-completion --show-completion --help -h" ;;
+    "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --install-completion --show-completion --help -h" ;;
+    "backend") words="list test --install-completion --show-completion --help -h" ;;
     "backend list") words="--json --help -h" ;;
+    "backend test") words="--all --timeout --json --help -h" ;;
     "model") words="list show pull --install-completion --show-completion --help -h" ;;
     "model list") words="--backend -b --all --refresh --no-refresh --json --help -h" ;;
     "model show") words="--backend -b --json --help -h" ;;
@@ -59,6 +63,7 @@ _arawn() {
     "secret delete") words="--yes -y --help -h" ;;
     "secret test") words="--help -h" ;;
     "trust") words="--list --revoke --yes -y --install-completion --show-completion --help -h" ;;
+    "doctor") words="--offline --no-offline --json --install-completion --show-completion --help -h" ;;
     "help") words="--install-completion --show-completion --help -h" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -2,11 +2,13 @@
 Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
-    '' = @('ask', 'chat', 'backend', 'model', 'config', 'secret', 'trust', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--version', '--help', '-h')
+    '' = @('ask', 'chat', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--version', '--help', '-h')
     'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
-    'backend' = @('list', '--install-completion', '--show-completion', '--help', '-h')
+    'embed' = @('--file', '-f', '--lines', '--backend', '-b', '--model', '-m', '-o', '--purpose', '--dimensions', '--json', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'backend' = @('list', 'test', '--install-completion', '--show-completion', '--help', '-h')
     'backend list' = @('--json', '--help', '-h')
+    'backend test' = @('--all', '--timeout', '--json', '--help', '-h')
     'model' = @('list', 'show', 'pull', '--install-completion', '--show-completion', '--help', '-h')
     'model list' = @('--backend', '-b', '--all', '--refresh', '--no-refresh', '--json', '--help', '-h')
     'model show' = @('--backend', '-b', '--json', '--help', '-h')
@@ -26,12 +28,14 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'secret delete' = @('--yes', '-y', '--help', '-h')
     'secret test' = @('--help', '-h')
     'trust' = @('--list', '--revoke', '--yes', '-y', '--install-completion', '--show-completion', '--help', '-h')
+    'doctor' = @('--offline', '--no-offline', '--json', '--install-completion', '--show-completion', '--help', '-h')
     'help' = @('--install-completion', '--show-completion', '--help', '-h')
   }
   $values = @{
     '--backend' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
     '--color' = @('auto', 'always', 'never')
     '--file' = @('PATH', 'URL')
+    '--purpose' = @('query', 'document', 'classification', 'clustering')
     '--reasoning' = @('off', 'low', 'medium', 'high', 'TOKENS')
     '--schema' = @('FILE', 'JSON', 'FIELDS')
     '-b' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')

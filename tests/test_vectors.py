@@ -151,6 +151,8 @@ WRONG: list[tuple[Any, int, type[ArawnError], str]] = [
     (None, 1, EmptyAnswer, "no vectors"),
     ("text", 1, EmptyAnswer, "no vectors"),
     ({"choices": []}, 1, EmptyAnswer, "no vectors"),
+    ({"data": {"float": True}}, 1, EmptyAnswer, "no vectors"),
+    ({"embedding": {"values": None}}, 1, Cut, "is none"),
     ({"error": {"message": "model not found", "code": "model_not_found"}}, 1, ModelFault, "not available"),
     ({"error": "rate limit: too many requests"}, 1, RateLimited, "limits"),
     ({"detail": "no"}, 1, ServiceFault, "refused"),

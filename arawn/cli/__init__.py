@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-COMMANDS = ("ask", "chat", "backend", "model", "config", "secret", "trust", "help")
+COMMANDS = ("ask", "chat", "embed", "backend", "model", "config", "secret", "trust", "doctor", "help")
 PLURALS = {"backends": "backend", "models": "model", "secrets": "secret"}
 
 Backend = Annotated[

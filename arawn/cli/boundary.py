@@ -87,10 +87,14 @@ def _trace(error: BaseException, context: Context) -> str:
 
 
 def _tell(fault: ArawnError, error: BaseException, context: Context, args: Sequence[str]) -> None:
-    if not context.printed and "ask" in args and ("--json" in args or "--jsonl" in args):
+    command = next((arg for arg in args if arg in ("ask", "embed")), "")
+    if not context.printed and command and ("--json" in args or "--jsonl" in args):
         from arawn.render.document import dump, failure
+        from arawn.render.vectors import document
 
-        print(dump(failure(fault, context.redact)), flush=True)
+        embedding = command == "embed"
+        made = document(fault=fault, redact=context.redact) if embedding else failure(fault, context.redact)
+        print(dump(made), flush=True)
         context.printed = True
     status = context.status
     status.clear()

@@ -230,7 +230,9 @@ _MODELS = (
     Row("catalog.*.output", "int", None, "Its longest answer, in tokens.", low=1),
     Row("catalog.*.input_price", "float", None, "USD per million prompt tokens.", low=0, example=2.5),
     Row("catalog.*.output_price", "float", None, "USD per million tokens of answers.", low=0, example=10.0),
-    Row("catalog.*.cached_price", "float", None, "USD per million cached prompt tokens.", low=0, example=1.25),
+    Row(
+        "catalog.*.cached_price", "float", None, "USD per million cached prompt tokens.", low=0, example=1.25
+    ),
     *(
         Row(f"catalog.*.{name}", "bool", None, doc)
         for name, doc in (
@@ -245,23 +247,43 @@ _MODELS = (
 )
 
 
+_EMBEDDINGS = (
+    Row(
+        "embeddings.backend",
+        "str",
+        "local",
+        "Who computes embeddings, a backend's name; while there is no local model, who answers in a chat.",
+    ),
+    Row(
+        "embeddings.model",
+        "str",
+        "all-MiniLM-L6-v2",
+        "Embedding model, for [embeddings].backend alone.",
+    ),
+    Row(
+        "embeddings.*.api_key",
+        "secret",
+        None,
+        "Key for embeddings, where it is not the backend's own.",
+        example="$env:OPENAI_API_KEY",
+    ),
+    Row(
+        "embeddings.*.model",
+        "str",
+        None,
+        "Embedding model of that backend.",
+        example="text-embedding-3-small",
+    ),
+    Row("embeddings.*.base_url", "url", None, "Address for embeddings, where it is another one."),
+    Row("embeddings.*.dimensions", "int", None, "Length of its vectors.", low=1, example=1536),
+)
+
+
 def _later(path: str, kind: str, default: Any, doc: str, **more: Any) -> Row:
     return Row(path, kind, default, doc, effect=False, **more)
 
 
 _LATER = (
-    _later("embeddings.backend", "str", "local", "Who computes embeddings."),
-    _later("embeddings.model", "str", "all-MiniLM-L6-v2", "Embedding model."),
-    _later(
-        "embeddings.*.api_key",
-        "secret",
-        None,
-        "Key of that embedding service.",
-        example="$env:OPENAI_API_KEY",
-    ),
-    _later("embeddings.*.model", "str", None, "Its model.", example="text-embedding-3-small"),
-    _later("embeddings.*.base_url", "url", None, "Its address."),
-    _later("embeddings.*.dimensions", "int", None, "Length of its vectors.", low=1, example=1536),
     _later("memory.database", "path", "memory.db", "Memory file, in the data folder."),
     _later("memory.indexing.enabled", "bool", True, "Learn from finished sessions."),
     _later("memory.indexing.backend", "str", "default", "Backend that extracts facts; default: [llm]."),
@@ -305,4 +327,4 @@ _LATER = (
     _later("store.keep", "duration", None, "How long they are kept.", low=0, example="90d"),
 )
 
-ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_MODELS, *_LATER)
+ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_MODELS, *_EMBEDDINGS, *_LATER)

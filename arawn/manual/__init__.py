@@ -19,6 +19,7 @@ ORDER = (
     "trust",
     "errors",
     "json",
+    "embed",
     "privacy",
     "shell",
 )

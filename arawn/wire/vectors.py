@@ -72,8 +72,10 @@ def _rows(payload: Any) -> list[Any] | None:
     for key in ("data", "embeddings", "embedding", "embeddings_by_type"):
         found = said.get(key)
         if isinstance(found, Mapping):
+            if key == "embedding":
+                return [found]
             found = next((found[kind] for kind in (*BY_TYPE, "values") if found.get(kind)), None)
-            return found if key != "embedding" or found is None else [found]
+            return found if isinstance(found, list) else None
         if isinstance(found, list):
             return [found] if key == "embedding" and not tables(found) else _ordered(found)
         if isinstance(found, str):
