@@ -183,6 +183,7 @@ def test_F_NET_04_certificates(authority, tmp_path) -> None:
         _, error, _ = ask(backend(url))
         assert isinstance(error, Unreachable) and "not trusted" in error.sentence and not error.retryable
         assert "ca_bundle" in str(error.hints) and "verify" not in str(error.hints)
+        assert ask(backend(url, insecure=True))[0].text == "ok", "asked for by name"
         got, error, _ = ask(backend(url, ca_bundle=str(tmp_path / "ca.pem")))
         assert (got.text, error) == ("ok", None)
         server.shutdown(socket.SHUT_RDWR)

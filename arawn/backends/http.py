@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
-from arawn.backends.http_access import Access, request_headers
+from arawn.backends.http_access import PLAIN, Access, request_headers
 from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline, Network
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
@@ -109,6 +109,20 @@ class HttpBackend:
             limits = limits._replace(connect=min(timeout, limits.connect), first_event=timeout)
         found = list(self._framed(call, limits, document))
         return found[0] if found else None
+
+    def reach(self, timeout: float) -> str:
+        """The Date header of whatever answers at the base URL, whatever its status. Raises like `stream`.
+
+        No key and no header of the person's own goes along.
+        """
+        exchange = _Exchange(self._limits._replace(connect=timeout, first_event=timeout))
+        try:
+            call = Call(self.target.base_url, {}, method="GET")
+            response = self._attempt(self._opened(), call, dict(PLAIN), exchange)
+        except ArawnError as fault:
+            raise self._clean(fault) from None
+        response.close()
+        return str(response.headers.get("date", ""))
 
     def frames(self, call: Call) -> Iterator[Frame]:
         """The frames that answer `call`, as they come; any frame counts as life. Raises like `stream`."""
@@ -259,10 +273,10 @@ class HttpBackend:
             base = address(self.target.base_url)
             own = f"proxy under [backends.{self.name}]"
             proxy, self._proxy_place = proxy_for(base.scheme, base.host, self._access.proxy, own)
-            trusted = context(self._access.ca_bundle) if "https" in (base.scheme, proxy[:5]) else None
-            beyond = (
-                httpx.Proxy(proxy, ssl_context=trusted if proxy[:5] == "https" else None) if proxy else None
-            )
+            bundle, insecure = self._access.ca_bundle, self._access.insecure
+            trusted = context(bundle, insecure) if base.scheme == "https" else None
+            between = context(bundle) if proxy[:5] == "https" else None
+            beyond = httpx.Proxy(proxy, ssl_context=between) if proxy else None
             transport = httpx.HTTPTransport(
                 verify=trusted or False,
                 proxy=beyond,

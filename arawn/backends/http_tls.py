@@ -16,10 +16,11 @@ ORGANISATION = bytes((0x55, 4, 10))
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
-def context(ca_bundle: str | None) -> ssl.SSLContext:
+def context(ca_bundle: str | None, insecure: bool = False) -> ssl.SSLContext:
     """The system's store (SSL_CERT_FILE and SSL_CERT_DIR honoured), or `ca_bundle` beside it.
 
-    Raises ConfigFault naming the file or variable that cannot be read.
+    `insecure` takes any certificate, as the person asked for. Raises ConfigFault naming the file or variable
+    that cannot be read.
     """
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         told = os.environ.get(variable)
@@ -27,6 +28,9 @@ def context(ca_bundle: str | None) -> ssl.SSLContext:
         if told and not all(fits(part) for part in told.split(os.pathsep if fits is os.path.isdir else "\0")):
             raise ConfigFault(f"{variable} names {told}, which is not there", hints=(f"unset {variable}",))
     made = ssl.create_default_context()
+    if insecure:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
     known = ssl.get_default_verify_paths()
     if not (known.cafile or known.capath):
         import certifi
