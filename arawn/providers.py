@@ -81,6 +81,7 @@ class Provider(NamedTuple):
       rungs          ways to get JSON that fits a schema, best first: native, tool, prompt
       json_mode      whether it can be told to answer in JSON of any shape
       dialects       (beginning of a model's name, dialect) pairs for models that speak another one
+      embeds         False where it makes no embeddings though its dialect has them
       embed_model, embed_batch, embed_dialect, dimensions_field    for embeddings
       deployments    models are deployments of a resource: see `arawn.wire.openai_write.url`
       version_env    variables that may hold the API version
@@ -195,7 +196,11 @@ _ROWS = (
     Provider(
         "groq", "Groq", "openai", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile",
         docs="https://console.groq.com/keys",
-        options={"media": _IMAGES, "no_reasoning": (("qwen", {"reasoning_effort": "none"}),)},
+        options={
+            "media": _IMAGES,
+            "no_reasoning": (("qwen", {"reasoning_effort": "none"}),),
+            "embeds": False,
+        },
     ),
     Provider(
         "mistral", "Mistral", "openai", "https://api.mistral.ai/v1", "mistral-small-latest",
@@ -215,6 +220,7 @@ _ROWS = (
         "deepseek", "DeepSeek", "openai", "https://api.deepseek.com/v1", "deepseek-chat",
         docs="https://platform.deepseek.com/api_keys",
         options={
+            "embeds": False,
             "media": _NONE,
             "rungs": ("tool", "prompt"),
             "efforts": _THINKING,
@@ -277,7 +283,7 @@ _ROWS = (
     ),
     Provider(
         "cerebras", "Cerebras", "openai", "https://api.cerebras.ai/v1", "llama-3.3-70b",
-        docs="https://cloud.cerebras.ai", options={"media": _NONE},
+        docs="https://cloud.cerebras.ai", options={"media": _NONE, "embeds": False},
     ),
     Provider(
         "perplexity", "Perplexity", "openai", "https://api.perplexity.ai", "sonar",
@@ -297,7 +303,12 @@ _ROWS = (
         "moonshot", "Moonshot AI", "openai", "https://api.moonshot.ai/v1", "kimi-latest",
         key_env=("KIMI_API_KEY",), base_env=("MOONSHOT_BASE_URL",),
         docs="https://platform.moonshot.ai/console/api-keys",
-        options={"media": _IMAGES, "efforts": _THINKING, "reasoning_back": "reasoning_content"},
+        options={
+            "media": _IMAGES,
+            "efforts": _THINKING,
+            "reasoning_back": "reasoning_content",
+            "embeds": False,
+        },
     ),
     Provider(
         "zai", "Z.ai", "openai", "https://api.z.ai/api/paas/v4", "glm-4.6",

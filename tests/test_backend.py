@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 
-from fake_provider import Conn, FakeProvider, json_reply, openai_stream
+import pytest
+from fake_provider import Conn, FakeProvider, json_reply, openai_stream, silent, sse
 
 KEY = "sk-CANARY-0123456789abcdef"
 
@@ -28,11 +34,14 @@ def test_list_says_what_is_set_up_and_what_each_can_do(arawn) -> None:
     assert not rows["lmstudio"]["usable"] and rows["lmstudio"]["missing"] == "it does not run"
     assert not rows["azure"]["usable"] and "endpoint" in rows["azure"]["missing"]
     able = {name: {what for what, can in row["can"].items() if can} for name, row in rows.items()}
-    assert able["openai"] == {"tools", "image", "pdf", "audio", "schema", "reasoning", "embeddings", "models"}
+    every = {"tools", "image", "pdf", "audio", "schema", "reasoning", "embeddings", "models", "streaming"}
+    assert able["openai"] == every
     assert able["google"] == able["openai"]
-    assert able["anthropic"] == {"tools", "image", "pdf", "reasoning", "models"}
-    assert able["replicate"] == {"image", "reasoning", "models"}
+    assert able["anthropic"] == every - {"audio", "schema", "embeddings"}
+    assert able["replicate"] == {"streaming", "image", "reasoning", "models"}
     assert not able["guide"] and "schema" not in able["deepseek"] and "image" not in able["deepseek"]
+    assert "embeddings" not in able["groq"] and "embeddings" not in able["deepseek"]
+    assert not rows["vllm"]["usable"] and rows["mine"]["running"] is None
     assert KEY not in done.stdout + plain.stdout
     line = next(line for line in plain.stdout.splitlines() if line.startswith("openai "))
     assert "ready" in line and "reasoning" in line
@@ -86,3 +95,93 @@ def test_a_mute_backend_has_its_own_limit(arawn) -> None:
 def test_a_name_that_there_is_not(arawn) -> None:
     done = arawn("backend", "test", "opnai")
     assert done.returncode == 3 and 'did you mean "openai"' in done.stdout
+
+
+def test_a_key_that_looks_like_a_reference_is_not_shown(arawn) -> None:
+    table = '[backends.{}]\nbase_url = "http://127.0.0.1:9"\napi_key = "{}"\n'
+    made = (
+        table.format("one", "$tr0ng-CANARY")
+        + table.format("two", "a-CANARY-$env:NOT")
+        + table.format("three", "$env:MY")
+    )
+    done = arawn("backend", "list", "--json", config=made)
+    assert "CANARY" not in done.stdout + done.stderr
+    assert {row["name"]: row["key"] for row in json.loads(done.stdout)["backends"]}["three"] == "$env:MY"
+
+
+def test_a_local_server_is_looked_for_where_it_is_said_to_be(arawn) -> None:
+    with (
+        FakeProvider(json_reply(200, {"models": []})) as ollama,
+        FakeProvider(json_reply(200, {"data": []})) as other,
+    ):
+        made = f'[backends.mine]\nprovider = "ollama"\nbase_url = "{ollama.url}/v1"\n'
+        env = {"OLLAMA_HOST": "127.0.0.1:9", "VLLM_API_BASE": other.url}
+        done = arawn("backend", "list", "--json", config=made, env=env)
+    rows = {row["name"]: row for row in json.loads(done.stdout)["backends"]}
+    assert (rows["mine"]["running"], rows["ollama"]["running"], rows["vllm"]["running"]) == (
+        True,
+        False,
+        True,
+    )
+
+
+def test_looking_for_servers_that_do_not_answer_takes_no_time(arawn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        made = "".join(f'[backends.b{n}]\nprovider = "ollama"\nbase_url = "{url}"\n' for n in range(20))
+        began = time.monotonic()
+        done = arawn("backend", "list", config=made)
+        assert done.returncode == 0 and time.monotonic() - began < 2.5, "20 servers of 0.3 s each, at once"
+
+
+def trickle(conn: Conn) -> None:
+    """Always alive, never done."""
+    conn.head()
+    while not conn.stopping.is_set():
+        conn.chunk(sse({"choices": [{"index": 0, "delta": {"content": "O"}}]}))
+        time.sleep(0.05)
+
+
+def test_an_answer_that_never_ends_has_the_same_limit(arawn) -> None:
+    with FakeProvider(trickle) as slow, FakeProvider(openai_stream(["OK"])) as fine:
+        began = time.monotonic()
+        made = config(slow=slow.url, fine=fine.url)
+        done = arawn("backend", "test", "slow", "fine", "--timeout", "1", "--json", config=made)
+        took = time.monotonic() - began
+    rows = {row["backend"]: row for row in json.loads(done.stdout)["backends"]}
+    assert (rows["fine"]["ok"], rows["slow"]["ok"], rows["slow"]["exit_code"]) == (True, False, 5)
+    assert "not whole within 1 s" in rows["slow"]["error"] and took < 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("command", [("backend", "test", "--all"), ("doctor",)], ids=str)
+def test_ctrl_c_ends_it_at_once(env, tmp_path, command) -> None:
+    with FakeProvider(silent) as mute:
+        (tmp_path / "c.toml").write_text(config(one=mute.url, two=mute.url))
+        args = [sys.executable, "-P", "-m", "arawn", "--config", str(tmp_path / "c.toml"), *command]
+        running = subprocess.Popen(
+            args, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        until = time.monotonic() + 10
+        while len(mute.requests) < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(running.pid, signal.SIGINT)
+        began = time.monotonic()
+        _, err = running.communicate(timeout=10)
+    assert running.returncode == 130 and time.monotonic() - began < 1.5 and b"Traceback" not in err
+
+
+def test_an_answer_with_nothing_in_it_is_no_success(arawn) -> None:
+    with FakeProvider(openai_stream([])) as empty:
+        done = arawn("backend", "test", "one", config=config(one=empty.url))
+    assert done.returncode == 1 and "empty" in done.stdout
+    with FakeProvider(openai_stream([], finish="length")) as thinking:
+        done = arawn("backend", "test", "one", config=config(one=thinking.url))
+    assert done.returncode == 0, "its thoughts filled the room"
+
+
+def test_a_model_that_thinks_gets_room_for_it(arawn) -> None:
+    with FakeProvider(openai_stream(["OK"])) as fake:
+        made = f'[backends.openai]\nbase_url = "{fake.url}/v1"\nmodel = "gpt-5"\napi_key = "{KEY}"\n'
+        done = arawn("backend", "test", config=made)
+    assert done.returncode == 0 and fake.requests[0].json["max_completion_tokens"] == 1024

@@ -142,7 +142,7 @@ def _running(env: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
         left = until - time.monotonic()
         if not row.probe or left <= 0:
             continue
-        base = _from_env(env, row) or row.base_url
+        base = from_env(env, row) or row.base_url
         answer = probe(base + row.probe, left)
         if answer is not None:
             from arawn.wire.listing import entries
@@ -151,7 +151,8 @@ def _running(env: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
     return GUIDE, "", ()
 
 
-def _from_env(env: Mapping[str, str], row: Provider) -> str:
+def from_env(env: Mapping[str, str], row: Provider) -> str:
+    """The base URL that the environment names, or "". Raises ConfigFault for one that is none."""
     for variable in row.base_names:
         if env.get(variable, "").strip():
             return normal_base(env[variable].strip(), row, variable)
@@ -203,9 +204,9 @@ def _base(
             path = f"backends.{name}.{key}"
             urls = [normal_base(str(url), row, path) for url in (said if key == "endpoints" else [said])]
             return urls[0], config.origin(path).layer, tuple(urls[1:])
-    from_env = _from_env(env, row)
-    if from_env:
-        return from_env, "env", ()
+    said_there = from_env(env, row)
+    if said_there:
+        return said_there, "env", ()
     if not row.base_url:
         word = "endpoint" if row.options.get("deployments") else "base_url"
         raise ConfigFault(

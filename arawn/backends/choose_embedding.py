@@ -61,6 +61,8 @@ def embeds(row: Provider, table: Mapping[str, Any]) -> str:
     """The dialect in which a service is asked for vectors, empty where there is none."""
     spoken_there = str(table.get("dialect") or row.dialect)
     options = {**DIALECTS[spoken_there].options, **({} if "dialect" in table else row.options)}
+    if options.get("embeds") is False:
+        return ""
     name = str(options.get("embed_dialect", spoken_there))
     return name if hasattr(dialect(name), "embed") else ""
 

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from arawn.app import App
+    from arawn.backends.choose import Choice
     from arawn.cli.context import Context
+    from arawn.errors import ArawnError
+    from arawn.events import Reply
+    from arawn.providers import Provider
 
 app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, help="The backends that can be asked."
@@ -18,8 +24,10 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PROBE_S = 0.3
 QUESTION = "Reply with OK"
-ANSWER_TOKENS = 16
-"""Room for the answer; a model that thinks first may fill it with thoughts, and has answered all the same."""
+ANSWER_TOKENS, THOUGHT_TOKENS = 16, 1024
+"""Room for the answer. A model that thinks first gets more, and has answered too where thoughts fill it."""
+GRACE_S = 0.5
+"""What is given beyond its limit to a backend that is about to say itself why it is late."""
 
 
 @app.callback()
@@ -46,98 +54,101 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 
 def rows_of(context: Context) -> list[dict[str, Any]]:
     """One row a backend, own tables first; local servers are looked for, nothing else is sent."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from arawn.backends.choose import provider_of
+    from arawn.backends.at_once import at_once
     from arawn.providers import GUIDE, PROVIDERS
 
-    config, env = context.load(), context.env
+    config = context.load()
     names = [*sorted(config.backends), *(n for n in PROVIDERS if n not in config.backends and n != "custom")]
-    with ThreadPoolExecutor(8) as pool:
-        running = dict(zip(names, pool.map(lambda name: _runs(context, name), names), strict=True))
-    rows = []
-    for name in names:
-        table = config.backends.get(name, {})
-        row = provider_of(name, table, config)
-        missing = _missing(context, name)
-        if not missing and row.probe and not running[name]:
-            missing = "it does not run"
-        rows.append(
-            {
-                "name": name,
-                "provider": row.name,
-                "model": table.get("model") or _named(row, env) or row.model or None,
-                "key": _key(table, row, env),
-                "configured": name in config.backends,
-                "running": running[name],
-                "usable": not missing,
-                "missing": missing or None,
-                "can": _can(row, str(table.get("dialect") or row.dialect)),
-            }
-        )  # fmt: skip
-    nothing = dict.fromkeys(
-        ("tools", "image", "pdf", "audio", "schema", "reasoning", "embeddings", "models"), False
-    )
+    choices = [_choice(context, name) for name in names]
+    running = at_once(lambda found: _runs(found[0]), choices, 2 * PROBE_S)
+    rows = [
+        _row(context, name, *found, running=runs)
+        for name, found, runs in zip(names, choices, running, strict=True)
+    ]
     rows.append(
         {"name": GUIDE, "provider": GUIDE, "model": "manual", "key": "no key needed", "configured": False,
-         "running": None, "usable": True, "missing": None, "can": nothing}
+         "running": None, "usable": True, "missing": None, "can": dict.fromkeys(rows[0]["can"], False)}
     )  # fmt: skip
     return rows
 
 
-def _named(row: Any, env: Any) -> str | None:
-    return next((env[variable] for variable in row.model_names if env.get(variable)), None)
-
-
-def _runs(context: Context, name: str) -> bool | None:
-    """Whether a local server answers; None for what is not looked for."""
-    from arawn.backends.choose import provider_of
-    from arawn.backends.http import probe
-    from arawn.errors import ConfigFault
-
-    try:
-        table = context.load().backends.get(name, {})
-        row = provider_of(name, table, context.load())
-    except ConfigFault:
-        return None
-    if not row.probe:
-        return None
-    base = str(
-        table.get("base_url") or next((context.env[v] for v in row.base_names if context.env.get(v)), "")
-    )
-    base = base if "://" in base or not base else f"http://{base}"
-    return probe((base or row.base_url).rstrip("/") + row.probe, PROBE_S) is not None
-
-
-def _missing(context: Context, name: str) -> str:
-    """What keeps a backend from being asked, in a few words; "" where nothing does."""
+def _choice(context: Context, name: str) -> tuple[Choice | None, str]:
+    """A backend as it would be asked, or what keeps it from being asked."""
     from arawn.backends.choose import choose
     from arawn.errors import ConfigFault
 
     try:
-        choose(context.load(), context.env, name, None)
+        return choose(context.load(), context.env, name, None), ""
     except ConfigFault as fault:
-        return fault.sentence
-    return ""
+        return None, fault.sentence
 
 
-def _key(table: Any, row: Any, env: Any) -> str:
+def _runs(choice: Choice | None) -> bool | None:
+    """Whether a server on this machine answers; None for what is not looked for."""
+    from arawn.backends.http import probe
+    from arawn.backends.http_net import address, is_loopback
+    from arawn.providers import DIALECTS
+    from arawn.wire import dialect
+
+    if choice is None or choice.key is not None or not choice.provider.local:
+        return None
+    if not is_loopback(address(choice.base_url).host):
+        return None
+    module, path = dialect(choice.dialect), choice.provider.probe or DIALECTS[choice.dialect].models
+    place = module.address(choice.base_url, path) if hasattr(module, "address") else choice.base_url + path
+    return probe(place, PROBE_S) is not None
+
+
+def _row(
+    context: Context, name: str, choice: Choice | None, missing: str, *, running: bool | None
+) -> dict[str, Any]:
+    from arawn.backends.choose import provider_of
+
+    config, env = context.load(), context.env
+    table = config.backends.get(name, {})
+    row = choice.provider if choice else provider_of(name, table, config)
+    model = choice.model if choice else table.get("model") or _named(row, env)
+    if running is False:
+        missing = "it does not run"
+    return {
+        "name": name,
+        "provider": row.name,
+        "model": model or row.model or None,
+        "key": _key(table, row, env),
+        "configured": name in config.backends,
+        "running": running,
+        "usable": not missing,
+        "missing": missing or None,
+        "can": _can(row, table),
+    }
+
+
+def _named(row: Provider, env: Mapping[str, str]) -> str | None:
+    return next((env[variable] for variable in row.model_names if env.get(variable)), None)
+
+
+def _key(table: Mapping[str, Any], row: Provider, env: Mapping[str, str]) -> str:
+    """Where the key stands, or what is missing; never a part of it."""
+    from arawn.secret import references
+
     for word in ("token", "api_key"):
         if table.get(word):
             text = str(table[word])
-            return text if text.startswith("$") and " " not in text else "in the config file"
+            return text if references(text) == [text] else "in the config file"
     for variable in row.key_names:
         if env.get(variable, "").strip():
             return f"{variable} is set"
     return f"set {row.key_names[0]}" if row.needs_key else "no key needed"
 
 
-def _can(row: Any, spoken: str) -> dict[str, bool]:
+def _can(row: Provider, table: Mapping[str, Any]) -> dict[str, bool]:
     """What a service can do, told by what its dialect would send: a wish that changes nothing is none."""
+    from arawn.backends.choose_embedding import embeds
     from arawn.messages import Format, Request, ToolSpec, user
     from arawn.providers import DIALECTS
     from arawn.wire import Target, dialect
 
+    spoken = str(table.get("dialect") or row.dialect)
     module, options = dialect(spoken), {**DIALECTS[spoken].options, **row.options}
     target = Target(
         row.name, row.name, row.label, row.base_url or "https://service", row.model or "m", options
@@ -146,15 +157,16 @@ def _can(row: Any, spoken: str) -> dict[str, bool]:
     rungs = options.get("rungs", ("native", "tool", "prompt"))
 
     def heard(request: Request) -> bool:
-        return bool(module.write(request, target).body != module.write(plain, target).body)
+        return bool(module.write(request, target)[:2] != module.write(plain, target)[:2])
 
     takes = module.MEDIA & options.get("media", module.MEDIA)
     return {
+        "streaming": heard(plain._replace(stream=False)),
         "tools": heard(plain._replace(tools=(ToolSpec("t", "", {}),))),
         **{kind: kind in takes for kind in ("image", "pdf", "audio")},
         "schema": "native" in rungs and heard(plain._replace(format=Format({"type": "object"}))),
         "reasoning": heard(plain._replace(reasoning="high")),
-        "embeddings": hasattr(module, "embed") or "embed_dialect" in options,
+        "embeddings": bool(embeds(row, table)),
         "models": bool(row.models or DIALECTS[spoken].models),
     }
 
@@ -170,19 +182,16 @@ def test(
     json: Json = False,
 ) -> None:
     """Send each the smallest real question, all at once: key, model, status, how long it took, remedies."""
-    from concurrent.futures import ThreadPoolExecutor
-
+    from arawn.backends.at_once import at_once
     from arawn.cli.model import usable
 
     context = ctx.find_root().obj
     wanted: list[str | None] = list(names or (usable(context) if every else [context.backend]))
     if not wanted:
         context.status.note("no backend is set up: arawn backend list")
-    with ThreadPoolExecutor(max(1, min(16, len(wanted)))) as pool:
-        program = context.app  # made once, before the threads
-        results = list(
-            pool.map(lambda name: _tested(program, name or context.backend, timeout, context), wanted)
-        )
+    program = context.app  # made once, before the threads
+    found = at_once(lambda name: _tested(program, name, timeout, context), wanted, timeout + GRACE_S)
+    results = [made or _late(name, timeout) for name, made in zip(wanted, found, strict=True)]
     if json:
         print(json_.dumps({"version": 1, "ok": all(r["ok"] for r in results), "backends": results},
                           ensure_ascii=False, indent=2))  # fmt: skip
@@ -206,18 +215,43 @@ def _tested(program: App, name: str | None, timeout: float, context: Context) ->
     try:
         opened = program.open(name, context.model, timeout, attempts=1)
         said |= {"backend": opened.name, "model": opened.model, "key": program.key_place(opened.name)}
-        for event in opened.backend.stream(Request((user(QUESTION),), max_tokens=ANSWER_TOKENS)):
+        facts = program.models.facts(opened.name, opened.provider, opened.model)
+        room = THOUGHT_TOKENS if facts.reasoning else ANSWER_TOKENS
+        for event in opened.backend.stream(Request((user(QUESTION),), max_tokens=room)):
             collector.add(event)
+        fault = _empty(collector.reply)
     except ArawnError as error:
         fault = error
-    attempts = collector.reply.attempts
-    redact = context.redact
-    first = attempts[-1].first_event_s if attempts else None
-    return said | {
-        "ok": fault is None,
-        "status": attempts[-1].status if attempts else None,
+    attempt = collector.reply.attempts[-1] if collector.reply.attempts else None
+    first = attempt.first_event_s if attempt else None
+    return said | _outcome(fault, time.monotonic() - began, context.redact) | {
+        "status": attempt.status if attempt else None,
         "first_event_s": None if first is None else round(first, 3),
-        "total_s": round(time.monotonic() - began, 3),
+    }  # fmt: skip
+
+
+def _empty(reply: Reply) -> ArawnError | None:
+    """The fault of an answer that says it is whole and holds nothing."""
+    from arawn.errors import EmptyAnswer
+
+    if reply.parts or reply.finish is None or reply.finish.reason != "stop" or reply.finish.refusal:
+        return None
+    return EmptyAnswer("The answer is empty", hints=("another model: --model NAME",))
+
+
+def _late(name: str | None, timeout: float) -> dict[str, Any]:
+    from arawn.errors import TimedOut
+
+    fault = TimedOut(f"The answer was not whole within {timeout:g} s", hints=("the limit is --timeout",))
+    return {"backend": name, "model": None, "key": None} | _outcome(fault, timeout, str)
+
+
+def _outcome(fault: ArawnError | None, seconds: float, redact: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "ok": fault is None,
+        "status": None,
+        "first_event_s": None,
+        "total_s": round(seconds, 3),
         "error": redact(f"{fault.sentence}{': ' + fault.detail if fault.detail else ''}") if fault else None,
         "remedies": [redact(hint) for hint in fault.hints] if fault else [],
         "exit_code": fault.exit_code if fault else 0,
@@ -231,7 +265,8 @@ def _tell(context: Context, result: dict[str, Any]) -> None:
     state = "ok" if result["ok"] else "FAIL"
     key = f", key from {result['key']}" if result["key"] else ""
     who = f"{result['backend'] or '-'}  {result['model'] or '-'}"
-    line = clean(f"{who}  {result['total_s']:.2f} s{first}{key}", newlines=False)
+    status = "" if result["status"] is None else f"  status {result['status']}"
+    line = clean(f"{who}{status}  {result['total_s']:.2f} s{first}{key}", newlines=False)
     print(f"{state:<4} {line}")
     if result["error"]:
         print("     " + clean(result["error"], newlines=False, limit=300))

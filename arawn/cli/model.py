@@ -65,12 +65,14 @@ def list_(
 
 def usable(context: Context) -> list[str]:
     """Backends that can be asked now: own tables, keys in the environment, local servers that run."""
+    from arawn.backends.choose import from_env
     from arawn.backends.http import probe
     from arawn.providers import PROVIDERS
 
     found = list(context.load().backends)
     for row in PROVIDERS.values():
-        here = row.probe and probe(row.base_url + row.probe, 0.2) is not None
+        place = row.probe and (from_env(context.env, row) or row.base_url)
+        here = bool(place) and probe(place + row.probe, 0.2) is not None
         if row.name not in found and (
             here or any(context.env.get(name, "").strip() for name in row.telling_names)
         ):
