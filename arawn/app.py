@@ -119,6 +119,19 @@ class App:
         doors = [self._door(choice._replace(base_url=place), timeout) for place in places]
         return Embedder(choice, doors, lambda asked: self._retry(asked, choice, None), dimensions)
 
+    def reach(self, backend: str, limit: float) -> tuple[str, str]:
+        """Origin of a backend, and the Date header of whatever answers there in time; no key goes along."""
+        from arawn.backends.choose import origin_of
+
+        choice = choose(self.config, self._env, backend, None)
+        if choice is None:
+            return "", ""
+        door = self._door(choice, limit)
+        try:
+            return origin_of(choice.base_url), door.reach(limit)
+        finally:
+            door.close()
+
     def _waiting(self, choice: Choice) -> str:
         """What an answer that is late waits for: a local server may be loading the model."""
         from arawn.backends.http import probe

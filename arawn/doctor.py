@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,10 @@ SKEW_S = 300
 LIBRARIES = ("httpx", "typer", "rich", "prompt_toolkit", "keyring", "tomlkit", "tomli_w", "fastjsonschema")
 
 
+Reach = Callable[[str, float], tuple[str, str]]
+"""Backend and limit in seconds -> its origin, and the Date header of whatever answers there."""
+
+
 class Check(NamedTuple):
     """One thing that was looked at: `state` is ok, warn or fail."""
 
@@ -33,32 +37,45 @@ class Check(NamedTuple):
 
 
 def checks(
-    config: Config | None, fault: ConfigFault | None, env: Mapping[str, str], offline: bool
+    config: Config | None, fault: ConfigFault | None, env: Mapping[str, str], reach: Reach | None
 ) -> Iterator[Check]:
-    """All checks, one after the other. `fault` is why there is no config."""
+    """All checks, one after the other. `fault` is why there is no config; without `reach` no network."""
     yield from _versions()
     yield from _files(config, env)
-    if fault is not None or config is None:
-        yield Check("fail", "config", fault.sentence if fault else "none", "mend it: arawn config edit")
-    else:
-        yield Check("ok", "config", ", ".join(str(path) for path in config.files) or "no file, defaults hold")
+    yield from _config(config, fault, env)
+    if config is not None:
         yield from _secrets(config, env)
-    yield from _terminal(env)
+    yield from _terminal(config, env)
     yield from _keyring(config)
     yield from _variables(env)
-    if not offline and config is not None:
-        yield from _network(config, env)
+    if reach is not None and config is not None:
+        yield from _network(config, env, reach)
+
+
+def _config(config: Config | None, fault: ConfigFault | None, env: Mapping[str, str]) -> Iterator[Check]:
+    """Whether the config can be used, each mistake on its own, and what is worth a word."""
+    from arawn.config.load import unknown_variables
+
+    if fault is not None or config is None:
+        hint = "; ".join(fault.hints) if fault and fault.hints else "mend it: arawn config edit"
+        for line in (fault.sentence if fault else "none").split("\n"):
+            yield Check("fail", "config", line, hint)
+    else:
+        yield Check("ok", "config", ", ".join(str(path) for path in config.files) or "no file, defaults hold")
+        yield from (Check("warn", "config", notice) for notice in config.notices)
+    yield from (
+        Check("warn", "variable", line, "unset it, or correct its name") for line in unknown_variables(env)
+    )
 
 
 def _versions() -> Iterator[Check]:
-    import sqlite3
     import ssl
     from importlib.metadata import PackageNotFoundError, version
 
     from arawn import __version__
 
     yield Check("ok", "arawn", f"{__version__} on Python {sys.version.split()[0]}, {sys.platform}")
-    yield Check("ok", "libraries", f"{ssl.OPENSSL_VERSION}, SQLite {sqlite3.sqlite_version}")
+    yield Check("ok", "libraries", f"{ssl.OPENSSL_VERSION}, SQLite {_sqlite()}")
     found, missing = [], []
     for name in LIBRARIES:
         try:
@@ -70,19 +87,24 @@ def _versions() -> Iterator[Check]:
     yield Check(state, "packages", text, "install arawn again")
 
 
+def _sqlite() -> str:
+    try:
+        import sqlite3
+    except ImportError:  # a Python that was built without it
+        return "is missing"
+    return sqlite3.sqlite_version
+
+
 def _files(config: Config | None, env: Mapping[str, str]) -> Iterator[Check]:
     """Modes and owners of what is there; what is not there yet is made when it is needed."""
     from arawn.config.paths import paths
 
     places = paths(env)
-    files = [*(config.files if config else ()), *((places.state_dir / "history",))]
-    for path, most in [
-        *((Path(file), 0o600) for file in files),
-        *(
-            (folder, 0o700)
-            for folder in (places.config_dir, places.data_dir, places.state_dir, places.cache_dir)
-        ),
-    ]:
+    read = config.files if config else ()
+    own = [path for path in read if not _of_a_project(path, env)]
+    folders = dict.fromkeys((places.config_dir, places.data_dir, places.state_dir, places.cache_dir))
+    wanted = [*((path, 0o600) for path in (*own, places.state_dir / "history"))]
+    for path, most in [*wanted, *((folder, 0o700) for folder in folders)]:
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -91,6 +113,13 @@ def _files(config: Config | None, env: Mapping[str, str]) -> Iterator[Check]:
             yield Check("fail", "file", f"{path}: {error.strerror}", "its owner and mode: ls -ld")
             continue
         yield _mode(path, found, most)
+
+
+def _of_a_project(path: Path, env: Mapping[str, str]) -> bool:
+    """Whether it is a project's file: that one is shared, and holds no keys."""
+    from arawn.config.paths import legacy_file
+
+    return path.parent.name == ".arawn" and path != legacy_file(env)
 
 
 def _mode(path: Path, found: os.stat_result, most: int) -> Check:
@@ -107,33 +136,39 @@ def _mode(path: Path, found: os.stat_result, most: int) -> Check:
 
 
 def _secrets(config: Config, env: Mapping[str, str]) -> Iterator[Check]:
-    """Every reference in the backends: whether it leads to something. No value is shown."""
+    """Every reference in the settings: whether it leads to something. No value is shown."""
+    from arawn.config.mask import leaves
     from arawn.config.paths import paths
+    from arawn.config.rows import Row
+    from arawn.config.schema import find, path_text
     from arawn.secret import Resolver, references
 
     resolver = Resolver(
         env, home=paths(env).config_dir, timeout=float(config.get("limits.keyring")), interactive=False
     )
-    for name, table in config.backends.items():
-        for key in ("api_key", "token", "proxy"):
-            text = str(table.get(key) or "")
-            if not references(text):
-                continue
-            for found in resolver.inspect(text):
-                where = f"backends.{name}.{key} = {found.reference}"
-                if found.resolves:
-                    yield Check("ok", "secret", f"{where} resolves")
-                else:
-                    yield Check("fail", "secret", f"{where}: {found.problem}", found.remedy)
+    for names, value in leaves(config.values):
+        row = find(names)
+        kind = row.kind if isinstance(row, Row) else ""
+        if kind not in ("secret", "map") or not isinstance(value, str) or not references(value):
+            continue
+        used = isinstance(row, Row) and row.effect
+        for found in resolver.inspect(value):
+            where = f"{path_text(names)} = {found.reference}"
+            if found.resolves:
+                yield Check("ok", "secret", f"{where} resolves")
+            else:
+                state = "fail" if used else "warn"
+                yield Check(state, "secret", f"{where}: {found.problem}", found.remedy)
 
 
-def _terminal(env: Mapping[str, str]) -> Iterator[Check]:
+def _terminal(config: Config | None, env: Mapping[str, str]) -> Iterator[Check]:
     from arawn.render.terminal import color_wanted, width
 
     out = sys.stdout
-    tty = out is not None and out.isatty()
+    tty = out is not None and not out.closed and out.isatty()
     encoding = getattr(out, "encoding", "") or "unknown"
-    color = "colour" if color_wanted(env, tty) else "no colour"
+    said = str(config.get("ui.color")) if config else "auto"
+    color = "colour" if color_wanted(env, tty, said) else "no colour"
     size = f", {width(out.fileno(), env)} columns" if tty else ""
     text = (
         f"{'terminal' if tty else 'no terminal'}, TERM={env.get('TERM', 'unset')}, {encoding}, {color}{size}"
@@ -145,33 +180,38 @@ def _terminal(env: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _keyring(config: Config | None) -> Iterator[Check]:
-    """Whether the system's keyring answers in time; nothing is read from it."""
+    """Which keyring there is, and whether it answers in time; nothing is read from it."""
     from arawn.keychain import Keychain
 
     limit = float(config.get("limits.keyring")) if config else 3.0
     began = time.monotonic()
+    chain = Keychain(timeout=limit)
     try:
-        Keychain(timeout=limit).has("arawn-doctor")
+        name = chain.kind()
+        chain.has("arawn-doctor")
     except ArawnError as fault:
         text = f"{fault.sentence} {fault.detail}".strip()
         yield Check(
             "warn", "keyring", text, "; ".join(fault.hints) or "keys may stand in variables or files too"
         )
     else:
-        yield Check("ok", "keyring", f"answers in {time.monotonic() - began:.2f} s")
+        yield Check("ok", "keyring", f"{name} answers in {time.monotonic() - began:.2f} s")
 
 
 def _variables(env: Mapping[str, str]) -> Iterator[Check]:
-    """Variables of TLS and proxies: what they name must be there."""
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
-        if env.get(name) and not os.path.exists(env[name]):
-            yield Check(
-                "fail", "TLS", f"{name} names {env[name]}, which is not there", f"unset {name}, or correct it"
-            )
+    """Variables of TLS and proxies: what they name must be there and be what it should."""
+    from arawn.backends.http_tls import context, proxy_for
+
+    named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if env.get(name)]
+    try:
+        context(None)
+    except ConfigFault as fault:
+        yield Check("fail", "TLS", fault.sentence, "; ".join(fault.hints) or f"unset {', '.join(named)}")
+    else:
+        places = ", ".join(f"{name}={env[name]}" for name in named) or "the system's store"
+        yield Check("ok", "TLS", f"certificates: {places}")
     if env.get("SSLKEYLOGFILE"):
         yield Check("warn", "TLS", "SSLKEYLOGFILE is set: whoever reads it can read what is sent", "unset it")
-    from arawn.backends.http_tls import proxy_for
-
     for scheme in ("https", "http"):
         try:
             proxy, place = proxy_for(scheme, "service.example", None, "")
@@ -183,11 +223,9 @@ def _variables(env: Mapping[str, str]) -> Iterator[Check]:
                 yield Check("ok", "proxy", f"{place}: {shown} for {scheme}")
 
 
-def _network(config: Config, env: Mapping[str, str]) -> Iterator[Check]:
+def _network(config: Config, env: Mapping[str, str], reach: Reach) -> Iterator[Check]:
     """Each service that is set up: whether something answers there. No key goes along."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from arawn.backends.choose import choose
+    from arawn.backends.at_once import at_once
     from arawn.providers import PROVIDERS
 
     names = list(config.backends)
@@ -196,46 +234,32 @@ def _network(config: Config, env: Mapping[str, str]) -> Iterator[Check]:
         for row in PROVIDERS.values()
         if row.name not in names and any(env.get(name, "").strip() for name in row.telling_names)
     ]
-    places: dict[str, str] = {}
-    for name in names:
-        try:
-            choice = choose(config, env, name, None)
-        except ConfigFault as fault:
-            yield Check("fail", "backend", f"{name}: {fault.sentence}", "; ".join(fault.hints[:1]))
-            continue
-        if choice is not None:
-            places[name] = choice.base_url
-    with ThreadPoolExecutor(8) as pool:
-        for name, check in zip(places, pool.map(_reach, places.values()), strict=True):
-            yield check._replace(detail=f"{name}: {check.detail}")
+    found = at_once(lambda name: _reached(name, reach), names, REACH_S + 1)
+    for name, check in zip(names, found, strict=True):
+        yield check or Check("fail", "network", f"{name}: no answer within {REACH_S:g} s", "the network")
     if not names:
         yield Check(
             "warn", "backend", "none is set up", "arawn config init, or set a key: arawn backend list"
         )
 
 
-def _reach(base_url: str) -> Check:
+def _reached(name: str, reach: Reach) -> Check:
     """Whether a service answers at all, and what its clock says."""
     from email.utils import parsedate_to_datetime
 
-    from arawn.backends.http_fetch import reach
-
     began = time.monotonic()
     try:
-        date = reach(base_url, REACH_S)
+        place, date = reach(name, REACH_S)
     except ArawnError as fault:
-        detail = f"{fault.sentence}{': ' + fault.detail if fault.detail else ''}"
-        return Check("fail", "network", detail, "; ".join(fault.hints[:1]))
-    took = f"{base_url} answers in {time.monotonic() - began:.2f} s"
+        what = "backend" if isinstance(fault, ConfigFault) else "network"
+        detail = f"{name}: {fault.sentence}{': ' + fault.detail if fault.detail else ''}"
+        return Check("fail", what, detail, "; ".join(fault.hints[:2]))
+    took = f"{name}: {place} answers in {time.monotonic() - began:.2f} s"
     try:
         skew = time.time() - parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return Check("ok", "network", took)
-    if abs(skew) > SKEW_S:
-        return Check(
-            "warn",
-            "clock",
-            f"{took}, and its clock is {skew:.0f} s off yours",
-            "set the clock: certificates depend on it",
-        )
-    return Check("ok", "network", took)
+    if abs(skew) <= SKEW_S:
+        return Check("ok", "network", took)
+    detail = f"{took}, and its clock is {skew:.0f} s off yours"
+    return Check("warn", "clock", detail, "set the clock: certificates depend on it")

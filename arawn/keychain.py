@@ -62,6 +62,11 @@ class Keychain:
         """Whether there is an entry `name`."""
         return self._call(lambda backend: backend.get_password(SERVICE, name), f"read {name}") is not None
 
+    def kind(self) -> str:
+        """What keyring there is, by the name of its class; of a chain of them all."""
+        made = self._call(lambda backend: getattr(backend, "backends", None) or [backend], "say what it is")
+        return ", ".join(f"{type(one).__module__}.{type(one).__name__}" for one in made)
+
     def _call(self, work: Callable[[Any], Any], what: str) -> Any:
         """Run `work` with the backend in a thread that can be left behind: a mute daemon never answers."""
         box: dict[str, Any] = {}

@@ -110,43 +110,6 @@ def fetch(
     raise UsageFault(f"{_host(url)} leads on more than {HOPS} times")
 
 
-def reach(base_url: str, limit: float) -> str:
-    """Ask a backend's own address for nothing, within `limit` seconds; the Date header of its answer.
-
-    Any answer is one, whatever its status. Raises Unreachable, TimedOut or ConfigFault.
-    """
-    httpx = load_httpx()
-    from arawn.backends.http_tls import context, proxy_for
-
-    parts = urlsplit(base_url)
-    host, scheme = parts.hostname or "", parts.scheme.lower()
-    proxy, _ = proxy_for(scheme, host, None, "proxy")
-    transport = httpx.HTTPTransport(
-        verify=context(None) if "https" in (scheme, proxy[:5]) else False,
-        proxy=httpx.Proxy(proxy) if proxy else None,
-        trust_env=False,
-    )
-    transport._pool._network_backend = Network(host)
-    total = Deadline("connect", limit)
-    waits = {"connect": total, "read": total, "write": total, "pool": None}
-    try:
-        with httpx.Client(transport=transport, trust_env=False) as client:
-            headers = {"user-agent": "arawn", "accept-encoding": "identity"}
-            request = client.build_request("GET", base_url, headers=headers, extensions={"timeout": waits})
-            response = client.send(request, stream=True)
-            response.close()
-            return str(response.headers.get("date", ""))
-    except httpx.TimeoutException:
-        raise TimedOut(
-            f"{host} does not answer within {limit:g} s", hints=("the network, and a proxy?",)
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        detail = str(error)[:300]
-        raise Unreachable(
-            f"{host} cannot be reached", detail=detail, hints=("the network, and a proxy?",)
-        ) from None
-
-
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)

@@ -32,15 +32,20 @@ def doctor(
     except ConfigFault as error:
         fault = error
     rows = []
-    for row in checks(config, fault, context.env, offline):
+    reach = context.app.reach if config is not None and not offline else None
+    for row in checks(config, fault, context.env, reach):
         rows.append(row)
         if not json:
-            print(clean(f"{row.state}  {row.what}: {context.redact(row.detail)}", newlines=False, limit=400))
+            line = clean(f"{row.what}: {context.redact(row.detail)}", newlines=False, limit=400)
+            print(f"{row.state:<4}  {line}", flush=True)
             if row.remedy and row.state != "ok":
                 print("      - " + clean(context.redact(row.remedy), newlines=False, limit=400))
     broken = [row for row in rows if row.state == "fail"]
     if json:
-        made = [{**row._asdict(), "detail": context.redact(row.detail)} for row in rows]
+        made = [
+            {**row._asdict(), "detail": context.redact(row.detail), "remedy": context.redact(row.remedy)}
+            for row in rows
+        ]
         print(json_.dumps({"version": 1, "ok": not broken, "checks": made}, ensure_ascii=False, indent=2))
     if broken:
         raise typer.Exit(1)
