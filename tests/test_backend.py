@@ -45,6 +45,8 @@ def test_list_says_what_is_set_up_and_what_each_can_do(arawn) -> None:
     assert KEY not in done.stdout + plain.stdout
     line = next(line for line in plain.stdout.splitlines() if line.startswith("openai "))
     assert "ready" in line and "reasoning" in line
+    line = next(line for line in plain.stdout.splitlines() if line.startswith("lmstudio "))
+    assert "  -  it does not run" in " ".join(line.split(" " * 3)) and "ready" not in line
 
 
 def config(**urls: str) -> str:

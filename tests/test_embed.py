@@ -317,6 +317,21 @@ def test_ctrl_c_ends_it_at_once(env: dict[str, str], tmp_path: Path) -> None:
     assert (said["ok"], said["error"]["code"]) == (False, "cut")
 
 
+def test_without_a_place_for_the_answer_nothing_is_sent(arawn) -> None:
+    with FakeProvider(embedded) as fake:
+        closed = ("sh", "-c", '"$0" -P -m arawn "$@" >&-', sys.executable)
+        done = arawn("embed", "one", env=env_of(fake), program=closed)
+    assert done.returncode == 1 and "Standard output is closed" in done.stderr and not fake.requests
+
+
+def test_a_reader_that_leaves_early_is_no_fault(arawn) -> None:
+    with FakeProvider(embedded) as fake:
+        head = ("bash", "-c", 'set -o pipefail; "$0" -P -m arawn "$@" | head -n 1', sys.executable)
+        lines = "\n".join(str(number) for number in range(20_000))
+        done = arawn("embed", "--lines", "-", stdin=lines, env=env_of(fake), program=head)
+    assert done.stdout == "[1.0,48.0]\n" and "Traceback" not in done.stderr and "fault" not in done.stderr
+
+
 # Who is asked, and with which key
 
 

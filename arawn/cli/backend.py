@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PROBE_S = 0.3
+WIDEST = 48
 QUESTION = "Reply with OK"
 ANSWER_TOKENS, THOUGHT_TOKENS = 16, 1024
 """Room for the answer. A model that thinks first gets more, and has answered too where thoughts fill it."""
@@ -45,11 +46,26 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
         return
     from arawn.render.safe import clean
 
-    for row in rows:
-        name, model, key = (clean(row[part] or "-", newlines=False) for part in ("name", "model", "key"))
+    lines = [
+        [
+            clean(part, newlines=False)
+            for part in (row["name"], row["provider"], row["model"] or "-", *_state(row))
+        ]
+        for row in rows
+    ]
+    widths = [min(WIDEST, max(len(line[place]) for line in lines)) for place in range(5)]
+    for row, line in zip(rows, lines, strict=True):
         can = ",".join(what for what, able in row["can"].items() if able)
-        ready = "ready" if row["usable"] else "-"
-        print(f"{name:<14} {row['provider']:<12} {model:<38} {ready:<6} {key:<26} {can}".rstrip())
+        print(
+            "  ".join([*(part.ljust(width) for part, width in zip(line, widths, strict=True)), can]).rstrip()
+        )
+
+
+def _state(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Whether it is ready, and where its key stands or else what is missing."""
+    if row["usable"]:
+        return "ready", str(row["key"])
+    return "-", str(row["key"] if row["key"].startswith("set ") else row["missing"])
 
 
 def rows_of(context: Context) -> list[dict[str, Any]]:

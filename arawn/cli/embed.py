@@ -58,6 +58,8 @@ def embed(
     context.take(backend, model, option, quiet)
     if purpose is not None and purpose not in PURPOSES:
         raise UsageFault(f"--purpose takes {', '.join(PURPOSES)}, not {purpose!r}")
+    if sys.stdout is None:
+        raise ArawnError("Standard output is closed; nothing was sent")
     config = context.load()
     texts = gather(context, words or [], file or [], lines)
     for notice in config.notices:
