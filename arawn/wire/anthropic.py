@@ -24,7 +24,7 @@ from arawn.wire.calls import as_object, fit_id, unique
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
 from arawn.wire.openai_write import effort_of
-from arawn.wire.reading import Speech, count, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, key, reason, table, tables, torn
 
 MEDIA = frozenset({"image", "pdf"})
 MAX_TOKENS = 4096
@@ -151,13 +151,17 @@ class _Reply:
         self.ended = False
 
     def message(self, message: Mapping[str, Any]) -> None:
-        self.model = message.get("model") or self.model
-        self.raw = message.get("stop_reason") or self.raw
+        self.model = _word(message.get("model")) or self.model
+        self.raw = _word(message.get("stop_reason")) or self.raw
         self.add_usage(message.get("usage"))
 
     def add_usage(self, usage: Any) -> None:
         if isinstance(usage, dict):
             self.usage |= {key: value for key, value in usage.items() if value is not None}
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
@@ -187,7 +191,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
 
 
 def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
-    index = data.get("index")
+    index = key(data.get("index"))
     match data.get("type"):
         case "message_start" if isinstance(data.get("message"), dict):
             reply.message(data["message"])
@@ -199,7 +203,7 @@ def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             yield from _stop(index, reply)
         case "message_delta":
             delta = data.get("delta")
-            reply.raw = table(delta).get("stop_reason") or reply.raw
+            reply.raw = _word(table(delta).get("stop_reason")) or reply.raw
             reply.add_usage(data.get("usage"))
         case "message_stop":
             for open_index in list(reply.blocks):

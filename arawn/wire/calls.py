@@ -73,6 +73,7 @@ class Calls:
     ) -> str:
         """Take a fragment, give the name of its call. Without an index a new id or name begins a call,
         else the last goes on."""
+        index = index if isinstance(index, str | int | tuple | None) else repr(index)
         if index is None:
             index = self._without_index(call_id, name)
         elif self._is_another(index, call_id, name):

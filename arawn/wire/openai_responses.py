@@ -26,7 +26,7 @@ from arawn.wire.calls import fit_id, unique
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
 from arawn.wire.openai_write import effort_fields, sampling, url
-from arawn.wire.reading import Speech, count, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, key, reason, table, tables, torn
 
 MEDIA = frozenset({"image", "pdf"})
 ENCRYPTED = "reasoning.encrypted_content"
@@ -178,23 +178,23 @@ def _end(reply: _Reply) -> Iterator[Event]:
 
 def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) -> Iterator[Event]:
     delta = data.get("delta")
-    part = (data.get("output_index"), data.get("content_index", data.get("summary_index")))
+    index = key(data.get("output_index"))
     match kind:
         case "output_text.delta":
-            reply.shown.add(part[0])
+            reply.shown.add(index)
             yield from reply.speech.text(delta)
         case "reasoning_summary_text.delta" | "reasoning_text.delta" | "reasoning.delta":
-            reply.shown.add(part[0])
+            reply.shown.add(index)
             yield from reply.speech.thought(delta)
         case "refusal.delta":
-            reply.shown.add(part[0])
+            reply.shown.add(index)
             reply.refusal.append(str(delta or ""))
         case "output_text.annotation.added":
             _cite(table(data.get("annotation")), reply)
         case "function_call_arguments.delta":
             yield Progress("writing a call")
         case "output_item.done":
-            yield from _item_events(table(data.get("item")), part[0], reply)
+            yield from _item_events(table(data.get("item")), index, reply)
         case "completed" | "incomplete" | "failed" | "done":
             yield from _whole(table(data.get("response")), reply, target)
 
@@ -217,10 +217,10 @@ def _whole(response: Mapping[str, Any], reply: _Reply, target: Target) -> Iterat
 
 def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator[Event]:
     """A finished item. Of one whose text has streamed only what is not text is new."""
-    key = item.get("id") or index
-    if key in reply.done:
+    name = key(item.get("id") or index)
+    if name in reply.done:
         return
-    reply.done.add(key)
+    reply.done.add(name)
     said = index in reply.shown
     match item.get("type"):
         case "message":

@@ -61,6 +61,11 @@ def tables(value: Any) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
+def key(value: Any) -> Any:
+    """`value` as the key of a table: an index that a service sent may be anything."""
+    return value if isinstance(value, str | int | None) else repr(value)
+
+
 def torn(target: Target) -> Cut:
     """The error of a reply that stopped with neither a finish reason nor its end mark."""
     return Cut(
