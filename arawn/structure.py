@@ -6,18 +6,20 @@ The shape is a JSON Schema (https://json-schema.org), or the shorthand `name, ag
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from arawn.errors import UsageFault
+from arawn.keywords import draft7
+from arawn.shorthand import closed, shorthand
 
-TYPES = {
-    "str": "string", "string": "string", "text": "string", "int": "integer", "integer": "integer",
-    "float": "number", "number": "number", "bool": "boolean", "boolean": "boolean",
-}  # fmt: skip
-DEEPEST = 32
-TRIES = 64
-"""Places in a text at which a JSON value is looked for."""
+LONGEST_NAME = 1024
+"""Characters; what is longer is no name of a file."""
+
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.M | re.S)
+_OPENING = re.compile(r'\{(?=\s*["}])|\[(?=\s*[\[{"\-\d\]tfnNI])')
+_JSON_LIKE = re.compile(r'\{\s*"|\[\s*[{\["]')
 
 
 class Outcome(NamedTuple):
@@ -33,25 +35,39 @@ def from_argument(text: str, read: Callable[[str], str]) -> dict[str, Any]:
 
     Raises UsageFault, with the place, for what is none of these or no valid schema.
     """
-    name = text.strip()
-    if not set(name) & set("{,:[|\n") and (name.endswith(".json") or "/" in name or _is_file(name, read)):
-        text = read(name)
-    schema = _parsed(text) if text.lstrip().startswith("{") else shorthand(text)
+    said = text.strip()
+    if "://" in said.partition(" ")[0]:
+        raise UsageFault(f"{said[:80]}: a schema is not fetched", hints=("save it as a file",))
+    if not said.startswith("{"):
+        said = (_file(said, read) or said).removeprefix("\ufeff").strip()
+    schema = _parsed(said) if said.startswith("{") else shorthand(said)
     validator(schema)
     return schema
 
 
-def _is_file(name: str, read: Callable[[str], str]) -> bool:
-    """A single word may be a field or a file: it is a file where one is there and begins like JSON."""
+def _file(name: str, read: Callable[[str], str]) -> str:
+    """The text of the file `name`, "" where it is none.
+
+    A single word may be a field as well: it is a file where one is there that begins like JSON.
+    """
+    if not name or "\n" in name or len(name) > LONGEST_NAME:
+        return ""
+    signs = set(name)
+    must = name.lower().endswith(".json") or (bool(signs & set("/\\")) and not signs & set(" \t"))
+    if not must and signs & set(",:[|? \t"):
+        return ""
     try:
-        return read(name).lstrip().startswith("{")
+        found = read(name)
     except UsageFault:
-        return False
+        if must and not signs & set(",[|"):
+            raise
+        return ""
+    return found if must or found.removeprefix("\ufeff").lstrip().startswith("{") else ""
 
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        schema = json.loads(text)
+        schema = _decoder().decode(text)
     except RecursionError:
         raise UsageFault("The schema is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -66,106 +82,21 @@ def from_keys(text: str) -> dict[str, Any]:
     keys = [key for key in (part.strip() for part in text.split(",")) if key]
     if not keys:
         raise UsageFault("--keys names no key", hints=("for example --keys answer,confidence",))
-    return _object({key: {} for key in keys}, keys)
+    return closed({key: {} for key in keys}, keys)
 
 
-def _object(properties: Mapping[str, Any], required: list[str]) -> dict[str, Any]:
-    unique = list(dict.fromkeys(required))
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": unique,
-        "additionalProperties": False,
-    }
+class _Elsewhere(dict[str, Callable[[str], Any]]):
+    """For addresses of every kind that a schema may refer to: none is fetched."""
 
+    def __contains__(self, scheme: object) -> bool:
+        return True
 
-def shorthand(text: str) -> dict[str, Any]:
-    """The schema of fields `NAME[?] [TYPE] [: description]`, one a line or separated by commas.
+    def __missing__(self, scheme: str) -> Callable[[str], Any]:
+        return self._refuse
 
-    TYPE is str (unsaid), int, float, bool, alternatives `a|b|c`, or a list: `[int]`, `[name, age int]`. A
-    `?` behind the name or the type makes the field optional. Raises UsageFault naming the field.
-    """
-    return _fields(text, 0)
-
-
-def _fields(text: str, depth: int) -> dict[str, Any]:
-    if depth > DEEPEST:
-        raise UsageFault("The schema is nested too deeply")
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-    for field in _split(text):
-        name, optional, schema = _field(field, depth)
-        if name in properties:
-            raise UsageFault(f"The schema names {name!r} twice")
-        properties[name] = schema
-        if not optional:
-            required.append(name)
-    if not properties:
-        raise UsageFault(
-            "The schema names no field", hints=("for example --schema 'name, age int, tags [str]'",)
-        )
-    return _object(properties, required)
-
-
-def _split(text: str) -> list[str]:
-    """The fields of `text`: by lines where there are any, else by commas; brackets hold together."""
-    for mark in "\n,":
-        parts, depth, begin = [], 0, 0
-        for at, sign in enumerate(text):
-            depth += (sign == "[") - (sign == "]")
-            if depth < 0:
-                break
-            if sign == mark and not depth:
-                parts.append(text[begin:at])
-                begin = at + 1
-        if depth:
-            raise UsageFault(f"The brackets of the schema do not match: {text.strip()!r}")
-        fields = [part.strip().rstrip(",").strip() for part in (*parts, text[begin:])]
-        if len([field for field in fields if field]) > 1 or mark == ",":
-            return [field for field in fields if field]
-    return []
-
-
-def _field(field: str, depth: int) -> tuple[str, bool, dict[str, Any]]:
-    said, colon, description = _described(field)
-    name, _, kind = said.partition(" ")
-    optional = name.endswith("?") or kind.rstrip().endswith("?")
-    name, kind = name.rstrip("?"), kind.strip().rstrip("?").strip()
-    if not name or not all(sign.isalnum() or sign in "_-$." for sign in name):
-        raise UsageFault(f"{field!r} names no field", hints=("a field is NAME TYPE, for example: age int",))
-    schema = _type(kind or "str", field, depth)
-    if colon:
-        schema["description"] = description.strip()
-    return name, optional, schema
-
-
-def _described(field: str) -> tuple[str, str, str]:
-    """The field and its description: what follows the first colon outside of brackets."""
-    depth = 0
-    for at, sign in enumerate(field):
-        depth += (sign == "[") - (sign == "]")
-        if sign == ":" and not depth:
-            return field[:at].strip(), ":", field[at + 1 :]
-    return field.strip(), "", ""
-
-
-def _type(kind: str, field: str, depth: int) -> dict[str, Any]:
-    if kind.startswith("[") and kind.endswith("]"):
-        inside = kind[1:-1].strip()
-        simple = inside.lower() in TYPES or "|" in inside.partition(" ")[0] or inside.startswith("[")
-        return {
-            "type": "array",
-            "items": _type(inside, field, depth + 1) if simple else _fields(inside, depth + 1),
-        }
-    if kind.lower() in TYPES:
-        return {"type": TYPES[kind.lower()]}
-    if "|" in kind:
-        words = [word.strip() for word in kind.split("|")]
-        return {"type": "string", "enum": list(dict.fromkeys(word for word in words if word))}
-    raise UsageFault(
-        f"{kind!r} is no type, in {field!r}",
-        hints=("types are str, int, float, bool, a|b|c and lists [TYPE]",),
-    )
+    @staticmethod
+    def _refuse(address: str) -> Any:
+        raise UsageFault(f"The schema refers to {address}: what is elsewhere is not fetched")
 
 
 def validator(schema: Mapping[str, Any]) -> Callable[[Any], str]:
@@ -175,32 +106,31 @@ def validator(schema: Mapping[str, Any]) -> Callable[[Any], str]:
     """
     import fastjsonschema
 
-    def refuse(address: str) -> Any:
-        raise UsageFault(f"The schema refers to {address}: what is elsewhere is not fetched")
-
     try:
-        check = fastjsonschema.compile(
-            dict(schema),
-            handlers=dict.fromkeys(("http", "https", "file", "ftp", ""), refuse),
-            use_default=False,
-        )
+        check = fastjsonschema.compile(draft7(schema), handlers=_Elsewhere(), use_default=False)
     except UsageFault:
         raise
     except RecursionError:
         raise UsageFault("The schema is nested too deeply") from None
     except Exception as error:  # it raises whatever its generated code runs into
-        raise UsageFault(f"The schema is not valid: {' '.join(str(error).split())[:300]}") from None
+        raise UsageFault(f"The schema is not valid: {_short(error, 300)}") from None
 
     def problem(value: Any) -> str:
         try:
             check(value)
         except fastjsonschema.JsonSchemaException as error:
-            return " ".join(str(error).split())[:500]
+            return _short(error, 500)
         except RecursionError:
             return "nested too deeply"
+        except (ArithmeticError, TypeError, ValueError) as error:  # a number beyond what floats can hold
+            return f"it cannot be checked: {_short(error, 200)}"
         return ""
 
     return problem
+
+
+def _short(error: Exception, longest: int) -> str:
+    return " ".join(str(error).split())[:longest]
 
 
 class Shape:
@@ -211,38 +141,116 @@ class Shape:
         self._problem = validator(schema) if schema is not None else _container
 
     def check(self, text: str) -> Outcome:
-        """Look for the JSON in `text`: the whole, the inside of a fence, or a value amid words."""
-        first = Outcome(problem="no JSON was found in it")
-        for number, (value, found) in enumerate(_values(text)):
-            problem = self._problem(value)
-            if not problem:
-                return Outcome(value, found)
-            if not number:
-                first = Outcome(value, found, problem)
+        """Look for the JSON in `text`: the whole, else the inside of a fence, else one value amid words.
+
+        Broken JSON is never searched for an inner piece that would fit, and of several values that would
+        do none is chosen.
+        """
+        whole = text.strip().removeprefix("\ufeff").strip()
+        try:
+            value = _decoder().decode(whole)
+        except (ValueError, RecursionError) as error:
+            first = Outcome(problem=_complaint(error, whole))
+        else:
+            return Outcome(value, whole, self._problem(value))
+        for source in (_fenced(whole), _amid(whole, objects_only=self.schema is None)):
+            outcome = self._one(source)
+            if outcome is not None and not (outcome.problem and first.text):
+                first = outcome
+            if not first.problem:
+                break
         return first
+
+    def _one(self, found: Iterator[Outcome]) -> Outcome | None:
+        """The one that fits, else what is wrong with the first; None where there is none at all."""
+        first: Outcome | None = None
+        fitting: dict[str, Outcome] = {}
+        for outcome in found:
+            if outcome.problem:
+                return outcome
+            checked = outcome._replace(problem=self._problem(outcome.value))
+            first = first or checked
+            if not checked.problem:
+                fitting.setdefault(_same(checked), checked)
+        if len(fitting) > 1:
+            return Outcome(problem="there is more than one JSON value in it that would do")
+        return next(iter(fitting.values()), first)
+
+
+def _same(found: Outcome) -> str:
+    """Equal for what says the same, whatever its blanks and the order of its keys."""
+    try:
+        return json.dumps(found.value, sort_keys=True)
+    except RecursionError:
+        return found.text
 
 
 def _container(value: Any) -> str:
     return "" if isinstance(value, dict | list) else "a JSON object is wanted"
 
 
-def _values(text: str) -> Iterator[tuple[Any, str]]:
-    """JSON values in `text` with their source: all of it, then what begins at a brace or bracket."""
-    whole = text.strip().removeprefix("\ufeff").strip()
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
-    at, tries = 0, 0
-    while at < len(whole) and tries < TRIES:
-        tries += 1
+def _fenced(text: str) -> Iterator[Outcome]:
+    """The values in fences that hold nothing else."""
+    for fence in _FENCE.finditer(text):
+        inside = fence.group(2).strip()
         try:
-            value, end = decoder.raw_decode(whole, at)
+            yield Outcome(_decoder().decode(inside), inside)
         except (ValueError, RecursionError):
-            end = at + 1
-        else:
-            if at or end == len(whole) or whole[0] in "{[":
-                yield value, whole[at:end]
-        places = [place for place in (whole.find("{", end), whole.find("[", end)) if place >= 0]
-        at = min(places, default=len(whole))
+            continue
+
+
+def _amid(text: str, objects_only: bool) -> Iterator[Outcome]:
+    """Objects and lists amid words, outermost alone; one with a problem, the last, where JSON is broken.
+
+    Where JSON of any shape will do, `[1]` and `{}` amid words are words.
+    """
+    decoder, at, patience = _decoder(), 0, 4 * len(text)
+    while (opening := _OPENING.search(text, at)) and patience > 0:
+        at = opening.start()
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            if _JSON_LIKE.match(text, at):
+                yield Outcome(problem=_complaint(error, text))
+                return
+            patience -= max(getattr(error, "pos", len(text)) - at, 0) + len(text) // 1000 + 1
+            at += 1
+            continue
+        if not objects_only or (value and isinstance(value, dict)):
+            yield Outcome(value, text[at:end])
+        at = end
+
+
+def _complaint(error: Exception, text: str) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if not isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON: {_short(error, 200)}"
+    if not _JSON_LIKE.search(text):
+        return "no JSON was found in it"
+    return f"it is no JSON: {error.msg} at line {error.lineno}, character {error.colno}"
+
+
+def _decoder() -> json.JSONDecoder:
+    """Takes what every reader of JSON understands alike, and nothing else."""
+    return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        last = {name: place for place, (name, _) in enumerate(pairs)}
+        twice = next(name for place, (name, _) in enumerate(pairs) if last[name] != place)
+        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
+    return made

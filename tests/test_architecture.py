@@ -17,6 +17,7 @@ engine | backends | render | models
 wire | config
 catalog
 providers | secret | structure | media | pages
+shorthand | keywords
 ports
 events
 messages

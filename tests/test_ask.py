@@ -26,7 +26,7 @@ initial_delay = "10ms"
 max_delay = "20ms"
 """
 DOCUMENT = {
-    "version", "ok", "backend", "provider", "model", "text", "reasoning", "tool_calls", "citations", "refusal",
+    "version", "ok", "backend", "provider", "model", "text", "data", "reasoning", "tool_calls", "citations", "refusal",
     "finish", "finish_raw", "usage", "cost_usd", "attempts", "session", "error",
 }  # fmt: skip
 

@@ -251,7 +251,7 @@ def test_the_command_prints_the_json_alone(ask, tmp_path, flags: tuple[str, ...]
         piped = ask(fake, *flags, "--no-stream", stdin="who?")
     assert (done.stdout, done.returncode) == (GOOD + "\n", 0), done.stderr
     assert (piped.stdout, piped.returncode) == (GOOD + "\n", 0)
-    assert "JSON by native schema" in done.stderr
+    assert "JSON by native" in done.stderr
     kind = "json_object" if flags == ("--json-mode",) else "json_schema"
     assert fake.requests[0].json["response_format"]["type"] == kind
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from arawn.errors import Refused
 from arawn.events import Event, Finish, Notice, Text, Usage
 from arawn.manual import Section, flow, section
 from arawn.manual.search import Hit, hits, terms
@@ -53,7 +54,15 @@ class Guide:
         self._introduced = False
 
     def stream(self, request: Request) -> Iterator[Event]:
-        """The fitting section as Markdown, in pieces of a sentence; a welcome where nothing fits."""
+        """The fitting section as Markdown, in pieces of a sentence; a welcome where nothing fits.
+
+        Raises Refused where JSON is asked for.
+        """
+        if request.format is not None:
+            raise Refused(
+                "The offline guide answers in words: for JSON a model is needed",
+                hints=("to add one: a key in the environment, Ollama, or arawn config init",),
+            )
         if not self._introduced:
             self._introduced = True
             yield Notice(NOTICE)

@@ -145,8 +145,13 @@ class Showing:
         self._sink.feed("\n\n" + "\n".join(lines))
 
 
-def show(context: Context, app: App, opened: Opened, events: Iterator[Event], form: Form) -> None:
-    """Show one turn whole. Raises what the turn raised, after the document where one was asked for."""
+def show(
+    context: Context, app: App, opened: Opened, events: Iterator[Event], form: Form, has_data: bool = False
+) -> None:
+    """Show one turn whole. Raises what the turn raised, after the document where one was asked for.
+
+    `has_data` says that a whole answer is JSON.
+    """
     showing = Showing(form, context, opened)
     began = time.monotonic()
     fault: ArawnError | None = None
@@ -160,7 +165,7 @@ def show(context: Context, app: App, opened: Opened, events: Iterator[Event], fo
     finally:
         reply = showing.collector.reply
         if form in ("json", "jsonl"):
-            _document(context, app, opened, reply, fault, stopped, form)
+            _document(context, app, opened, reply, fault, stopped, form, has_data)
         elif stopped:
             context.status.note("[stopped]")
         elif fault is None:
@@ -175,6 +180,7 @@ def _document(
     fault: ArawnError | None,
     stopped: bool,
     form: Form,
+    has_data: bool,
 ) -> None:
     from arawn.render.document import document, dump
 
@@ -185,6 +191,7 @@ def _document(
         model=opened.model,
         fault=fault,
         interrupted=stopped,
+        has_data=has_data,
     )
     if made["error"]:
         for key in ("message", "hint"):

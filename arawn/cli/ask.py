@@ -88,8 +88,9 @@ def ask(
     conversation = Conversation(
         system=system, reasoning=wanted_effort(reasoning), format=wanted, stream=stream
     )
-    form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw else "text"
-    show(context, context.app, opened, conversation.ask(opened.backend, prompt.text, prompt.parts), form)
+    form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
+    events = conversation.ask(opened.backend, prompt.text, prompt.parts)
+    show(context, context.app, opened, events, form, has_data=wanted is not None)
 
 
 def _piped(words: list[str], files: list[str]) -> bytes | None:

@@ -55,7 +55,13 @@ def _some(text: str) -> str:
 def wanted_format(json_mode: bool, schema: str | None, keys: str | None) -> Format | None:
     """What `--json-mode`, `--schema` and `--keys` ask for. Raises UsageFault for a schema that is none."""
     said = [
-        flag for flag, given in (("--json-mode", json_mode), ("--schema", schema), ("--keys", keys)) if given
+        flag
+        for flag, given in (
+            ("--json-mode", json_mode),
+            ("--schema", schema is not None),
+            ("--keys", keys is not None),
+        )
+        if given
     ]
     if len(said) > 1:
         raise UsageFault(f"{said[0]} and {said[1]} exclude each other")

@@ -32,17 +32,23 @@ def document(
     model: str,
     fault: ArawnError | None,
     interrupted: bool = False,
+    has_data: bool = False,
 ) -> Document:
-    """The document of one turn, whole or not. Times in seconds, tokens normalised, unknown is null."""
+    """The document of one turn, whole or not. Times in seconds, tokens normalised, unknown is null.
+
+    `has_data` says that JSON was asked for: the text of a whole answer stands parsed under `data` too.
+    """
     finish = reply.finish
     usage = reply.usage
+    whole = fault is None and not interrupted
     return {
         "version": 1,
-        "ok": fault is None and not interrupted,
+        "ok": whole,
         "backend": backend or None,
         "provider": provider or None,
         "model": (finish.model if finish else "") or model or None,
         "text": reply.text,
+        "data": json.loads(reply.text) if has_data and whole else None,
         "reasoning": reply.reasoning,
         "tool_calls": [
             {"id": call.id, "name": call.name, "arguments": _arguments(call.arguments)}

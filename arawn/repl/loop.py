@@ -348,7 +348,7 @@ class Repl:
 
     def _sink(self) -> Sink:
         chat = self._chat
-        if not (chat.settings.markdown and _isatty(chat.out)):
+        if self.conversation.format is not None or not (chat.settings.markdown and _isatty(chat.out)):
             from arawn.render.plain import PlainStream
 
             return PlainStream(chat.out, _isatty(chat.out))
