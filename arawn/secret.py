@@ -182,12 +182,14 @@ class Resolver:
         return self._seen[name]
 
     def _file(self, text: str) -> str:
-        path = Path(os.path.expanduser(text))
-        path = path if path.is_absolute() else self._home / path
         try:
+            path = Path(os.path.expanduser(text))
+            path = path if path.is_absolute() else self._home / path
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
             raise SecretFault(f"The key file {path} cannot be read: {error.strerror}") from None
+        except ValueError:  # a NUL, or half of a surrogate pair
+            raise SecretFault("The key file cannot be read: that is not the name of a file") from None
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
             os.close(handle)

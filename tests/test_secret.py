@@ -12,7 +12,7 @@ import types
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arawn.errors import SecretFault
@@ -59,7 +59,9 @@ def test_references(tmp_path, text, value) -> None:
     assert resolver(tmp_path, env, keyring({"k": "ring\n"})).resolve(text).reveal() == value
 
 
-@given(st.text(max_size=40))
+@given(st.text(max_size=40) | st.text(max_size=9).map("$file:{}".format))
+@example("$file:\ud800")
+@example("$file:~\0")
 @settings(max_examples=60, deadline=None)
 def test_any_text_resolves_or_says_why(tmp_path_factory, text) -> None:
     try:
