@@ -1,9 +1,9 @@
 """Runs a reader under a coverage-guided fuzzer, by hand: `python benchmarks/fuzz.py DIALECT [options]`.
 
-It needs atheris (https://github.com/google/atheris) beside arawn. DIALECT is a name of the config (`openai`,
-`openai-responses`, ...), or `faults`, `listing`, `vectors`. The options are libFuzzer's: a folder holds
-inputs to begin with, -max_total_time=120 (seconds) and -rss_limit_mb=512 are useful. Anything that is no error of
-ours ends the run and leaves its input in a file.
+It needs atheris (https://github.com/google/atheris) beside arawn. DIALECT is a name of the config, such as
+`openai-responses`, or `faults`, `listing`, `vectors`. The options are libFuzzer's: a folder holds inputs to
+begin with, -max_total_time=120 (seconds) and -rss_limit_mb=512 are useful. Anything that is no error of ours
+ends the run and leaves its input in a file.
 """
 
 from __future__ import annotations

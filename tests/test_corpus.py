@@ -76,13 +76,14 @@ def read(case: dict[str, Any], chunks: list[bytes]):
     kind = dict(case["response"]["headers"]).get("content-type", "")
     collector = Collector()
     error = None
-    status = ""
+    at_work = False
     try:
         for event in dialect.read(split(chunks, kind), TARGET):
-            if isinstance(event, Next):  # a prediction at work: how it stands is all that can be read
-                collector.add(Finish("stop", status))
-                break
-            status = event.label if isinstance(event, Progress) else ""
+            if isinstance(event, Next):
+                at_work = True
+                continue
+            if at_work and isinstance(event, Progress):  # how it stands is all that can be read of it
+                event = Finish("stop", event.label)
             collector.add(event)
     except ArawnError as raised:
         error = raised
