@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,16 @@ import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from term import Term
 from test_ask import CONFIG
 
 from arawn.backends.structured import REPAIRS, Structured
-from arawn.errors import ArawnError, Cut, InvalidAnswer, Refused, UsageFault
+from arawn.engine import Conversation
+from arawn.errors import ArawnError, Cut, InvalidAnswer, Overloaded, Refused, UsageFault
 from arawn.events import Event, Finish, Notice, Reasoning, Reply, Text, ToolCall, Usage, collect
 from arawn.messages import Format, Request, user
-from arawn.structure import Shape, from_argument, from_keys, shorthand
+from arawn.shorthand import shorthand
+from arawn.structure import Shape, from_argument, from_keys, validator
 
 SCHEMA = shorthand("name, age int")
 GOOD, BAD = '{"name": "Ann", "age": 7}', '{"name": "Ann"}'
@@ -208,6 +212,180 @@ def test_no_forced_tool_beside_thinking_where_that_is_refused() -> None:
     assert not model.asked[0].tools
 
 
+def test_every_way_refused_but_words() -> None:
+    model = Model(refused(), refused(), refused(), says(GOOD))
+    assert climb(model).text == GOOD
+    native, tool, prompt, plain = model.asked
+    assert prompt.format == Format() and plain.format is None and "age" in str(plain.system)
+
+
+def test_a_server_that_fails_over_a_schema() -> None:
+    fails = Overloaded("it failed", status=500, detail="failed to parse grammar")
+    assert climb(Model(fails, says(GOOD)), rungs=("native", "prompt")).text == GOOD
+    inside = Refused("it failed", detail="invalid JSON schema in format")
+    assert climb(Model(inside, says(GOOD)), rungs=("native", "prompt")).text == GOOD
+    with pytest.raises(Overloaded):
+        climb(Model(Overloaded("it failed", status=500, detail="out of memory"), says(GOOD)))
+
+
+def test_words_ask_for_json_beside_the_json_mode() -> None:
+    model = Model(refused(), says('{"x": 1}'))
+    assert climb(model, Format()).text == '{"x": 1}'
+    mode, plain = model.asked
+    assert mode.format == Format() and "JSON" in str(mode.system), "services demand the word"
+    assert plain.format is None and "JSON" in str(plain.system)
+
+
+@pytest.mark.parametrize(
+    "finish", [Finish("refusal"), Finish("stop", refusal="no"), Finish("content_filter")]
+)
+def test_a_refusal_is_not_mended(finish: Finish) -> None:
+    model = Model([Text("I will not."), Usage(1, 1), finish])
+    reply = climb(model)
+    assert (reply.text, reply.finish, len(model.asked)) == ("I will not.", finish, 1)
+
+
+@pytest.mark.parametrize("reason", ["error", "cut", "interrupted", "stop", "tool_calls"])
+def test_no_other_end_passes_what_does_not_fit(reason: Any) -> None:
+    with pytest.raises(InvalidAnswer):
+        climb(Model(says(BAD, reason)))
+    assert climb(Model(says(GOOD, reason))).text == GOOD
+
+
+def test_what_came_before_a_fault_is_kept() -> None:
+    for fault, last in ((Cut("cut"), [Text("half")]), (refused(429), [])):
+        model = Faulty(says(BAD), last, fault)
+        seen: list[Event] = []
+        with pytest.raises(type(fault)):
+            for event in Structured(model, Format(SCHEMA), {}).stream(Request((user("Who?"),))):
+                seen.append(event)
+        reply = collect(seen)
+        assert reply.text == ("half" if last else BAD)
+        assert reply.usage.input == 10 and reply.finish is None
+
+
+class Faulty:
+    """Answers once, then begins an answer and fails."""
+
+    name, model = "b", "m"
+
+    def __init__(self, first: list[Event], begun: list[Event], fault: ArawnError) -> None:
+        self.turns = [first, begun]
+        self.fault = fault
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        first = len(self.turns) == 2
+        yield from self.turns.pop(0)
+        if not first:
+            raise self.fault
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_partial_arguments_are_kept() -> None:
+    cut = [ToolCall("c", "answer", '{"name": "An'), Finish("length")]
+    reply = climb(Model(cut), rungs=("tool",))
+    assert reply.text == '{"name": "An' and reply.finish == Finish("length") and not reply.tool_calls
+
+
+def test_several_calls_are_several_answers() -> None:
+    two = [
+        ToolCall("c", "answer", GOOD),
+        ToolCall("d", "answer", GOOD.replace("7", "8")),
+        Finish("tool_calls"),
+    ]
+    model = Model(two, calls(GOOD))
+    assert climb(model, rungs=("tool",)).text == GOOD
+    assert len(model.asked) == 2 and "more than one" in model.asked[1].messages[-1].text
+    same = [ToolCall("c", "answer", GOOD), ToolCall("d", "answer", GOOD), Finish("tool_calls")]
+    assert climb(Model(same), rungs=("tool",)).text == GOOD
+
+
+def test_what_is_no_object_goes_into_one() -> None:
+    tree = {
+        "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}},
+        "anyOf": [{"$ref": "#/$defs/t"}, S],
+    }
+    model = Model(calls('{"value": [[], [[]]]}'))
+    assert climb(model, Format(tree), rungs=("tool",)).text == "[[], [[]]]"
+    sent = model.asked[0].tools[0].parameters
+    assert (
+        sent["type"] == "object"
+        and sent["properties"]["value"]["anyOf"][0]["$ref"] == "#/properties/value/$defs/t"
+    )
+    problem = validator(sent)
+    assert not problem({"value": [[]]}) and problem({"value": 5}), "it refers to what is there"
+
+    model = Model(calls('{"value": "ü"}'))
+    assert climb(model, Format({"enum": ["ü"]}), rungs=("tool",)).text == '"ü"'
+    model = Model(calls('{"value": "ü \\ud83d"}'))
+    said = climb(model, Format({"enum": ["ü \ud83d"]}), rungs=("tool",)).text
+    assert json.loads(said) == "ü \ud83d" and said.isprintable()
+    model = Model(calls("{}"))
+    climb(model, Format({"properties": {"a": S}}), rungs=("tool",))
+    assert model.asked[0].tools[0].parameters == {"type": "object", "properties": {"a": S}}
+
+
+def test_an_empty_answer_is_mended_in_turns_that_alternate() -> None:
+    model = Model(says("     "), says(GOOD))
+    assert climb(model).text == GOOD
+    assert [message.role for message in model.asked[1].messages] == ["user", "assistant", "user"]
+    assert all(message.text.strip() for message in model.asked[1].messages)
+
+
+def test_closing_closes_what_is_inside() -> None:
+    class Held(Model):
+        def stream(self, request: Request) -> Iterator[Event]:
+            self.held = self.answer()
+            return self.held
+
+        def answer(self) -> Iterator[Event]:
+            self.open = True
+            try:
+                yield Reasoning("hm")
+                yield Text("never")
+            finally:
+                self.open = False
+
+    model = Held(says(GOOD))
+    events = Structured(model, Format(SCHEMA), {}).stream(Request((user("Who?"),)))
+    assert next(iter(events)) == Reasoning("hm") and model.open
+    getattr(events, "close", list)()
+    assert not model.open
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    says_=st.lists(
+        st.sampled_from(["good", "bad", "none", "cut", "refused", "length", "call"]), min_size=1, max_size=6
+    )
+)
+def test_one_end_whatever_happens(says_: list[str]) -> None:
+    turns: dict[str, list[Event] | ArawnError] = {
+        "good": says(GOOD), "bad": says(BAD), "none": [Finish("stop")], "cut": Cut("cut"), "refused": refused(),
+        "length": says(BAD, "length"), "call": calls(GOOD),
+    }  # fmt: skip
+    seen: list[Event] = []
+    fault: ArawnError | None = None
+    conversation = Conversation(format=Format(SCHEMA))
+    try:
+        for event in conversation.ask(
+            Structured(Model(*(turns[one] for one in says_)), Format(SCHEMA), {}), "Who?"
+        ):
+            seen.append(event)
+    except ArawnError as error:
+        fault = error
+    kinds = [type(event) for event in seen]
+    assert (
+        kinds.count(Finish) <= 1
+        and kinds.count(Text) <= 1
+        and kinds.count(Usage) <= 1
+        and ToolCall not in kinds
+    )
+    assert fault is not None or (kinds.count(Finish) == 1 and collect(seen).text == GOOD)
+
+
 JUNK = st.one_of(
     st.text(max_size=40),
     st.sampled_from([GOOD, BAD, f"```json\n{GOOD}\n```", "{", "[]", "null", '"x"', "{}" * 9]),
@@ -288,12 +466,70 @@ def test_an_answer_that_stays_wrong_is_a_failure_and_not_lost(ask) -> None:
         (("--schema", "{"), "no JSON"),
         (("--json-mode", "--keys", "a"), "exclude"),
         (("--keys", ","), "names no key"),
+        (("--schema", ""), "names no field"),
+        (("--keys", ""), "names no key"),
+        (("--schema", "name", "--keys", ""), "exclude"),
+        (("--schema", '{"type": "objekt"}'), "must be one"),
+        (("--schema", "https://example.com/s.json"), "not fetched"),
     ],
 )
 def test_a_wrong_wish_is_told_before_anything_is_sent(ask, flags: tuple[str, ...], words: str) -> None:
     with FakeProvider(openai_stream([GOOD])) as fake:
         done = ask(fake, *flags, "who?")
     assert done.returncode == 2 and words in done.stderr and not fake.requests
+
+
+def test_the_document_has_the_data(ask) -> None:
+    with FakeProvider(openai_stream([f"Here: {GOOD}"])) as fake:
+        said = json.loads(ask(fake, "--schema", "name, age int", "--json", "who?").stdout)
+        lines = ask(fake, "--keys", "name,age", "--jsonl", "who?").stdout.splitlines()
+        plain = json.loads(ask(fake, "--json", "who?").stdout)
+    assert (said["text"], said["data"]) == (GOOD, {"name": "Ann", "age": 7})
+    assert json.loads(lines[-1])["data"] == {"name": "Ann", "age": 7}
+    assert [json.loads(line)["type"] for line in lines].count("text") == 1
+    assert plain["data"] is None
+    with FakeProvider(openai_stream([BAD])) as fake:
+        said = json.loads(ask(fake, "--schema", "name, age int", "--json", "who?").stdout)
+    assert said["data"] is None and said["text"] == BAD
+
+
+def test_text_from_a_pipe_beside_a_schema_and_a_file(ask, tmp_path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "person").write_text(json.dumps(SCHEMA))
+    (tmp_path / "work" / "note.txt").write_text("Ann is seven.")
+    with FakeProvider(openai_stream([GOOD])) as fake:
+        done = ask(fake, "--schema", "person", "-f", "note.txt", "Read", "-", stdin="this:")
+    assert (done.stdout, done.returncode) == (GOOD + "\n", 0), done.stderr
+    body = fake.requests[0].json
+    assert body["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert (
+        "Read this:" in body["messages"][-1]["content"] and "Ann is seven." in body["messages"][-1]["content"]
+    )
+
+
+@pytest.mark.parametrize("flags", [("--schema", "name"), ("--keys", "a"), ("--json-mode",)])
+def test_the_guide_has_no_json(arawn, flags: tuple[str, ...]) -> None:
+    done = arawn("ask", *flags, "hello")
+    assert (done.returncode, done.stdout) == (7, "") and "model is needed" in done.stderr
+
+
+def test_what_a_model_puts_into_a_complaint_cannot_reach_the_terminal(ask) -> None:
+    with FakeProvider(openai_stream(['{"name": "Ann", "age": 7, "\\u001b[2J\\u202e": 1}'])) as fake:
+        done = ask(fake, "--schema", "name, age int", "who?")
+    assert done.returncode == 1 and "must not contain" in done.stderr
+    assert not {"\x1b", "\u202e"} & set(done.stderr)
+
+
+def test_on_a_terminal_json_is_no_markdown(env: dict[str, str], tmp_path) -> None:
+    said = '{"name": "*Ann* __init__ # `x`", "age": 7}'
+    with FakeProvider(openai_stream([said])) as fake:
+        config = tmp_path / "home" / ".config" / "arawn" / "config.toml"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(CONFIG.format(url=fake.url))
+        argv = [sys.executable, "-P", "-m", "arawn", "ask", "--schema", "name, age int", "who?"]
+        with Term(argv, env=env, cwd=tmp_path) as term:
+            assert term.end(20) == 0
+            assert said.encode() in term.raw
 
 
 def test_notices_are_events_of_their_own() -> None:

@@ -212,7 +212,9 @@ def _moved(part: Any) -> Any:
 
 def _unwrapped(arguments: str) -> str:
     try:
-        return json.dumps(json.loads(arguments)["value"])
+        value = json.loads(arguments)["value"]
+        text = json.dumps(value, ensure_ascii=False)
+        return text if text.isprintable() else json.dumps(value)  # half a character cannot be shown
     except (ValueError, KeyError, TypeError, RecursionError):
         return arguments
 
