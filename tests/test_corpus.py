@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import importlib
 import json
@@ -57,12 +58,23 @@ CLASSES = {  # the exit code by status where no words say otherwise
 }  # fmt: skip
 
 
+OTHERS = {  # read elsewhere: test_listing.py, test_vectors.py, and below
+    "models", "google.models", "cohere.models", "ollama.models", "embeddings", "google.embeddings",
+    "cohere.v1.embeddings", "cohere.v2.embeddings", "cohere.v?.embeddings", "ollama.embeddings",
+    "ollama.misc", "ollama.progress",
+}  # fmt: skip
+
+
+@cache
+def everything() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/*.json"))]
+
+
 @cache
 def cases() -> list[dict[str, Any]]:
-    found = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/*.json"))]
     return [
         case
-        for case in found
+        for case in everything()
         if case["api"] in DIALECTS and "embeddings" not in case["expect"] and "models" not in case["expect"]
     ]
 
@@ -225,12 +237,12 @@ def test_F_STREAM_04_a_torn_stream_is_never_whole() -> None:
 
 def test_every_error() -> None:
     wrong = {}
-    errors = [case for case in cases() if case["kind"] == "error"]
+    errors = [case for case in everything() if case["kind"] == "error"]
     for case in errors:
         status, expect = case["response"]["status"], case["expect"]["error"]
         headers = {name.lower(): value for name, value in case["response"]["headers"]}
         made = fault(status, headers, body(case), TARGET)
-        message = " ".join(str(expect["message"]).split())
+        message = " ".join(str(expect["message"] or "").split())
         problems = []
         if message[:60] not in made.detail and made.detail[:60] not in message:
             problems.append(f"{made.detail[:80]!r} != {message[:80]!r}")
@@ -246,3 +258,23 @@ def test_every_error() -> None:
             wrong[case["id"]] = problems
     print(f"{len(errors) - len(wrong)} of {len(errors)} errors read as recorded")
     assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)[:6000]
+
+
+def test_no_recorded_reply_is_left_out() -> None:
+    left = {case["api"] for case in everything()} - set(DIALECTS) - OTHERS
+    assert not left
+    counted = collections.Counter(case["kind"] for case in everything())
+    print(f"{sum(counted.values())} recorded replies: {dict(counted)}")
+
+
+def test_what_ollama_tells_of_models_and_of_fetching_them() -> None:
+    from arawn.wire.frames import parse
+    from arawn.wire.ollama import described
+
+    for case in everything():
+        if case["api"] == "ollama.misc" and case["kind"] == "json":
+            assert described(json.loads(case["response"]["body"])).get("context", 1) > 0
+        if case["api"] == "ollama.progress":
+            lines = [parse(frame) for frame in split([body(case)])]
+            said = case["expect"]["progress"]
+            assert (len(lines), lines[-1]) == (said["n"], said["last"])
