@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from arawn.errors import Cut, EmptyAnswer
 
 LIMIT = 8 * 1024 * 1024
+DEPTH = 200
+"""Levels of a JSON value: enough for any reply, and whatever walks or writes it later needs no more stack."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -51,7 +53,7 @@ def document(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT
             return
     else:
         text = b"".join([start, *source]).decode("utf-8", "replace")
-        yield _value(lambda: json.JSONDecoder().raw_decode(text)[0], "The reply")
+        yield _value(lambda: _shallow(json.JSONDecoder().raw_decode(text)[0], text), "The reply")
 
 
 def _head(source: Iterator[bytes]) -> bytes:
@@ -62,6 +64,7 @@ def _head(source: Iterator[bytes]) -> bytes:
         start = head.removeprefix(BOM).lstrip()
         if start[:1] in (b"{", b"[", b"<", b":") or len(start) >= 8 or (start and b"\n" in start):
             return start
+        head = head if start else head[: len(BOM)]
     return head.removeprefix(BOM).lstrip()
 
 
@@ -108,17 +111,20 @@ def _too_large(limit: int) -> Cut:
 
 def _events(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
     """Server-sent events. Lines end in CR, LF or CRLF and nowhere else."""
-    event, number = "", 0
+    event, number, size = "", 0, 0
     data: list[str] = []
     for line in _lines(chunks, limit):
         if not line:
             if data:
                 number += 1
                 yield Frame(event, "\n".join(data), number)
-            event, data = "", []
+            event, data, size = "", [], 0
             continue
         name, _, value = line.partition(":")
         if name == "data":
+            size += len(line) + 1
+            if size > limit:
+                raise _too_large(limit)
             data.append(value[1:] if value[:1] == " " else value)
         elif name == "event":
             event = value.strip()
@@ -127,8 +133,7 @@ def _events(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
 
 
 def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[str]:
-    pending: list[bytes] = []
-    size = 0
+    pending = bytearray()
     after_cr = False
     for piece in chunks:
         chunk = piece[1:] if after_cr and piece[:1] == b"\n" else piece
@@ -139,18 +144,16 @@ def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[str]:
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         first, *others = chunk.split(b"\n")
-        size += len(first)
-        if size > limit:
+        pending += first
+        if len(pending) > limit:
             raise _too_large(limit)
-        pending.append(first)
         if others:
-            yield b"".join(pending).decode("utf-8", "replace")
+            yield pending.decode("utf-8", "replace")
             for line in others[:-1]:
                 yield line.decode("utf-8", "replace")
-            pending, size = [others[-1]], len(others[-1])
-    last = b"".join(pending)
-    if last:
-        yield last.decode("utf-8", "replace")
+            pending = bytearray(others[-1])
+    if pending:
+        yield pending.decode("utf-8", "replace")
 
 
 def _json_values(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
@@ -162,9 +165,9 @@ def _json_values(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
         for text in values.feed(decode(chunk)):
             number += 1
             yield Frame("", text, number)
-        if len(values.pending) > limit:
+        if values.size > limit:
             raise _too_large(limit)
-    if values.pending and not number:  # a lone document that was torn: let it fail by name
+    if values.size and not number:  # a lone document that was torn: let it fail by name
         yield Frame("", values.pending, 1)
 
 
@@ -172,42 +175,54 @@ class _Values:
     """Finds where values end by counting depth over the structural characters, each looked at once."""
 
     def __init__(self) -> None:
+        import io
         import re
 
         self._search = re.compile(r'["\\{}\[\]]').search
-        self._buffer = ""
-        self._at = 0
+        self._begun = io.StringIO()
+        self._skip = 0
         self._start = -1
         self._depth = 0
         self._base = 0
         self._in_string = False
         self._seen = False
+        self.size = 0
+        """Characters of a value that has begun and not ended."""
 
     @property
     def pending(self) -> str:
-        """A value that has begun and not ended."""
-        return self._buffer[self._start :] if self._start >= 0 else ""
+        """The value that has begun and not ended."""
+        return self._begun.getvalue()
 
     def feed(self, text: str) -> Iterator[str]:
         """Take a piece, yield the values that end in it."""
-        self._buffer += text
-        while found := self._search(self._buffer, self._at):
-            mark, self._at = found.group(), found.end()
+        at = self._skip
+        self._start = 0 if self.size else -1
+        while found := self._search(text, at):
+            mark, at = found.group(), found.end()
             if mark == '"':
                 self._in_string = not self._in_string
             elif mark == "\\":
-                self._at += 1
+                at += 1
             elif self._in_string:
                 continue
             elif mark in "{[":
                 self._open(mark, found.start())
             elif self._close():
-                yield self._buffer[self._start : self._at]
-                self._start = -1
-        beyond = max(0, self._at - len(self._buffer))  # an escape whose character is still to come
-        self._buffer = self.pending
-        self._at = len(self._buffer) + beyond
-        self._start = 0 if self._buffer else -1
+                yield self._ended(text[self._start : at])
+        self._skip = max(0, at - len(text))  # an escape whose character is still to come
+        if self._start >= 0:
+            self.size += self._begun.write(text[self._start :])
+
+    def _ended(self, text: str) -> str:
+        """The whole value that ends in `text`."""
+        if self.size:
+            self._begun.write(text)
+            text = self._begun.getvalue()
+            self._begun.seek(0)
+            self._begun.truncate()
+        self._start, self.size = -1, 0
+        return text
 
     def _open(self, mark: str, place: int) -> None:
         if mark == "[" and not self._seen and self._start < 0:
@@ -224,7 +239,26 @@ class _Values:
 
 def parse(frame: Frame) -> Any:
     """The JSON value of a frame. Raises Cut, naming the event, for what is no JSON that can be read."""
-    return _value(lambda: json.loads(frame.data), f"Event {frame.number} of the reply")
+    return _value(lambda: loads(frame.data), f"Event {frame.number} of the reply")
+
+
+def loads(text: str) -> Any:
+    """The JSON value of a text. Raises ValueError for none, RecursionError for one deeper than DEPTH."""
+    return _shallow(json.loads(text), text)
+
+
+def _shallow(value: Any, text: str) -> Any:
+    """`value`, read from `text`, unless it is nested deeper than DEPTH."""
+    if text.count("[") + text.count("{") <= DEPTH:
+        return value
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEPTH:
+            raise RecursionError
+        inner = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+    return value
 
 
 def _value(load: Callable[[], Any], what: str) -> Any:
@@ -235,6 +269,15 @@ def _value(load: Callable[[], Any], what: str) -> Any:
     except ValueError as error:
         why = "a number is too long" if "integer string" in str(error) else "no valid JSON"
     raise Cut(f"{what} cannot be read: {why}")
+
+
+def encodable(text: str) -> str:
+    """`text` with the halves of surrogate pairs joined, and U+FFFD for a lone one."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 class Surrogates:
@@ -251,11 +294,7 @@ class Surrogates:
             return text
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._held = text[:-1], text[-1]
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return text
+        return encodable(text)
 
     def flush(self) -> str:
         """What is still held back."""
