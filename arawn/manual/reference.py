@@ -17,7 +17,7 @@ def providers() -> str:
     """Every provider: how to name it, its key's variable, its default model or address."""
     lines = ["| backend | key variable | default model | address |", "|---|---|---|---|"]
     for row in PROVIDERS.values():
-        key = f"`{row.key_names[0]}`" if row.needs_key else "not needed"
+        key = ", ".join(f"`{name}`" for name in row.key_names) if row.needs_key else "not needed"
         model = f"`{row.model}`" if row.model else "what the server has" if row.local else "yours to name"
         yours = "your `endpoint`" if row.has_place else "your `base_url`"
         lines.append(f"| `{row.name}` | {key} | {model} | {row.base_url or yours} |")
