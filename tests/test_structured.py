@@ -448,6 +448,40 @@ def test_a_service_without_schemas_is_asked_by_tool_then_by_prompt(ask) -> None:
     assert "JSON by prompt" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("model", "more", "ways"),
+    [
+        ("claude-sonnet-4-20250514", (), ["tool"]),
+        ("claude-sonnet-4-20250514", ("--reasoning", "high"), ["prompt"]),
+        ("claude-sonnet-5", (), ["native"]),
+        ("claude-sonnet-5", ("--reasoning", "high"), ["native"]),
+    ],
+)
+def test_a_model_is_asked_in_the_way_it_has(
+    arawn, model: str, more: tuple[str, ...], ways: list[str]
+) -> None:
+    def serve(conn: Conn) -> None:
+        block: dict[str, Any] = {"type": "text", "text": f"Here: {GOOD}"}
+        if "tool_choice" in conn.request.json:
+            block = {"type": "tool_use", "id": "t", "name": "answer", "input": json.loads(GOOD)}
+        json_reply(200, {"type": "message", "model": model, "content": [block], "stop_reason": "end_turn"})(
+            conn
+        )
+
+    with FakeProvider(serve) as fake:
+        done = arawn("ask", "--schema", "name, age int", *more, "who?",
+                     env={"ANTHROPIC_API_KEY": "k", "ANTHROPIC_API_BASE": fake.url, "ANTHROPIC_MODEL": model})  # fmt: skip
+    assert (done.stdout, done.returncode) == (GOOD + "\n", 0), done.stderr
+    bodies = [request.json for request in fake.requests]
+    native = ["format" in body.get("output_config", {}) for body in bodies]
+    tool = ["tool_choice" in body for body in bodies]
+    asked = [
+        "native" if by_format else "tool" if by_tool else "prompt"
+        for by_format, by_tool in zip(native, tool, strict=True)
+    ]
+    assert asked == ways
+
+
 def test_an_answer_that_stays_wrong_is_a_failure_and_not_lost(ask) -> None:
     with FakeProvider(openai_stream([BAD])) as fake:
         done = ask(fake, "--schema", "name, age int", "who?")
