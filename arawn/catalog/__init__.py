@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -51,23 +51,29 @@ class Facts(NamedTuple):
 
 def facts(provider: str, model: str, said: Mapping[str, Any] | None = None) -> Facts:
     """What is known of `model` at `provider` (a row's name); `said` are the person's own facts."""
-    found: dict[str, Any] = _known(model)
-    for name in (provider, *ELSEWHERE.get(provider, ())):
-        row = _row(name, model)
-        if row is not None:
-            found |= _priced(row)
-            break
+    weak, known = _known(provider, model)
+    found: dict[str, Any] = {**weak, **_priced(provider, model), **known}
     if provider in PROVIDERS and PROVIDERS[provider].local:
         found |= dict.fromkeys(("input_price", "output_price", "cached_price", "cache_write_price"), 0.0)
+        found |= dict.fromkeys(("priced", "dear_from", "dear"))
     found |= {key: value for key, value in (said or {}).items() if key in Facts._fields}
     return Facts(model, provider, **found)
 
 
 def models(provider: str) -> list[str]:
-    """Names of the models that the price table has for `provider`."""
-    return [str(row[0]) for row in _rows(provider)]
+    """Names of the models that the price table has for `provider`, as they are asked for."""
+    return [_usable(row) for row in _rows(provider)]
 
 
+@cache
+def services() -> tuple[str, ...]:
+    """The services that the price table has."""
+    with FILE.open(encoding="utf-8") as lines:
+        next(lines)
+        return tuple(line.split('"', 4)[3] for line in lines)
+
+
+@cache
 def dated() -> str:
     """The date of the price table, ISO 8601."""
     with FILE.open(encoding="utf-8") as lines:
@@ -77,7 +83,7 @@ def dated() -> str:
 @cache
 def _rows(provider: str) -> list[list[Any]]:
     """The rows of one service; only its line of the file is parsed."""
-    beginning = f'{{"provider":"{provider}",'
+    beginning = f'{{"provider":{json.dumps(provider)},'
     with FILE.open(encoding="utf-8") as lines:
         for line in lines:
             if line.startswith(beginning):
@@ -86,12 +92,40 @@ def _rows(provider: str) -> list[list[Any]]:
     return []
 
 
-def _row(provider: str, model: str) -> list[Any] | None:
-    for name in _spellings(model):
-        for row in _rows(provider):
-            if _fits(row[1], name):
-                return row
+def _usable(row: list[Any]) -> str:
+    """The name of a row, or where its own rule does not know that name, the first one the rule spells out."""
+    name, rule = str(row[0]), row[1]
+    if _fits(rule, name.lower()):
+        return name
+    spelt = rule[1:] if isinstance(rule, list) and rule[0] == "|" else [rule]
+    return next((part[1:] for part in spelt if isinstance(part, str) and part[0] == "="), name)
+
+
+def _row(provider: str, names: Iterable[str]) -> list[Any] | None:
+    """The first row whose rule knows one of the names, a name after the other."""
+    rows = _rows(provider)
+    spelt, others = _index(provider)
+    for name in names:
+        found = next((number for number in others if _fits(rows[number][1], name)), len(rows))
+        found = min(found, spelt.get(name, len(rows)))
+        if found < len(rows):
+            return rows[found]
     return None
+
+
+@cache
+def _index(provider: str) -> tuple[dict[str, int], list[int]]:
+    """Where the rows stand whose rules spell names out, by name, and where the others do."""
+    spelt: dict[str, int] = {}
+    others: list[int] = []
+    for number, row in enumerate(_rows(provider)):
+        rule = row[1][1:] if isinstance(row[1], list) and row[1][0] == "|" else [row[1]]
+        plain = [part[1:].lower() for part in rule if isinstance(part, str) and part[0] == "="]
+        for name in plain:
+            spelt.setdefault(name, number)
+        if len(plain) < len(rule):
+            others.append(number)
+    return spelt, others
 
 
 def _spellings(model: str) -> Iterator[str]:
@@ -103,6 +137,8 @@ def _spellings(model: str) -> Iterator[str]:
         yield bare
     if "/" in bare:
         yield bare.rpartition("/")[2]
+    if bare == "ft":  # ft:MODEL:ORGANISATION::ID
+        yield low.split(":")[1]
 
 
 def _fits(rule: Any, name: str) -> bool:
@@ -123,7 +159,21 @@ def _fits(rule: Any, name: str) -> bool:
     )
 
 
-def _priced(row: list[Any]) -> dict[str, Any]:
+def _priced(provider: str, model: str) -> dict[str, Any]:
+    """What the price table says. A tag may stand for another price, but not for another window."""
+    for service in (provider, *ELSEWHERE.get(provider, ())):
+        names = list(_spellings(model))
+        plain = [name for name in names if name == names[0] or ":" not in model]
+        row = _row(service, plain)
+        if row is not None:
+            return _prices(row)
+        tagged = _row(service, names) if not names[0].startswith("ft:") else None
+        if tagged is not None and tagged[2]:
+            return {"context": tagged[2]}
+    return {}
+
+
+def _prices(row: list[Any]) -> dict[str, Any]:
     prices = row[3]
     base = [price[0] if isinstance(price, list) else price for price in prices]
     names = ("input_price", "output_price", "cached_price", "cache_write_price")
@@ -137,11 +187,15 @@ def _priced(row: list[Any]) -> dict[str, Any]:
     return made
 
 
-def _known(model: str) -> dict[str, Any]:
-    """What the table kept by hand says; for each fact the first row that has it."""
+def _known(provider: str, model: str) -> tuple[dict[str, int], dict[str, Any]]:
+    """What the table kept by hand says: what only fills in, and what goes over the price table."""
+    weak: dict[str, int] = {}
     made: dict[str, Any] = {}
     names = list(_spellings(model))
-    for pattern, row in known():
-        if any(fnmatchcase(name, pattern) for name in names):
-            made = {**row, **made}
-    return made
+    names += [f"{provider}:{name}" for name in names]
+    for row in known():
+        if any(fnmatchcase(name, pattern) for pattern in row.patterns for name in names):
+            weak, made = {**row.weak, **weak}, {**row.facts, **made}
+            if row.last:
+                break
+    return weak, {key: value for key, value in made.items() if value is not None}
