@@ -64,16 +64,19 @@ class Network:
     ) -> Line:
         """A connection to `host`, whatever address of it answers first. `timeout` is a Deadline."""
         timeout.used = True
-        if is_address(host) or is_loopback(host):
-            addresses = [host]
-        else:
-            addresses = look_up(host, port, timeout.left(), self._label)
+        addresses = self._addresses(host, port, timeout.left())
 
         def connect(address: str) -> Any:
             return self._tcp.connect_tcp(address, port, timeout.left(), local_address, socket_options)
 
         found = connect(addresses[0]) if len(addresses) == 1 else race(addresses, connect, timeout)
         return Line(found, timeout)
+
+    def _addresses(self, host: str, port: int, limit: float) -> list[str]:
+        """Where `host` is, found within `limit` seconds."""
+        if is_address(host) or is_loopback(host):
+            return [host]
+        return look_up(host, port, limit, self._label)
 
     def sleep(self, seconds: float) -> None:
         """Part of the protocol."""

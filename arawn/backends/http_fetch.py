@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from arawn.backends.http_body import decoded
-from arawn.backends.http_connect import Deadline, Line, Network, look_up, race
+from arawn.backends.http_connect import Deadline, Network, look_up
 from arawn.backends.http_net import is_address, load_httpx
 from arawn.errors import ArawnError, TimedOut, Unreachable, UsageFault
 
@@ -59,23 +59,9 @@ class Checked(Network):
         self._allowed = allowed
         self._resolve = resolve
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: Any = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> Line:
-        """A connection to `host`. Raises UsageFault where one of its addresses is not public."""
-        timeout.used = True
-        addresses = vetted(host, port, timeout.left(), self._allowed, self._resolve)
-
-        def connect(address: str) -> Any:
-            return self._tcp.connect_tcp(address, port, timeout.left(), local_address, socket_options)
-
-        found = connect(addresses[0]) if len(addresses) == 1 else race(addresses, connect, timeout)
-        return Line(found, timeout)
+    def _addresses(self, host: str, port: int, limit: float) -> list[str]:
+        """The addresses of `host`. Raises UsageFault where one of them is not public."""
+        return vetted(host, port, limit, self._allowed, self._resolve)
 
 
 def vetted(host: str, port: int, limit: float, allowed: Collection[str], resolve: Resolve) -> list[str]:
