@@ -19,7 +19,7 @@ Backend = Annotated[
     str | None, typer.Option("--backend", "-b", help="Backend to ask: a [backends.NAME] or a provider.")
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model to ask, in that backend's own spelling.")
+    str | None, typer.Option("--model", "-m", help="Model to ask, BACKEND:MODEL, or an alias.")
 ]
 Setting = Annotated[
     list[str] | None,
