@@ -97,7 +97,9 @@ def serve(conn: Conn) -> None:
 
 
 def test_list_joins_service_catalogue_and_config(arawn) -> None:
-    own = '[catalog.house-model]\ncontext = 7000\nvision = true\n[catalog."mine:gpt-4o"]\noutput_price = 1.5\n'
+    own = (
+        '[catalog.house-model]\ncontext = 7000\nvision = true\n[catalog."mine:gpt-4o"]\noutput_price = 1.5\n'
+    )
     with FakeProvider(serve) as fake:
         config = CONFIG.format(url=fake.url) + own
         done = arawn("model", "list", "--json", config=config)

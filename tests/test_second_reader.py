@@ -45,7 +45,11 @@ def openai_chat(url: str, stream: bool) -> Reading:
     if not stream:
         message, usage = asked.choices[0].message, asked.usage
         if message is None:  # the older completions have the text beside it
-            return getattr(asked.choices[0], "text", ""), [], counts(usage, "prompt_tokens", "completion_tokens")
+            return (
+                getattr(asked.choices[0], "text", ""),
+                [],
+                counts(usage, "prompt_tokens", "completion_tokens"),
+            )
         calls = [(c.function.name, arguments(c.function.arguments)) for c in message.tool_calls or ()]
         return message.content or "", calls, counts(usage, "prompt_tokens", "completion_tokens")
     text, parts, usage = "", {}, None
