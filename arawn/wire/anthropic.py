@@ -22,9 +22,9 @@ from arawn.messages import (
 from arawn.wire import Call, Target
 from arawn.wire.calls import as_object, fit_id, unique
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, parse
+from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import effort_of
-from arawn.wire.reading import Speech, count, key, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image", "pdf"})
 MAX_TOKENS = 4096
@@ -151,17 +151,13 @@ class _Reply:
         self.ended = False
 
     def message(self, message: Mapping[str, Any]) -> None:
-        self.model = _word(message.get("model")) or self.model
-        self.raw = _word(message.get("stop_reason")) or self.raw
+        self.model = word(message.get("model")) or self.model
+        self.raw = word(message.get("stop_reason")) or self.raw
         self.add_usage(message.get("usage"))
 
     def add_usage(self, usage: Any) -> None:
         if isinstance(usage, dict):
             self.usage |= {key: value for key, value in usage.items() if value is not None}
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
@@ -203,7 +199,7 @@ def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             yield from _stop(index, reply)
         case "message_delta":
             delta = data.get("delta")
-            reply.raw = _word(table(delta).get("stop_reason")) or reply.raw
+            reply.raw = word(table(delta).get("stop_reason")) or reply.raw
             reply.add_usage(data.get("usage"))
         case "message_stop":
             for open_index in list(reply.blocks):
@@ -233,10 +229,9 @@ def _start(index: Any, block: dict[str, Any], reply: _Reply) -> Iterator[Event]:
 
 def _cite(citations: Any, reply: _Reply) -> None:
     for citation in tables(citations):
-        if citation.get("url"):
-            made = {"url": str(citation["url"]), "title": str(citation.get("title") or "")}
-            if made not in reply.citations:
-                reply.citations.append(made)
+        made = {"url": word(citation.get("url")), "title": word(citation.get("title"))}
+        if made["url"] and made not in reply.citations:
+            reply.citations.append(made)
 
 
 def _delta(index: Any, delta: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -252,10 +247,11 @@ def _delta(index: Any, delta: Mapping[str, Any], reply: _Reply) -> Iterator[Even
                 yield from reply.speech.thought(thought)
         case "signature_delta":
             block = reply.blocks.setdefault(index, {"type": "thinking", "thinking": ""})
-            block["signature"] = str(block.get("signature") or "") + str(delta.get("signature") or "")
+            block["signature"] = word(block.get("signature")) + word(delta.get("signature"))
         case "input_json_delta":
-            reply.json.setdefault(index, []).append(str(delta.get("partial_json") or ""))
-            yield Progress(f"writing a call of {reply.blocks.get(index, {}).get('name') or 'a tool'}")
+            fragment = delta.get("partial_json")
+            reply.json.setdefault(index, []).append(fragment if isinstance(fragment, str) else "")
+            yield Progress(f"writing a call of {word(reply.blocks.get(index, {}).get('name')) or 'a tool'}")
         case "citations_delta":
             _cite([delta.get("citation")], reply)
 
@@ -273,7 +269,7 @@ def _stop(index: Any, reply: _Reply) -> Iterator[Event]:
             arguments = fragments or json.dumps(given if given is not None else {}, ensure_ascii=False)
             yield from reply.speech.flush()
             call_id = unique(block.get("id"), reply.calls)
-            reply.calls.append(ToolCall(call_id, str(block.get("name") or ""), arguments))
+            reply.calls.append(ToolCall(call_id, word(block.get("name")), encodable(arguments)))
             yield reply.calls[-1]
 
 

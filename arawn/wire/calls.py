@@ -8,12 +8,14 @@ from typing import Any
 
 from arawn.events import ToolCall
 from arawn.messages import ToolSpec
+from arawn.wire.frames import encodable, loads
+from arawn.wire.reading import key, word
 
 
 def as_object(arguments: str) -> Any:
     """Arguments as the JSON object they should be; text that is none is kept under `__raw__`."""
     try:
-        value = json.loads(arguments or "{}")
+        value = loads(arguments or "{}")
     except (ValueError, RecursionError):
         return {"__raw__": arguments}
     return value if isinstance(value, dict) else {"__raw__": arguments}
@@ -36,7 +38,7 @@ def functions(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
 
 def unique(call_id: Any, taken: Sequence[ToolCall]) -> str:
     """The id of the next whole call: the service's own where it is new, else one of ours."""
-    made = call_id if isinstance(call_id, str) and call_id else f"call_{len(taken)}"
+    made = word(call_id) or f"call_{len(taken)}"
     known = {call.id for call in taken}
     while made in known:
         made = f"{made}_{len(taken)}"
@@ -73,7 +75,7 @@ class Calls:
     ) -> str:
         """Take a fragment, give the name of its call. Without an index a new id or name begins a call,
         else the last goes on."""
-        index = index if isinstance(index, str | int | tuple | None) else repr(index)
+        index = index if isinstance(index, tuple) else key(index)
         if index is None:
             index = self._without_index(call_id, name)
         elif self._is_another(index, call_id, name):
@@ -81,7 +83,7 @@ class Calls:
         self._last = index
         slot = self._open.setdefault(index, _Slot())
         slot.id = slot.id or (call_id if isinstance(call_id, str) else "")
-        slot.name = slot.name or (name if isinstance(name, str) else "")
+        slot.name = slot.name or word(name)
         slot.opaque = opaque or slot.opaque
         if isinstance(arguments, str):
             slot.pieces.append(arguments)
@@ -107,7 +109,8 @@ class Calls:
         for slot in self._open.values():
             if slot.name or slot.pieces:
                 call_id = unique(slot.id, made)
-                made.append(ToolCall(call_id, slot.name, "".join(slot.pieces) or "{}", slot.opaque))
+                arguments = encodable("".join(slot.pieces)) or "{}"
+                made.append(ToolCall(call_id, slot.name, arguments, slot.opaque))
         return made
 
 

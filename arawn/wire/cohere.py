@@ -14,9 +14,9 @@ from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, T
 from arawn.wire import Call, Target
 from arawn.wire.calls import Calls, functions
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, parse
+from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import sampling
-from arawn.wire.reading import Speech, count, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image"})
 BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}
@@ -119,13 +119,12 @@ class _Reply:
     def cite(self, citation: Any) -> None:
         for source in tables(table(citation).get("sources")):
             document = table(source.get("document")) or source
-            url = document.get("url")
-            made = {"url": str(url or ""), "title": str(document.get("title") or "")}
-            if url and made not in self.citations:
+            made = {"url": word(document.get("url")), "title": word(document.get("title"))}
+            if made["url"] and made not in self.citations:
                 self.citations.append(made)
 
-    def end(self, word: Any, said: Any) -> None:
-        self.raw = str(word or self.raw)
+    def end(self, why: Any, said: Any) -> None:
+        self.raw = word(why) or self.raw
         tokens = table(table(said).get("tokens")) or table(table(said).get("billed_units"))
         if tokens:
             cached = count(said, "cached_tokens")
@@ -149,7 +148,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         elif kind is None and ("message" in data or "error" in data):
             raise from_payload(data, target)
         else:
-            yield from (_v2 if "type" in data else _v1)(str(kind), data, reply)
+            yield from (_v2 if "type" in data else _v1)(word(kind), data, reply)
     yield from reply.speech.flush()
     if not reply.raw:
         raise torn(target)
@@ -158,7 +157,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
 
 def _end(reply: _Reply, target: Target) -> Iterator[Event]:
     if reply.plan:
-        yield Notice("plan: " + "".join(reply.plan))
+        yield Notice(encodable("plan: " + "".join(reply.plan)))
     calls = reply.calls.done()
     yield from calls
     if reply.usage is not None:
@@ -166,6 +165,11 @@ def _end(reply: _Reply, target: Target) -> Iterator[Event]:
     if reply.raw.lower() in FAILED:
         raise Overloaded(f'Backend "{target.backend}" gave up while answering', detail=reply.raw)
     yield Finish(reason(reply.raw, bool(calls)), reply.raw, "", None, tuple(reply.citations))
+
+
+def _text(value: Any) -> str:
+    """A piece of a text: it may end in half a surrogate pair."""
+    return value if isinstance(value, str) else ""
 
 
 def _v2(kind: str, data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -177,7 +181,7 @@ def _v2(kind: str, data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             yield from reply.speech.thought(content.get("thinking"))
             yield from reply.speech.text(content.get("text"))
         case "tool-plan-delta":
-            reply.plan.append(str(message.get("tool_plan") or ""))
+            reply.plan.append(_text(message.get("tool_plan")))
             yield Progress("planning")
         case "tool-call-start" | "tool-call-delta":
             yield reply.call(data.get("index"), table(message.get("tool_calls")))
@@ -195,7 +199,7 @@ def _v1(kind: str, data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
         case "text-generation":
             yield from reply.speech.text(data.get("text"))
         case "tool-calls-chunk":
-            reply.plan.append(str(data.get("text") or ""))
+            reply.plan.append(_text(data.get("text")))
             yield Progress("writing a call")
         case "tool-calls-generation":
             for number, call in enumerate(tables(data.get("tool_calls"))):
@@ -219,8 +223,8 @@ def _whole(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
         yield from reply.speech.thought(part.get("thinking"))
         yield from reply.speech.text(part.get("text"))
     yield from reply.speech.text(content if isinstance(content, str) else data.get("text"))
-    if message.get("tool_plan"):
-        reply.plan.append(str(message["tool_plan"]))
+    if _text(message.get("tool_plan")):
+        reply.plan.append(_text(message["tool_plan"]))
     for number, call in enumerate(tables(message.get("tool_calls"))):
         yield reply.call(number, call)
     for citation in tables(message.get("citations")):

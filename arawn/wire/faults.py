@@ -23,6 +23,8 @@ from arawn.errors import (
     Unreachable,
 )
 from arawn.wire import Target
+from arawn.wire.frames import encodable, loads
+from arawn.wire.reading import tables
 from arawn.wire.retry_after import retry_after, should_retry
 
 DETAIL_LIMIT = 500
@@ -55,6 +57,8 @@ CONTEXT = (
     "request too large",
     "string_above_max_length",
     "request_too_large",
+    "maximum input length",
+    "inputs` must have less than",
 )
 MODEL = (
     "model_not_found",
@@ -67,6 +71,7 @@ MODEL = (
     "unknown model",
     "model does not exist",
     "supported api model names",
+    "version does not exist",
 )
 KEY = (
     "invalid_api_key",
@@ -87,10 +92,13 @@ QUOTA = (
     "insufficient credit",
     "insufficient balance",
     "limit: 0,",
-    "exceeded your current quota",
+    "limit: 0 ",
+    "perday",
     "payment required",
     "purchase credits",
 )
+QUOTA_OR_PACE = ("exceeded your current quota",)
+"""Google says so of a minute's quota too, and then tells how long to wait."""
 OVERLOAD = ("overloaded", "service unavailable", "at capacity", "server_busy")
 
 
@@ -104,8 +112,9 @@ def fault(
     text = body.decode("utf-8", "replace").strip()
     payload = _json(text)
     said = _said(payload) if payload is not None else Said(_page_or_text(text), text[:2000].lower())
-    made = _classify(status, said, target)
-    made.retry_after = retry_after(headers, said.message, payload, now)
+    after = retry_after(headers, said.message, payload, now)
+    made = _classify(status, said, target, after)
+    made.retry_after = after
     told = should_retry(headers)
     if told is not None:
         made.retryable = told
@@ -115,8 +124,9 @@ def fault(
 def from_payload(payload: Any, target: Target) -> ServiceFault:
     """The error inside a reply that began as a success. It is retryable by its kind like any other."""
     said = _said(payload)
-    made = _classify(said.status or 0, said, target)
-    made.retry_after = retry_after({}, said.message, payload, None)
+    after = retry_after({}, said.message, payload, None)
+    made = _classify(said.status or 0, said, target, after)
+    made.retry_after = after
     return made
 
 
@@ -124,7 +134,7 @@ def _json(text: str) -> Any:
     if text[:1] not in ("{", "["):
         return None
     try:
-        return json.loads(text)
+        return loads(text)
     except (ValueError, RecursionError):
         return None
 
@@ -144,6 +154,11 @@ def _said(payload: Any) -> Said:
     if isinstance(meta, Mapping) and meta.get("raw"):
         message = f"{message}: {meta['raw']}"
     marks = [body.get("type"), body.get("code"), body.get("status"), payload.get("code"), payload.get("type")]
+    marks += [
+        kind.get("quotaId")
+        for detail in tables(body.get("details"))
+        for kind in tables(detail.get("violations"))
+    ]
     words = " ".join(str(mark) for mark in marks if mark is not None)
     return Said(_line(str(message)), f"{words} {message}".lower(), _status(body, payload))
 
@@ -170,7 +185,7 @@ def _status(*bodies: Mapping[str, Any]) -> int | None:
 
 
 def _line(text: str, limit: int = DETAIL_LIMIT) -> str:
-    text = " ".join(text.split())
+    text = encodable(" ".join(text.split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -188,12 +203,15 @@ def _has(said: Said, words: tuple[str, ...]) -> bool:
     return any(word in said.words for word in words)
 
 
-def _classify(status: int, said: Said, target: Target) -> ServiceFault:
-    """The class by the words first, because services disagree about statuses, then by the status."""
+def _classify(status: int, said: Said, target: Target, after: float | None) -> ServiceFault:
+    """The class by the words first, because services disagree about statuses, then by the status.
+
+    `after` are the seconds that the service asks to wait, if it does.
+    """
     known = status or None
     detail = said.message
     if 400 <= status < 500 or not status:
-        made = _by_words(known, said, target)
+        made = _by_words(known, said, target, after)
         if made is not None:
             return made
     if status in (401, 403):
@@ -221,9 +239,9 @@ def _classify(status: int, said: Said, target: Target) -> ServiceFault:
     )
 
 
-def _by_words(status: int | None, said: Said, target: Target) -> ServiceFault | None:
+def _by_words(status: int | None, said: Said, target: Target, after: float | None) -> ServiceFault | None:
     detail = said.message
-    if _has(said, QUOTA):
+    if _has(said, QUOTA) or (after is None and _has(said, QUOTA_OR_PACE)):
         kind = RateLimited if status in (429, None) else Refused
         return kind(
             f'The quota of backend "{target.backend}" is used up',

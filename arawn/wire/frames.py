@@ -175,24 +175,26 @@ class _Values:
     """Finds where values end by counting depth over the structural characters, each looked at once."""
 
     def __init__(self) -> None:
-        import io
         import re
 
         self._search = re.compile(r'["\\{}\[\]]').search
-        self._begun = io.StringIO()
+        self._begun = bytearray()
         self._skip = 0
         self._start = -1
         self._depth = 0
         self._base = 0
         self._in_string = False
         self._seen = False
-        self.size = 0
-        """Characters of a value that has begun and not ended."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of a value that has begun and not ended."""
+        return len(self._begun)
 
     @property
     def pending(self) -> str:
         """The value that has begun and not ended."""
-        return self._begun.getvalue()
+        return self._begun.decode()
 
     def feed(self, text: str) -> Iterator[str]:
         """Take a piece, yield the values that end in it."""
@@ -212,16 +214,15 @@ class _Values:
                 yield self._ended(text[self._start : at])
         self._skip = max(0, at - len(text))  # an escape whose character is still to come
         if self._start >= 0:
-            self.size += self._begun.write(text[self._start :])
+            self._begun += text[self._start :].encode()
 
     def _ended(self, text: str) -> str:
         """The whole value that ends in `text`."""
-        if self.size:
-            self._begun.write(text)
-            text = self._begun.getvalue()
-            self._begun.seek(0)
-            self._begun.truncate()
-        self._start, self.size = -1, 0
+        if self._begun:
+            self._begun += text.encode()
+            text = self._begun.decode()
+            self._begun.clear()
+        self._start = -1
         return text
 
     def _open(self, mark: str, place: int) -> None:

@@ -25,7 +25,7 @@ from arawn.wire.calls import as_object
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
 from arawn.wire.gemini_calls import GeminiCalls
-from arawn.wire.reading import Speech, count, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image", "pdf", "audio"})
 BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
@@ -205,7 +205,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
 
 
 def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
-    reply.model = str(chunk.get("modelVersion") or reply.model)
+    reply.model = word(chunk.get("modelVersion")) or reply.model
     said = table(chunk.get("usageMetadata"))
     if said:
         reply.usage = _usage(said)
@@ -213,11 +213,11 @@ def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
         if candidate.get("index") in (0, None):
             for part in tables(table(candidate.get("content")).get("parts")):
                 yield from _part_events(part, reply)
-            reply.raw = str(candidate.get("finishReason") or reply.raw)
+            reply.raw = word(candidate.get("finishReason")) or reply.raw
             _cite(table(candidate.get("groundingMetadata")), reply)
-    blocked = table(chunk.get("promptFeedback")).get("blockReason")
+    blocked = word(table(chunk.get("promptFeedback")).get("blockReason"))
     if blocked:
-        reply.raw = str(blocked) if str(blocked).lower() != "other" else "PROHIBITED_CONTENT"
+        reply.raw = blocked if blocked.lower() != "other" else "PROHIBITED_CONTENT"
 
 
 def _part_events(part: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -226,7 +226,7 @@ def _part_events(part: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     call = part.get("functionCall")
     if isinstance(call, Mapping):
         whole = reply.calls.add(call, signed)
-        yield whole or Progress(f"writing a call of {call.get('name') or 'a tool'}")
+        yield whole or Progress(f"writing a call of {word(call.get('name')) or 'a tool'}")
         return
     yield from (reply.speech.thought if part.get("thought") else reply.speech.text)(part.get("text"))
     if signed:
@@ -236,7 +236,7 @@ def _part_events(part: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
 def _cite(grounding: Mapping[str, Any], reply: _Reply) -> None:
     for chunk in tables(grounding.get("groundingChunks")):
         web = table(chunk.get("web"))
-        made = {"url": str(web.get("uri") or ""), "title": str(web.get("title") or "")}
+        made = {"url": word(web.get("uri")), "title": word(web.get("title"))}
         if made["url"] and made not in reply.citations:
             reply.citations.append(made)
 

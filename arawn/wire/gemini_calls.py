@@ -12,12 +12,13 @@ from typing import Any
 
 from arawn.events import ToolCall
 from arawn.wire.calls import unique
-from arawn.wire.reading import table, tables
+from arawn.wire.frames import encodable
+from arawn.wire.reading import table, tables, word
 
 VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
 DEPTH = 64
-LONGEST = 10_000
-"""Most elements of a list that a path may reach: an index comes from the reply."""
+GAP = 16
+"""Most elements of a list that a path may leave out: an index comes from the reply."""
 
 
 class GeminiCalls:
@@ -35,16 +36,16 @@ class GeminiCalls:
         native = call.get("id")
         opaque = {**signed, **({"id": native} if isinstance(native, str) and native else {})}
         if not self._going:
-            self._name, self._open, self._opaque = str(call.get("name") or ""), {}, opaque
+            self._name, self._open, self._opaque = word(call.get("name")), {}, opaque
         self._opaque |= opaque
         self._open |= table(call.get("args"))
         for piece in tables(call.get("partialArgs")):
-            _put(self._open, str(piece.get("jsonPath") or ""), piece)
+            _put(self._open, word(piece.get("jsonPath")), piece)
         self._going = bool(call.get("willContinue"))
         return None if self._going else self._whole()
 
     def _whole(self) -> ToolCall:
-        arguments = json.dumps(self._open, ensure_ascii=False)
+        arguments = encodable(json.dumps(self._open, ensure_ascii=False))
         call_id = unique(self._opaque.get("id"), self.made)
         self.made.append(ToolCall(call_id, self._name, arguments, dict(self._opaque) or None))
         return self.made[-1]
@@ -73,7 +74,7 @@ def _enter(place: Any, step: str | int, empty: Any) -> Any:
     """What stands at `step` of `place`, made where it is missing."""
     if isinstance(place, dict) and isinstance(step, str):
         return place.setdefault(step, empty)
-    if isinstance(place, list) and isinstance(step, int) and step < LONGEST:
+    if isinstance(place, list) and isinstance(step, int) and step < len(place) + GAP:
         place.extend(None for _ in range(len(place), step + 1))
         if place[step] is None:
             place[step] = empty

@@ -16,7 +16,7 @@ from arawn.wire import Call, Target
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
 from arawn.wire.openai_write import sampling
-from arawn.wire.reading import Speech, count, reason, table, torn
+from arawn.wire.reading import Speech, count, reason, table, torn, word
 from arawn.wire.transcript import transcript
 
 MEDIA: frozenset[str] = frozenset()
@@ -86,7 +86,7 @@ def _whole(item: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
 def _details(item: Mapping[str, Any], reply: _Reply) -> None:
     details = table(item.get("details"))
     if details:
-        reply.raw = str(details.get("finish_reason") or reply.raw)
+        reply.raw = word(details.get("finish_reason")) or reply.raw
         made = count(details, "generated_tokens")
         sent = count(details, "prefill_tokens") or count(details, "input_length")
         if made is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from arawn.wire.reading import count, table, tables
 
@@ -38,6 +39,7 @@ class Entry(NamedTuple):
     output: int | None = None
     input_price: float | None = None
     output_price: float | None = None
+    cached_price: float | None = None
     vision: bool | None = None
     audio: bool | None = None
     pdf: bool | None = None
@@ -45,6 +47,11 @@ class Entry(NamedTuple):
     schema: bool | None = None
     reasoning: bool | None = None
     embedding: bool | None = None
+    family: str | None = None
+    parameters: str | None = None
+    quantization: str | None = None
+    size: int | None = None
+    """Of the file, in bytes."""
 
     @property
     def said(self) -> dict[str, Any]:
@@ -56,7 +63,8 @@ def entries(payload: Any) -> list[Entry]:
     """The models of one reply, in its order; what has no name is left out."""
     rows: Any = payload
     if isinstance(payload, Mapping):
-        rows = next((payload[key] for key in ("data", "models", "results") if key in payload), None)
+        lists = (payload.get(key) for key in ("data", "models", "results"))
+        rows = next((rows for rows in lists if isinstance(rows, list)), None)
     return [_entry(row, name) for row in tables(rows) if (name := _name(row))]
 
 
@@ -72,17 +80,23 @@ def next_page(payload: Any) -> dict[str, str] | None:
     last = said.get("last_id")
     if said.get("has_more") and isinstance(last, str) and last:
         return {"after_id": last}
-    following = said.get("next")
-    if isinstance(following, str) and "cursor=" in following:
-        return {"cursor": following.partition("cursor=")[2].partition("&")[0]}
-    return None
+    return _cursor(said.get("next"))
+
+
+def _cursor(address: Any) -> dict[str, str] | None:
+    """The cursor in the address of a next page; the address itself may lead anywhere and is not followed."""
+    try:
+        found = parse_qs(urlsplit(address).query) if isinstance(address, str) else {}
+    except ValueError:
+        return None
+    return {"cursor": found["cursor"][0]} if found.get("cursor") else None
 
 
 def _name(row: Mapping[str, Any]) -> str:
     owner = row.get("owner")
     if isinstance(owner, str) and isinstance(row.get("name"), str) and "id" not in row:
         return f"{owner}/{row['name']}"
-    for key in ("id", "name", "model"):
+    for key in ("id", "name", "model", "key"):
         if isinstance(row.get(key), str) and row[key]:
             return str(row[key])
     return ""
@@ -90,32 +104,91 @@ def _name(row: Mapping[str, Any]) -> str:
 
 def _entry(row: Mapping[str, Any], name: str) -> Entry:
     can = table(row.get("capabilities"))
-    kinds = _words(row, "input_modalities") or _words(table(row.get("architecture")), "input_modalities")
-    offers = _words(row, "supported_parameters")
+    kinds, loose = _kinds(row), _loose(row)
+    offers = _words(row, "supported_parameters") + _words(row, "supported_features")
     hosts = tables(row.get("providers"))
     prices = table(row.get("pricing"))
+    kind = row.get("type")
     return Entry(
         name,
         context=_first([row, table(row.get("meta")), table(row.get("limits")), *hosts], CONTEXT),
         output=_first([row, table(row.get("top_provider")), table(row.get("limits"))], OUTPUT),
         input_price=_price(prices, "prompt", "input"),
         output_price=_price(prices, "completion", "output"),
-        vision=_say(_able(can, "vision", "image_input"), row.get("supports_vision"), _among("image", kinds)),
+        cached_price=_price(prices, "input_cache_read", "cache_read"),
+        vision=_say(
+            _able(can, "vision", "image_input"),
+            _able(row, "supports_vision", "supports_image_input", "supports_image_in"),
+            _among("image", kinds),
+            kind == "vlm" or "vision" in loose or "clip" in _families(row) or None,
+        ),
         audio=_say(_among("audio", kinds), _able(can, "audio")),
         pdf=_say(_able(can, "pdf_input"), _among("file", kinds) or None),
         tools=_say(
-            _able(can, "function_calling", "tools"),
+            _able(can, "function_calling", "tools", "trained_for_tool_use"),
+            _able(row, "supports_tools"),
             _hosted(hosts, "supports_tools"),
             _among("tools", offers),
+            _tools(loose),
         ),
         schema=_say(
             _able(can, "structured_outputs"),
             _hosted(hosts, "supports_structured_output"),
             _among("structured_outputs", offers),
+            "json_schema" in loose or "structured_outputs" in loose or None,
         ),
-        reasoning=_say(_able(can, "reasoning", "thinking"), row.get("thinking"), _among("reasoning", offers)),
+        reasoning=_say(
+            _able(can, "reasoning", "thinking"),
+            _able(row, "thinking", "supports_reasoning"),
+            _among("reasoning", offers),
+            "reasoning" in loose or "thinking" in loose or None,
+        ),
         embedding=_embeds(row, can),
+        **_file(row),
     )
+
+
+def _kinds(row: Mapping[str, Any]) -> list[str]:
+    """What may go in: text, image, audio, file."""
+    about = table(row.get("architecture"))
+    said = _words(row, "input_modalities") or _words(about, "input_modalities")
+    shape = about.get("modality")
+    if not said and isinstance(shape, str) and "->" in shape:
+        said = shape.partition("->")[0].split("+")
+    return said or _words(row, "supported_input_modalities")
+
+
+def _loose(row: Mapping[str, Any]) -> list[str]:
+    """Abilities that are listed in words; what is missing there need not be missing."""
+    said = _words(row, "features") + _words(row, "capabilities")
+    return [word.lower().replace("-", "_") for word in said]
+
+
+def _tools(loose: list[str]) -> bool | None:
+    names = ("tools", "tool_use", "tool_calling", "function_calling")
+    return any(name in loose for name in names) if loose else None
+
+
+def _families(row: Mapping[str, Any]) -> list[str]:
+    return _words(table(row.get("details")), "families")
+
+
+def _file(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a local server tells of the file: family, parameters, quantization, size."""
+    about, meta = table(row.get("details")), table(row.get("meta"))
+    packed = row.get("quantization")
+    packed = table(packed).get("name") if isinstance(packed, Mapping) else packed
+    size = _first([row], ("size", "size_bytes")) or count(meta, "size")
+    return {
+        "family": _text(about.get("family"), row.get("arch")),
+        "parameters": _text(about.get("parameter_size"), row.get("params_string")),
+        "quantization": _text(about.get("quantization_level"), packed, meta.get("ftype")),
+        "size": size,
+    }
+
+
+def _text(*values: Any) -> str | None:
+    return next((value[:80] for value in values if isinstance(value, str) and value), None)
 
 
 def _say(*values: Any) -> bool | None:
@@ -162,7 +235,7 @@ def _price(prices: Mapping[str, Any], by_token: str, by_million: str) -> float |
     for key, scale in ((by_token, 1e6), (by_million, 1.0)):
         try:
             value = float(prices[key])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         return round(value * scale, 6) if 0 <= value < 1e6 else None
     return None
@@ -172,8 +245,9 @@ def _embeds(row: Mapping[str, Any], can: Mapping[str, Any]) -> bool | None:
     """Whether it makes vectors, where the row names what it can be asked for."""
     methods = _words(row, "supportedGenerationMethods") + _words(row, "endpoints")
     if methods:
-        return any(method in ("embedContent", "batchEmbedContents", "embed") for method in methods)
-    families = _words(table(row.get("details")), "families")
-    if any("bert" in family for family in families) or row.get("type") in ("embedding", "embeddings"):
+        return any("embed" in method.lower() for method in methods)
+    kinds = _words(row, "output_modalities") + _words(table(row.get("architecture")), "output_modalities")
+    named = row.get("type") in ("embedding", "embeddings") or "embeddings" in kinds
+    if named or any("bert" in family for family in _families(row)):
         return True
     return can["embeddings"] if isinstance(can.get("embeddings"), bool) else None

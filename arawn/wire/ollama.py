@@ -15,7 +15,7 @@ from arawn.wire import Call, Target
 from arawn.wire.calls import Calls, as_object, functions
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, parse
-from arawn.wire.reading import Speech, count, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, reason, table, tables, torn, word
 
 RUNNING = "/api/ps"
 """Where the server lists the models that it holds in memory."""
@@ -151,12 +151,12 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     calls = reply.calls.done()
     yield from calls
     yield from _end(reply.last, target)
-    raw = str(reply.last.get("done_reason") or "")
+    raw = word(reply.last.get("done_reason"))
     yield Finish(reason(raw, bool(calls)), raw, reply.model)
 
 
 def _object_events(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
-    reply.model = str(data.get("model") or reply.model)
+    reply.model = word(data.get("model")) or reply.model
     message = table(data.get("message"))
     yield from reply.speech.thought(message.get("thinking") or data.get("thinking"))
     yield from reply.speech.text(message.get("content") or data.get("response"))

@@ -13,9 +13,9 @@ from arawn.events import Event, Finish, Progress, Reasoning, Usage
 from arawn.wire import Call, Target
 from arawn.wire.calls import Calls
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, parse
+from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import MEDIA, url, write
-from arawn.wire.reading import Speech, count, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
 
 __all__ = ["MEDIA", "embed", "read", "write"]
 
@@ -41,7 +41,7 @@ class _Reply:
         yield from calls
         if self.usage is not None:
             yield self.usage
-        refusal = "".join(self.refusal) or None
+        refusal = encodable("".join(self.refusal)) or None
         why = reason(self.raw, bool(calls))
         yield Finish(
             "refusal" if refusal and why == "stop" else why, self.raw, self.model, refusal, self.citations
@@ -82,9 +82,7 @@ def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     said = chunk.get("usage") or table(chunk.get("x_groq")).get("usage")
     if isinstance(said, dict):
         reply.usage = usage(said) or reply.usage
-    model = chunk.get("model")
-    if isinstance(model, str) and model:
-        reply.model = model
+    reply.model = word(chunk.get("model")) or reply.model
     if "citations" in chunk or "search_results" in chunk:
         reply.citations = _citations(chunk) or reply.citations
     for choice in tables(chunk.get("choices")):
@@ -100,9 +98,7 @@ def _choice(choice: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
         yield from _delta(delta, reply)
     else:
         yield from reply.speech.text(choice.get("text"))
-    word = choice.get("finish_reason")
-    if isinstance(word, str) and word:
-        reply.raw = word
+    reply.raw = word(choice.get("finish_reason")) or reply.raw
 
 
 def _delta(delta: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -125,12 +121,13 @@ def _thought(delta: Mapping[str, Any], reply: _Reply) -> str:
     """
     details = tables(delta.get("reasoning_details"))
     for detail in details:
-        known = reply.details.setdefault((detail.get("type"), detail.get("index")), {})
-        for key, value in detail.items():
-            grows = key in ("text", "summary", "data") and isinstance(value, str)
-            known[key] = str(known.get(key) or "") + value if grows else value
-    for key in ("reasoning_content", "reasoning", "thinking"):
-        value = delta.get(key)
+        place = (key(detail.get("type")), key(detail.get("index")))
+        known = reply.details.setdefault(place, {})
+        for name, value in detail.items():
+            grows = name in ("text", "summary", "data") and isinstance(value, str)
+            known[name] = str(known.get(name) or "") + value if grows else value
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        value = delta.get(name)
         if isinstance(value, str) and value:
             return value
     texts = [detail.get("text") or detail.get("summary") for detail in details]
@@ -201,15 +198,15 @@ def _citations(chunk: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         return _cited(results, ())
     addresses = chunk.get("citations")
     found = addresses if isinstance(addresses, list) else []
-    return tuple({"url": url, "title": ""} for url in found if isinstance(url, str))
+    return tuple({"url": word(url), "title": ""} for url in found if word(url))
 
 
 def _cited(
     rows: Iterable[Mapping[str, Any]], known: tuple[Mapping[str, Any], ...]
 ) -> tuple[Mapping[str, Any], ...]:
     """Sources with an address that are not known yet."""
-    made = [{"url": str(row["url"]), "title": str(row.get("title") or "")} for row in rows if row.get("url")]
-    return tuple(source for source in made if source not in known)
+    made = [{"url": word(row.get("url")), "title": word(row.get("title"))} for row in rows]
+    return tuple(source for source in made if source["url"] and source not in known)
 
 
 def embed(

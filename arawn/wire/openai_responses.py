@@ -24,9 +24,9 @@ from arawn.messages import (
 from arawn.wire import Call, Target
 from arawn.wire.calls import fit_id, unique
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, parse
+from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import effort_fields, sampling, url
-from arawn.wire.reading import Speech, count, key, reason, table, tables, torn
+from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image", "pdf"})
 ENCRYPTED = "reasoning.encrypted_content"
@@ -151,7 +151,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         data = parse(frame)
         if not isinstance(data, dict):
             continue
-        kind = str(data.get("type") or "")
+        kind = word(data.get("type"))
         if kind == "error" or frame.event == "error" or (data.get("error") and "output" not in data):
             raise from_payload(data, target)
         if data.get("object") == "response" or (not kind and "output" in data):
@@ -167,7 +167,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
 def _end(reply: _Reply) -> Iterator[Event]:
     if reply.usage is not None:
         yield reply.usage
-    refusal = "".join(reply.refusal) or None
+    refusal = encodable("".join(reply.refusal)) or None
     why = reason(reply.why or reply.raw, bool(reply.calls))
     if reply.raw == "incomplete" and why == "stop":
         why = "length"
@@ -188,7 +188,7 @@ def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) ->
             yield from reply.speech.thought(delta)
         case "refusal.delta":
             reply.shown.add(index)
-            reply.refusal.append(str(delta or ""))
+            reply.refusal.append(delta if isinstance(delta, str) else "")
         case "output_text.annotation.added":
             _cite(table(data.get("annotation")), reply)
         case "function_call_arguments.delta":
@@ -201,7 +201,7 @@ def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) ->
 
 def _whole(response: Mapping[str, Any], reply: _Reply, target: Target) -> Iterator[Event]:
     """A response object at its end; what streamed before is not said twice."""
-    status = str(response.get("status") or "completed")
+    status = word(response.get("status")) or "completed"
     if status == "failed" or response.get("error"):
         yield from reply.speech.flush()
         raise from_payload({"error": response.get("error") or {"message": status}}, target)
@@ -209,10 +209,10 @@ def _whole(response: Mapping[str, Any], reply: _Reply, target: Target) -> Iterat
         raise Overloaded(f'Backend "{target.backend}" gave up while answering', detail=status)
     for index, item in enumerate(tables(response.get("output"))):
         yield from _item_events(item, index, reply)
-    reply.model = str(response.get("model") or reply.model)
+    reply.model = word(response.get("model")) or reply.model
     reply.usage = _usage(table(response.get("usage"))) or reply.usage
     reply.raw = status
-    reply.why = str(table(response.get("incomplete_details")).get("reason") or "")
+    reply.why = word(table(response.get("incomplete_details")).get("reason"))
 
 
 def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator[Event]:
@@ -231,9 +231,7 @@ def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator
             yield from reply.speech.flush()
             given = item.get("arguments")
             call_id = unique(item.get("call_id") or item.get("id"), reply.calls)
-            reply.calls.append(
-                ToolCall(call_id, str(item.get("name") or ""), given if isinstance(given, str) else "{}")
-            )
+            reply.calls.append(ToolCall(call_id, word(item.get("name")), word(given) or "{}"))
             yield reply.calls[-1]
 
 
@@ -241,7 +239,7 @@ def _message(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[Eve
     for part in tables(item.get("content")):
         if not said:
             yield from reply.speech.text(part.get("text"))
-            reply.refusal.append(str(part.get("refusal") or ""))
+            reply.refusal.append(word(part.get("refusal")))
         for annotation in tables(part.get("annotations")):
             _cite(annotation, reply)
 
@@ -255,7 +253,7 @@ def _reasoning(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[E
 
 
 def _cite(annotation: Mapping[str, Any], reply: _Reply) -> None:
-    made = {"url": str(annotation.get("url") or ""), "title": str(annotation.get("title") or "")}
+    made = {"url": word(annotation.get("url")), "title": word(annotation.get("title"))}
     if made["url"] and made not in reply.citations:
         reply.citations.append(made)
 

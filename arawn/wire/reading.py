@@ -9,7 +9,7 @@ from arawn.errors import Cut
 from arawn.events import FinishReason, Reasoning, Text
 from arawn.messages import NOTHING
 from arawn.wire import Target
-from arawn.wire.frames import Surrogates
+from arawn.wire.frames import Surrogates, encodable
 from arawn.wire.think import Think
 
 REASONS: dict[str, FinishReason] = {
@@ -37,6 +37,10 @@ REASONS: dict[str, FinishReason] = {
 """Every service's own words, lower case; what stands in none of the documents means stop."""
 
 
+MOST = 10**12
+"""No service counts as many tokens."""
+
+
 def reason(raw: str, has_calls: bool) -> FinishReason:
     """The normalised reason: tool calls decide, a cut at a limit stays one, unknown words mean stop."""
     known = REASONS.get(raw.lower(), "stop")
@@ -48,7 +52,7 @@ def count(where: Any, key: str) -> int | None:
     value = where.get(key) if isinstance(where, Mapping) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST else None
 
 
 def table(value: Any) -> Mapping[str, Any]:
@@ -63,7 +67,12 @@ def tables(value: Any) -> list[Mapping[str, Any]]:
 
 def key(value: Any) -> Any:
     """`value` as the key of a table: an index that a service sent may be anything."""
-    return value if isinstance(value, str | int | None) else repr(value)
+    return value if isinstance(value, str | int | float | None) else type(value).__name__
+
+
+def word(value: Any) -> str:
+    """`value` where it is a text, as it can be encoded; else nothing."""
+    return encodable(value) if isinstance(value, str) else ""
 
 
 def torn(target: Target) -> Cut:

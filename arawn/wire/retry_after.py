@@ -65,17 +65,19 @@ def _from_body(payload: Any) -> float | None:
 
 
 def _from_words(message: str) -> float | None:
-    """`try again in 1m2.5s`, `... in 20s`, `... in 350ms`."""
-    _, found, rest = message.lower().partition("try again in ")
-    if not found:
-        return None
+    """`try again in 1m2.5s`, `retry in 20s`, `try again in 350ms`, `available in 2 seconds`."""
     import re
 
-    match = re.match(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)(ms|s))?", rest.replace(" ", ""))
+    found = re.search(r"(?:try again|retry|available) in +(.{1,40})", message.lower(), re.DOTALL)
+    if found is None:
+        return None
+    rest = found[1].replace(" ", "")
+    match = re.match(r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:([\d.]{1,30})(ms|s))?", rest)
     if match is None or not match.group():
         return None
     hours, minutes, value, unit = match.groups()
     seconds = _number(value or "0")
     if seconds is None:
         return None
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds / (1000 if unit == "ms" else 1)
+    whole = int((hours or "0")[:9]) * 3600 + int((minutes or "0")[:9]) * 60
+    return whole + seconds / (1000 if unit == "ms" else 1)

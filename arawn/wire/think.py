@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from arawn.events import Reasoning, Text
 
 OPEN, CLOSE = "<think>", "</think>"
+BLANK = 256
+"""Most white space that is held back before the first word."""
 
 
 class Think:
@@ -29,7 +31,7 @@ class Think:
             begun = self._held.lstrip()
             if begun.startswith(OPEN):
                 self._state, self._held = "think", begun[len(OPEN) :]
-            elif OPEN.startswith(begun):
+            elif OPEN.startswith(begun) and len(self._held) <= BLANK:
                 return
             else:
                 self._state, held, self._held = "text", self._held, ""
@@ -38,9 +40,9 @@ class Think:
         if self._state == "think":
             yield from self._thinking()
         if self._state == "after":
-            rest = self._held.lstrip()
+            rest, self._held = self._held.lstrip(), ""
             if rest:
-                self._state, self._held = "text", ""
+                self._state = "text"
                 yield Text(rest)
 
     def _thinking(self) -> Iterator[Reasoning]:

@@ -17,7 +17,7 @@ from arawn.errors import Cut, EmptyAnswer, ServiceFault
 from arawn.events import Usage
 from arawn.wire import Target
 from arawn.wire.faults import from_payload
-from arawn.wire.reading import count, table, tables
+from arawn.wire.reading import count, table, tables, word
 
 BY_TYPE = ("float", "float16", "base64", "int8", "uint8", "binary", "ubinary")
 """Cohere's names of number types, the most exact first."""
@@ -59,7 +59,7 @@ def read(payload: Any, expected: int, target: Target) -> Vectors:
     _check(vectors, expected, target)
     said = table(payload).get("model")
     pooled = any(mean for _, mean in read_rows)
-    return Vectors(vectors, _usage(table(payload)), said if isinstance(said, str) else "", pooled)
+    return Vectors(vectors, _usage(table(payload)), word(said), pooled)
 
 
 def _rows(payload: Any) -> list[Any] | None:
@@ -118,7 +118,10 @@ def _mean(tokens: Sequence[Vector], target: Target) -> Vector:
     """The mean of the vectors of single tokens, as models without a pooling of their own are used."""
     if len(set(map(len, tokens))) != 1:
         raise _wrong("its vectors differ in length", target)
-    return tuple(fsum(column) / len(tokens) for column in zip(*tokens, strict=True))
+    try:
+        return tuple(fsum(column) / len(tokens) for column in zip(*tokens, strict=True))
+    except OverflowError:
+        raise _wrong("a number in its vectors is none", target) from None
 
 
 def _decoded(text: str, target: Target) -> Vector:
