@@ -13,7 +13,7 @@ from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline, Network
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
 from arawn.backends.http_net import address, load_httpx, probe
-from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut, Unreachable
+from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
 from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
 from arawn.wire import Call, Next, Target, dialect
@@ -49,6 +49,8 @@ class _Course:
         self._began = time.monotonic()
         self.status: int | None = None
         self.first: float | None = None
+        self.cancel: Call | None = None
+        """Ends what the service is at work on; None where there is nothing to end."""
 
     def passed(self) -> float:
         return time.monotonic() - self._began
@@ -70,6 +72,7 @@ class HttpBackend:
         self._limits = limits
         self._client: Any = None
         self._proxy_place = ""
+        self._parting: Any = None
 
     @property
     def key_place(self) -> str:
@@ -77,7 +80,9 @@ class HttpBackend:
         return self._access.key_place
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, once the service knows that it may stop."""
+        if self._parting is not None:
+            self._parting.join(CANCEL_S)
         client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -151,26 +156,19 @@ class HttpBackend:
     def _events(self, request: Request, course: _Course) -> Iterator[Event]:
         spoken = dialect(self.dialect)
         step: Next | None = Next(spoken.write(request, self.target))
-        cancel: Call | None = None
         try:
             while step is not None:
-                cancel = step.cancel or cancel
                 yield from (Notice(notice, warning=True) for notice in step.call.notices)
                 self._pause(step.wait, course)
                 step = yield from self._reply(spoken, step.call, course)
-            cancel = None
-        except ServiceFault as fault:
-            if not isinstance(fault, Cut | TimedOut | Unreachable):
-                cancel = None  # the service itself has ended it
-            raise
+            course.cancel = None
         finally:
-            if cancel is not None:
-                self._cancel(cancel)
+            if course.cancel is not None:
+                self._cancel(course.cancel)
 
     def _pause(self, wait: float, course: _Course) -> None:
         """Wait before a reply is asked for again, never beyond what the first event may take."""
-        left = self._limits.first_event - course.passed()
-        if wait and left < wait:
+        if wait and self._limits.first_event - course.passed() < wait:
             raise TimedOut(
                 f'Backend "{self.name}" did not answer within {self._limits.first_event:g} s',
                 hints=("the limit is limits.first_event",),
@@ -180,15 +178,21 @@ class HttpBackend:
             time.sleep(wait)
 
     def _cancel(self, call: Call) -> None:
-        """End the work at the service; the person has left, so nothing more is told."""
-        brief = _Exchange(Limits(CANCEL_S, CANCEL_S, CANCEL_S))
-        with contextlib.suppress(ArawnError):
-            self._send(call, brief).close()
+        """End the work at the service; the person has left, so it is not waited for and nothing is told."""
+        import threading
+
+        def end() -> None:
+            brief = _Exchange(Limits(CANCEL_S, CANCEL_S, CANCEL_S))
+            with contextlib.suppress(ArawnError, OSError, RuntimeError):
+                self._send(call, brief).close()
+
+        self._parting = threading.Thread(target=end, daemon=True)
+        self._parting.start()
 
     def _reply(self, spoken: Any, call: Call, course: _Course) -> Generator[Event, None, Next | None]:
         """The events of the reply to one call; what is returned says where the answer goes on."""
         target = self.target._replace(options={**self.target.options, **call.memo})
-        exchange = _Exchange(self._limits)
+        exchange = _Exchange(self._limits, course.passed())
         try:
             response = self._send(call, exchange)
         finally:
@@ -199,7 +203,7 @@ class HttpBackend:
             frames = split(chunks, response.headers.get("content-type", ""), self._limits.frame)
             for event in spoken.read(frames, target):
                 if isinstance(event, Next):
-                    following = event
+                    following, course.cancel = event, event.cancel or course.cancel
                     continue
                 counts = isinstance(event, Text | Reasoning | ToolCall | Progress)
                 if course.first is None and isinstance(event, Text | Reasoning | ToolCall):
@@ -208,9 +212,11 @@ class HttpBackend:
                 if counts:  # only now: while the reader holds an event, no time of the service passes
                     exchange.wait.set("idle", self._limits.idle)
             self._drain(chunks, exchange)
-        except ServiceFault:
+        except ServiceFault as fault:
             if exchange.failure is not None:  # the dialect saw an end too early, and this is why
                 raise exchange.failure from None
+            if not isinstance(fault, Cut | EmptyAnswer):
+                course.cancel = None  # the service itself has ended the work
             raise
         finally:
             response.close()
@@ -244,7 +250,7 @@ class HttpBackend:
         """Send the request. Raises ConnectionResetError where a kept connection died before any answer."""
         httpx = load_httpx()
         connect = Deadline("connect", exchange.limits.connect)
-        exchange.wait.set("first_event", exchange.limits.first_event)
+        exchange.wait.set("first_event", exchange.limits.first_event - exchange.spent)
         content = None
         if call.method == "POST":
             content = json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
@@ -372,10 +378,14 @@ class HttpBackend:
 
 
 class _Exchange:
-    """The state of one request and its reply. `failure` says why the body ended before its time."""
+    """The state of one request and its reply. `failure` says why the body ended before its time.
 
-    def __init__(self, limits: Limits) -> None:
+    `spent` are the seconds that earlier requests for the same answer took.
+    """
+
+    def __init__(self, limits: Limits, spent: float = 0.0) -> None:
         self.limits = limits
+        self.spent = spent
         self.wait = Deadline("first_event", limits.first_event)
         self.status: int | None = None
         self.failure: ArawnError | None = None

@@ -94,6 +94,9 @@ class Showing:
         finally:
             self._clear()
             self._sink.close()
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()  # where Ctrl-C came between two events, nobody has told the service yet
 
     def take(self, event: Event) -> None:
         """Show one event."""

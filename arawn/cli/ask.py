@@ -90,7 +90,10 @@ def ask(
     )
     form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
     events = conversation.ask(opened.backend, prompt.text, prompt.parts)
-    show(context, context.app, opened, events, form, has_data=wanted is not None)
+    try:
+        show(context, context.app, opened, events, form, has_data=wanted is not None)
+    finally:
+        opened.backend.close()
 
 
 def _piped(words: list[str], files: list[str]) -> bytes | None:

@@ -72,12 +72,12 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event | Next]:
                 break
             case "logs":
                 yield Progress("working")
-            case _ if frame.data.strip():
+            case "" | "message" if frame.data.strip():
                 prediction = table(parse(frame))
                 following = _following(prediction, target)
                 if following is not None:
+                    yield following  # first, so that the work can be ended from here on
                     yield Progress(str(prediction.get("status")))
-                    yield following
                     return
                 yield from _ended(prediction, reply, target)
     yield from reply.speech.flush()
@@ -96,9 +96,12 @@ class _Reply:
 
 def _ended(prediction: Mapping[str, Any], reply: _Reply, target: Target) -> Iterator[Event]:
     """What a prediction that is at its end gave. Raises what it failed with."""
-    reply.raw = str(prediction.get("status") or "")
-    if reply.raw in ("failed", "aborted") or (not reply.raw and prediction):
+    status = prediction.get("status")
+    if status in ("failed", "aborted"):
+        raise _failed({"error": prediction.get("error") or status}, target)
+    if prediction and (not isinstance(status, str) or not status):
         raise _failed(prediction, target)
+    reply.raw = str(status or "")
     reply.model = str(prediction.get("model") or "")
     yield from reply.speech.text(_output(prediction.get("output")))
     metrics = table(prediction.get("metrics"))
@@ -125,13 +128,13 @@ def _following(prediction: Mapping[str, Any], target: Target) -> Next | None:
         return None
     urls = table(prediction.get("urls"))
     cancel = urls.get("cancel")
-    stop = Call(cancel, {}) if isinstance(cancel, str) else None
+    stop = Call(cancel, {}) if isinstance(cancel, str) and cancel else None
     stream, get = urls.get("stream"), urls.get("get")
-    if isinstance(stream, str) and stream:
-        return Next(Call(stream, {}, STREAM_HEADERS, "GET"), stop)
+    if isinstance(stream, str) and stream and not target.options.get("followed"):
+        return Next(Call(stream, {}, STREAM_HEADERS, "GET", {"followed": True}), stop)
     if not isinstance(get, str) or not get:
         get = f"{target.base_url.rstrip('/')}/predictions/{prediction.get('id')}"
-    return Next(Call(get, {}, method="GET"), stop, POLL_S)
+    return Next(Call(get, {}, method="GET", memo={"followed": True}), stop, POLL_S)
 
 
 def _failed(said: Any, target: Target) -> ServiceFault:
