@@ -14,7 +14,7 @@ from arawn.messages import (
     user,
 )
 from arawn.wire import Target
-from arawn.wire.faults import fault
+from arawn.wire.faults import fault, from_payload
 from arawn.wire.frames import split
 
 TARGET = Target("b", "custom", "the service", "http://x", "m")
@@ -232,6 +232,10 @@ AFTER = [
     ({}, '{"error":{"message":"try again in 350ms"}}', 0.35),
     ({}, '{"error":{"message":"x","details":[{"retryDelay":"30s"}]}}', 30.0),
     ({}, '{"error":"loading","estimated_time":12.5}', 12.5),
+    ({}, '{"error":{"message":"Quota exceeded. Please retry in 30.25s."}}', 30.25),
+    ({}, '{"detail":"Request was throttled. Expected available in 2 seconds."}', 2.0),
+    ({}, '{"error":{"message":"try again in %s"}}' % ("9" * 400 + "h"), None),
+    ({}, '{"error":{"message":"try again in a moment"}}', None),
 ]  # fmt: skip
 
 
@@ -248,11 +252,33 @@ def test_F_NET_16_should_retry() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["You exceeded your current quota, please check your plan and billing details.", "limit: 0, model: x"],
+    [
+        "You exceeded your current quota, please check your plan and billing details.",
+        "limit: 0, model: x",
+        "You exceeded your current quota. Limit: 0\nPlease retry in 3s.",
+        "You exceeded your current quota (insufficient_quota). Please retry in 3s.",
+    ],
 )
 def test_F_NET_18_a_quota_that_is_used_up(message) -> None:
     made = fault(429, {}, json.dumps({"error": {"message": message}}).encode(), TARGET)
     assert isinstance(made, RateLimited) and not made.retryable
+
+
+@pytest.mark.parametrize(
+    ("quota", "again"), [("TokensPerModelPerMinute", True), ("RequestsPerDayPerProject", False)]
+)
+def test_F_NET_18_google_says_quota_of_a_minute_and_of_a_day(quota, again) -> None:
+    error = {
+        "code": 429, "status": "RESOURCE_EXHAUSTED",
+        "message": "You exceeded your current quota, please check your plan and billing details.",
+        "details": [{"violations": [{"quotaId": quota}]}, {"retryDelay": "34s"}],
+    }  # fmt: skip
+    for made in (
+        fault(429, {}, json.dumps({"error": error}).encode(), TARGET),
+        from_payload({"error": error}, TARGET),
+    ):
+        assert isinstance(made, RateLimited) and made.retryable == again
+        assert made.retry_after == 34.0 and ("quota" in made.sentence) != again
 
 
 @pytest.mark.parametrize(
