@@ -159,8 +159,8 @@ def _said(payload: Any) -> Said:
         for detail in tables(body.get("details"))
         for kind in tables(detail.get("violations"))
     ]
-    words = " ".join(str(mark) for mark in marks if mark is not None)
-    return Said(_line(str(message)), f"{words} {message}".lower(), _status(body, payload))
+    words = " ".join(str(mark) for mark in (*marks, message) if mark is not None)
+    return Said(_line(str(message)), " ".join([*words.lower().split(), ""]), _status(body, payload))
 
 
 def _message(body: Mapping[str, Any]) -> str:
