@@ -18,9 +18,7 @@ PLURALS = {"backends": "backend", "models": "model", "secrets": "secret"}
 Backend = Annotated[
     str | None, typer.Option("--backend", "-b", help="Backend to ask: a [backends.NAME] or a provider.")
 ]
-Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model to ask, BACKEND:MODEL, or an alias.")
-]
+Model = Annotated[str | None, typer.Option("--model", "-m", help="Model to ask, BACKEND:MODEL, or an alias.")]
 Setting = Annotated[
     list[str] | None,
     typer.Option("-o", metavar="KEY=VALUE", help="Any setting for this run, by its dotted path."),
