@@ -142,7 +142,7 @@ class _Reply:
     def __init__(self) -> None:
         self.blocks: dict[Any, dict[str, Any]] = {}
         self.json: dict[Any, list[str]] = {}
-        self.calls: list[ToolCall] = []
+        self.ids: set[str] = set()
         self.usage: dict[str, Any] = {}
         self.raw = ""
         self.model = ""
@@ -182,7 +182,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     if not reply.raw and not reply.ended:
         raise torn(target)
     yield _usage(reply.usage)
-    why = reason(reply.raw, bool(reply.calls))
+    why = reason(reply.raw, bool(reply.ids))
     yield Finish(why, reply.raw, reply.model, "" if why == "refusal" else None, tuple(reply.citations))
 
 
@@ -268,9 +268,8 @@ def _stop(index: Any, reply: _Reply) -> Iterator[Event]:
             given = block.get("input")
             arguments = fragments or json.dumps(given if given is not None else {}, ensure_ascii=False)
             yield from reply.speech.flush()
-            call_id = unique(block.get("id"), reply.calls)
-            reply.calls.append(ToolCall(call_id, word(block.get("name")), encodable(arguments)))
-            yield reply.calls[-1]
+            call_id = unique(block.get("id"), reply.ids)
+            yield ToolCall(call_id, word(block.get("name")), encodable(arguments))
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from arawn.events import ToolCall
@@ -36,12 +36,12 @@ def functions(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
     ]
 
 
-def unique(call_id: Any, taken: Sequence[ToolCall]) -> str:
-    """The id of the next whole call: the service's own where it is new, else one of ours."""
+def unique(call_id: Any, taken: set[str]) -> str:
+    """The id of the next whole call: the service's own where it is new, else one of ours; now it is taken."""
     made = word(call_id) or f"call_{len(taken)}"
-    known = {call.id for call in taken}
-    while made in known:
+    while made in taken:
         made = f"{made}_{len(taken)}"
+    taken.add(made)
     return made
 
 
@@ -106,9 +106,10 @@ class Calls:
     def done(self) -> list[ToolCall]:
         """All calls, in order of their beginning, ids non-empty and unique."""
         made: list[ToolCall] = []
+        taken: set[str] = set()
         for slot in self._open.values():
             if slot.name or slot.pieces:
-                call_id = unique(slot.id, made)
+                call_id = unique(slot.id, taken)
                 arguments = encodable("".join(slot.pieces)) or "{}"
                 made.append(ToolCall(call_id, slot.name, arguments, slot.opaque))
         return made

@@ -12,6 +12,8 @@ from arawn.errors import Cut, EmptyAnswer
 LIMIT = 8 * 1024 * 1024
 DEPTH = 200
 """Levels of a JSON value: enough for any reply, and whatever walks or writes it later needs no more stack."""
+WIDTH = 500_000
+"""Objects and lists in a JSON value: one takes twenty times the memory of its text."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -53,7 +55,7 @@ def document(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT
             return
     else:
         text = b"".join([start, *source]).decode("utf-8", "replace")
-        yield _value(lambda: _shallow(json.JSONDecoder().raw_decode(text)[0], text), "The reply")
+        yield _value(lambda: _bounded(text, lambda: json.JSONDecoder().raw_decode(text)[0]), "The reply")
 
 
 def _head(source: Iterator[bytes]) -> bytes:
@@ -244,15 +246,19 @@ def parse(frame: Frame) -> Any:
 
 
 def loads(text: str) -> Any:
-    """The JSON value of a text. Raises ValueError for none, RecursionError for one deeper than DEPTH."""
-    return _shallow(json.loads(text), text)
+    """The JSON value of a text.
+
+    Raises ValueError for none or one of more than WIDTH parts, RecursionError for one deeper than DEPTH.
+    """
+    return _bounded(text, lambda: json.loads(text))
 
 
-def _shallow(value: Any, text: str) -> Any:
-    """`value`, read from `text`, unless it is nested deeper than DEPTH."""
-    if text.count("[") + text.count("{") <= DEPTH:
-        return value
-    level, depth = [value], 0
+def _bounded(text: str, load: Callable[[], Any]) -> Any:
+    parts = text.count("[") + text.count("{")
+    if parts > WIDTH:
+        raise ValueError("too many parts")
+    value = load()
+    level, depth = [value] if parts > DEPTH else [], 0
     while level:
         depth += 1
         if depth > DEPTH:
@@ -268,7 +274,8 @@ def _value(load: Callable[[], Any], what: str) -> Any:
     except RecursionError:
         why = "nested too deeply"
     except ValueError as error:
-        why = "a number is too long" if "integer string" in str(error) else "no valid JSON"
+        known = {"too many parts": "it has too many parts", "integer string": "a number is too long"}
+        why = next((words for mark, words in known.items() if mark in str(error)), "no valid JSON")
     raise Cut(f"{what} cannot be read: {why}")
 
 

@@ -200,7 +200,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     if reply.usage is not None:
         yield reply.usage
     yield Finish(
-        reason(reply.raw, bool(reply.calls.made)), reply.raw, reply.model, None, tuple(reply.citations)
+        reason(reply.raw, bool(reply.calls.ids)), reply.raw, reply.model, None, tuple(reply.citations)
     )
 
 

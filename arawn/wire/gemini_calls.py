@@ -25,7 +25,7 @@ class GeminiCalls:
     """Calls as they become whole: `add` takes a `functionCall` and gives the call that ended with it."""
 
     def __init__(self) -> None:
-        self.made: list[ToolCall] = []
+        self.ids: set[str] = set()
         self._open: dict[str, Any] = {}
         self._name = ""
         self._opaque: dict[str, Any] = {}
@@ -46,9 +46,8 @@ class GeminiCalls:
 
     def _whole(self) -> ToolCall:
         arguments = encodable(json.dumps(self._open, ensure_ascii=False))
-        call_id = unique(self._opaque.get("id"), self.made)
-        self.made.append(ToolCall(call_id, self._name, arguments, dict(self._opaque) or None))
-        return self.made[-1]
+        call_id = unique(self._opaque.get("id"), self.ids)
+        return ToolCall(call_id, self._name, arguments, dict(self._opaque) or None)
 
 
 def _put(root: dict[str, Any], path: str, piece: Mapping[str, Any]) -> None:

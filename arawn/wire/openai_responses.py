@@ -126,7 +126,7 @@ class _Reply:
 
     def __init__(self) -> None:
         self.speech = Speech()
-        self.calls: list[ToolCall] = []
+        self.ids: set[str] = set()
         self.shown: set[Any] = set()
         self.done: set[Any] = set()
         self.refusal: list[str] = []
@@ -168,7 +168,7 @@ def _end(reply: _Reply) -> Iterator[Event]:
     if reply.usage is not None:
         yield reply.usage
     refusal = encodable("".join(reply.refusal)) or None
-    why = reason(reply.why or reply.raw, bool(reply.calls))
+    why = reason(reply.why or reply.raw, bool(reply.ids))
     if reply.raw == "incomplete" and why == "stop":
         why = "length"
     if refusal and why == "stop":
@@ -230,9 +230,8 @@ def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator
         case "function_call":
             yield from reply.speech.flush()
             given = item.get("arguments")
-            call_id = unique(item.get("call_id") or item.get("id"), reply.calls)
-            reply.calls.append(ToolCall(call_id, word(item.get("name")), word(given) or "{}"))
-            yield reply.calls[-1]
+            call_id = unique(item.get("call_id") or item.get("id"), reply.ids)
+            yield ToolCall(call_id, word(item.get("name")), word(given) or "{}")
 
 
 def _message(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[Event]:
