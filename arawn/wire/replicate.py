@@ -15,9 +15,9 @@ from arawn.events import Event, Finish, Progress, Usage
 from arawn.messages import FilePart, Request
 from arawn.wire import Call, Next, Target
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, parse
+from arawn.wire.frames import Frame, loads, parse
 from arawn.wire.openai_write import sampling
-from arawn.wire.reading import Speech, count, reason, table, torn
+from arawn.wire.reading import Speech, count, reason, table, torn, word
 from arawn.wire.transcript import transcript
 
 MEDIA = frozenset({"image"})
@@ -68,7 +68,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event | Next]:
             case "error":
                 raise _failed(_json(frame.data), target)
             case "done":
-                reply.raw = str(table(_json(frame.data)).get("reason") or "done")
+                reply.raw = word(table(_json(frame.data)).get("reason")) or "done"
                 break
             case "logs":
                 yield Progress("working")
@@ -101,8 +101,8 @@ def _ended(prediction: Mapping[str, Any], reply: _Reply, target: Target) -> Iter
         raise _failed({"error": prediction.get("error") or status}, target)
     if prediction and (not isinstance(status, str) or not status):
         raise _failed(prediction, target)
-    reply.raw = str(status or "")
-    reply.model = str(prediction.get("model") or "")
+    reply.raw = word(status)
+    reply.model = word(prediction.get("model"))
     yield from reply.speech.text(_output(prediction.get("output")))
     metrics = table(prediction.get("metrics"))
     sent, made = count(metrics, "input_token_count"), count(metrics, "output_token_count")
@@ -133,7 +133,7 @@ def _following(prediction: Mapping[str, Any], target: Target) -> Next | None:
     if isinstance(stream, str) and stream and not target.options.get("followed"):
         return Next(Call(stream, {}, STREAM_HEADERS, "GET", {"followed": True}), stop)
     if not isinstance(get, str) or not get:
-        get = f"{target.base_url.rstrip('/')}/predictions/{prediction.get('id')}"
+        get = f"{target.base_url.rstrip('/')}/predictions/{word(prediction.get('id'))}"
     return Next(Call(get, {}, method="GET", memo={"followed": True}), stop, POLL_S)
 
 
@@ -156,7 +156,7 @@ def _output(output: Any) -> str:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return loads(text)
     except (ValueError, RecursionError):
         return text
 
