@@ -56,7 +56,8 @@ class App:
             from arawn.models import Models
 
             own = self.config.values.get("catalog", {})
-            self._models = Models(self._doors, own, paths(self._env).cache_dir)
+            idle = float(self.config.get("limits.idle"))
+            self._models = Models(self._doors, own, paths(self._env).cache_dir, idle)
         return self._models
 
     def redact(self, text: str) -> str:

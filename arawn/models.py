@@ -21,6 +21,11 @@ PAGES = 20
 KEPT_S = 24 * 3600.0
 NEAR_S = 2.0
 """What may be spent on finding out which model was meant."""
+CHECKING_S = 900.0
+TEXTS, COUNTS = ("name", "family", "parameters", "quantization"), ("context", "output", "size")
+PRICES = ("input_price", "output_price", "cached_price")
+LONGEST = 200
+"""Of a name no more is compared with others."""
 
 
 class Door(Protocol):
@@ -36,8 +41,8 @@ class Door(Protocol):
     def send_json(self, call: Call, timeout: float | None = None) -> Any:
         """The JSON that answers a call."""
 
-    def frames(self, call: Call) -> Iterator[Frame]:
-        """The frames that answer a call."""
+    def frames(self, call: Call, patience: Callable[[Frame], float]) -> Iterator[Frame]:
+        """The frames that answer a call; the next may take `patience` seconds of the last."""
 
 
 class Listing(NamedTuple):
@@ -48,17 +53,17 @@ class Listing(NamedTuple):
     age: float = 0.0
 
 
-def fetch(path: str, get: Callable[[str], Any]) -> tuple[Entry, ...]:
-    """All pages of the list at `path`. Raises what `get` raises."""
+def fetch(path: str, get: Callable[[str], Any], pages: int = PAGES) -> tuple[Entry, ...]:
+    """The first `pages` pages of the list at `path`. Raises what `get` raises."""
     found: dict[str, Entry] = {}
     following: Mapping[str, str] | None = {}
-    for _ in range(PAGES):
-        if following is None:
-            break
+    for _ in range(pages):
         mark = "&" if "?" in path else "?"
         payload = get(path + (mark + urlencode(following) if following else ""))
         found |= {entry.name: entry for entry in entries(payload) if entry.name not in found}
-        following = next_page(payload)
+        last, following = following, next_page(payload)
+        if following is None or following == last:
+            break
     return tuple(found.values())
 
 
@@ -76,11 +81,11 @@ class Kept:
         """The list that was kept, however old."""
         try:
             data = json.loads(self._file.read_bytes())
-            rows = tuple(Entry(**row) for row in data["models"] if isinstance(row["name"], str))
-            age = max(0.0, time.time() - float(data["when"]))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            rows = tuple(_entry(row) for row in data["models"])
+            age = time.time() - float(data["when"])
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        return Listing(rows, "cache", age)
+        return Listing(rows, "cache", age if age >= 0 else KEPT_S)  # from the future: a clock was wrong
 
     def write(self, rows: Iterable[Entry]) -> None:
         """Keep a list; a full disk or a read-only folder costs nothing but the next request."""
@@ -91,62 +96,84 @@ class Kept:
         models = [{"name": row.name, **row.said} for row in rows]
         data = {"version": 1, "when": time.time(), "models": models}
         with suppress(OSError):
-            write_private(self._file, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
+            write_private(self._file, json.dumps(data).encode())
+
+    def forget(self) -> None:
+        """Drop the list: it is known to be wrong."""
+        from contextlib import suppress
+
+        with suppress(OSError):
+            self._file.unlink()
 
 
 class Models:
-    """The models of the backends that were opened, by backend name; `own` are the config's facts."""
+    """The models of the backends that were opened, by backend name.
 
-    def __init__(self, doors: Mapping[str, Door], own: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    `own` are the config's facts; a model that is fetched without progress for `idle` seconds is given up.
+    """
+
+    def __init__(
+        self, doors: Mapping[str, Door], own: Mapping[str, Mapping[str, Any]], folder: Path, idle: float
+    ) -> None:
         self._doors = doors
         self._own = own
         self._folder = folder
+        self._idle = idle
 
     def listing(self, backend: str, refresh: bool = False) -> Listing:
         """The models of a backend: kept ones of the last day, else asked for now.
 
-        Raises a ServiceFault where the service does not say.
+        A local server is asked each time: it costs nothing, and what it has may change at any moment. Raises
+        a ServiceFault where the service does not say.
         """
         door = self._doors.get(backend)
         if door is None:
             return Listing((), "live")
-        kept = self._kept(door)
-        found = None if refresh else kept.read()
-        if found is not None and found.age < KEPT_S:
-            return found
-        rows = _asked(door, None)
-        kept.write(rows)
+        kept = self._fresh(door)
+        if kept is not None and not refresh:
+            return kept
+        rows = _asked(door, None, PAGES)
+        if rows:
+            self._kept(door).write(rows)
         return Listing(rows, "live")
 
-    def known_names(self, backend: str) -> list[str]:
-        """Names of models without asking anybody: kept ones, however old, else the catalogue's."""
+    def known(self, backend: str) -> Listing:
+        """Models without asking anybody: kept ones, however old, else those of the catalogue."""
         door = self._doors.get(backend)
         if door is None:
-            return []
+            return Listing((), "catalogue")
         kept = self._kept(door).read()
         if kept is not None and kept.entries:
-            return [entry.name for entry in kept.entries]
-        return models(door.target.provider)
+            return kept
+        return Listing(tuple(Entry(name) for name in models(door.target.provider)), "catalogue")
 
     def near(self, backend: str) -> list[str]:
-        """Models that may have been meant by one that is not there, of the service or else the catalogue."""
+        """Models that may have been meant by one that is not there, found out within NEAR_S."""
         door = self._doors[backend]
-        try:
-            rows = _asked(door, NEAR_S)
-            self._kept(door).write(rows)
-        except ArawnError:
-            rows = ()
-        return near(door.target.model, [row.name for row in rows] or self.known_names(backend))
+        listing = self._fresh(door)
+        if listing is None:
+            try:
+                listing = Listing(_asked(door, NEAR_S, 1), "live")
+            except ArawnError:
+                listing = None
+        if listing is None or not listing.entries:
+            listing = self.known(backend)
+        return near(door.target.model, [row.name for row in listing.entries])
+
+    def _fresh(self, door: Door) -> Listing | None:
+        """The kept list, where it can be trusted to be the service's own still."""
+        if PROVIDERS[door.target.provider].local:
+            return None
+        kept = self._kept(door).read()
+        return kept if kept is not None and kept.entries and kept.age < KEPT_S else None
 
     def facts(self, backend: str, provider: str, model: str) -> Facts:
         """What is known of a model, the person's own facts over the catalogue's."""
         return facts(provider, model, self.own(backend, model))
 
-    def joined(self, backend: str, provider: str, entry: Entry) -> Facts:
+    def joined(self, backend: str, provider: str, model: str, said: Mapping[str, Any]) -> Facts:
         """The same with what the service says between the two."""
-        own = self.own(backend, entry.name)
-        said = {key: value for key, value in entry.said.items() if key not in own}
-        return facts(provider, entry.name, {**said, **own})
+        return facts(provider, model, {**said, **self.own(backend, model)})
 
     def own(self, backend: str, model: str) -> dict[str, Any]:
         """What the person's config says of a model."""
@@ -169,35 +196,69 @@ class Models:
         spoken = dialect(door.dialect) if door is not None else None
         if door is None or spoken is None or not hasattr(spoken, "pull"):
             return None
-        return _lines(door, spoken.pull(model, door.target))
+        return self._lines(door, spoken.pull(model, door.target))
+
+    def _lines(self, door: Door, call: Call) -> Iterator[dict[str, Any]]:
+        """The lines of the server; after them the kept list is no longer what it has."""
+        for frame in door.frames(call, Patience(self._idle)):
+            said = parse(frame)
+            if isinstance(said, dict):
+                if said.get("error"):
+                    raise from_payload(said, door.target)
+                yield said
+        self._kept(door).forget()
 
     def _kept(self, door: Door) -> Kept:
         return Kept(self._folder, door.name, door.target.base_url)
 
 
-def _asked(door: Door, limit: float | None) -> tuple[Entry, ...]:
+class Patience:
+    """How long a server that fetches a model may take to its next line, in seconds.
+
+    It says every moment how far it is, also where nothing comes: only a line that is new is progress. Between
+    two parts it reads what it has once more and is silent for as long as its disk takes.
+    """
+
+    def __init__(self, idle: float) -> None:
+        self._idle = idle
+        self._last = ""
+        self._until = 0.0
+
+    def __call__(self, frame: Frame) -> float:
+        """The seconds from now."""
+        now = time.monotonic()
+        if frame.data != self._last:
+            self._last = frame.data
+            self._until = now + (self._idle if '"digest"' in frame.data else max(self._idle, CHECKING_S))
+        return self._until - now
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    """A row as it was kept. Raises what any reading may raise where it is not what was written."""
+    for field, value in row.items():
+        kind = str if field in TEXTS else int if field in COUNTS else float if field in PRICES else bool
+        if type(value) is not kind:
+            raise ValueError(field)
+    return Entry(**row)
+
+
+def _asked(door: Door, limit: float | None, pages: int) -> tuple[Entry, ...]:
     """The list of the service itself, in `limit` seconds a page."""
     path = PROVIDERS[door.target.provider].models or DIALECTS[door.dialect].models
-    return fetch(path, lambda where: door.get_json(where, limit)) if path else ()
-
-
-def _lines(door: Door, call: Call) -> Iterator[dict[str, Any]]:
-    for frame in door.frames(call):
-        said = parse(frame)
-        if isinstance(said, dict):
-            if said.get("error"):
-                raise from_payload(said, door.target)
-            yield said
+    return fetch(path, lambda where: door.get_json(where, limit), pages) if path else ()
 
 
 def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """Names like `name`, best first: spelt alike, or the same behind a slash."""
+    """Names like `name`, best first: spelt alike, or the same behind a slash. None for a known name."""
     from difflib import get_close_matches
 
     by_low: dict[str, str] = {}
-    for one in known:
+    for full in known:
+        one = full.removeprefix("models/")
         by_low.setdefault(one.lower(), one)
         by_low.setdefault(one.lower().rpartition("/")[2], one)
-    found = [by_low[low] for low in get_close_matches(name.lower(), by_low, most, 0.55)]
+    if name in by_low.values():
+        return []
+    found = [by_low[low] for low in get_close_matches(name.lower()[:LONGEST], by_low, most, 0.55)]
     within = [one for low, one in by_low.items() if len(name) > 3 and name.lower() in low]
-    return [one for one in dict.fromkeys([*found, *within]) if one != name][:most]
+    return list(dict.fromkeys([*found, *within]))[:most]

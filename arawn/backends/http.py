@@ -129,11 +129,11 @@ class HttpBackend:
         response.close()
         return str(response.headers.get("date", ""))
 
-    def frames(self, call: Call) -> Iterator[Frame]:
-        """The frames that answer `call`, as they come; any frame counts as life. Raises like `stream`."""
-        return self._framed(call, self._limits, split)
+    def frames(self, call: Call, patience: Callable[[Frame], float]) -> Iterator[Frame]:
+        """All frames that answer `call`; `patience` says how long the next may take. Raises like `stream`."""
+        return self._framed(call, self._limits._replace(reply=2**63), split, patience)
 
-    def _framed(self, call: Call, limits: Limits, cut: Callable[..., Iterator[Any]]) -> Iterator[Any]:
+    def _framed(self, call: Call, limits: Limits, cut: Any, patience: Any = None) -> Iterator[Any]:
         """The pieces that `cut` makes of the reply."""
         exchange = _Exchange(limits)
         try:
@@ -142,7 +142,7 @@ class HttpBackend:
             try:
                 for piece in cut(chunks, response.headers.get("content-type", ""), limits.frame):
                     yield piece
-                    exchange.wait.set("idle", limits.idle)
+                    exchange.wait.set("idle", patience(piece) if patience else limits.idle)
             except ServiceFault:
                 if exchange.failure is None:  # else it was read too early, and that is why
                     raise

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json as json_
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from arawn.cli import Backend
 
 if TYPE_CHECKING:
-    from arawn.app import App
+    from arawn.app import App, Opened
     from arawn.catalog import Facts
     from arawn.cli.context import Context
+    from arawn.providers import Provider
+    from arawn.wire.listing import Entry
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help="The models of a backend.")
 
-MARKS = ("vision", "audio", "pdf", "tools", "schema", "reasoning", "embedding")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+LIST_S = 15.0
+"""A service that does not list its models within this time is told from a kept list, or the catalogue."""
+GRACE_S = 5.0
+PROBE_S = 0.2
+OF_FILE = ("family", "parameters", "quantization", "size")
 
 
-class Row(NamedTuple):
-    """A model of a backend with what is known of it; `said` is what the service itself told."""
+class Listed(NamedTuple):
+    """The models of a backend, as `arawn.models` has them, with what is known of each."""
 
     backend: str
-    facts: Facts
-    said: dict[str, Any]
+    source: str
+    age: float
+    facts: list[Facts]
 
 
 @app.callback()
@@ -49,120 +56,154 @@ def list_(
     """List models, one a line: name, window, prices in USD per million tokens, what it can do."""
     context = ctx.find_root().obj
     context.take(backend)
-    names = usable(context) if every else [None]
-    rows = [row for name in _each(context, names, refresh) for row in name]
-    words = query.lower().split()
-    rows = [row for row in rows if all(word in f"{row.backend}:{row.facts.name}".lower() for word in words)]
+    if every:
+        found = _every(context, refresh)
+    else:
+        found = [_listed(context, context.app, None, refresh)]
+        found = _whole_catalogue(context) if found[0].source == "guide" else found
+    rows = [(one.backend, facts) for one in found for facts in one.facts if _fits(query, one.backend, facts)]
     if json:
-        made = [{"backend": row.backend, **_document(row.facts)} for row in rows]
-        print(json_.dumps({"version": 1, "models": made}, ensure_ascii=False, indent=2))
+        lists = [{"backend": one.backend, "source": one.source, "age_s": round(one.age)} for one in found]
+        made = [{"backend": name, **facts._asdict()} for name, facts in rows]
+        print(json_.dumps({"version": 1, "models": made, "lists": lists}, indent=2))
         return
-    for row in rows:
-        print(_line(row, every))
+    named = every or len(found) > 1
+    _print(context, [(f"{name}:{facts.name}" if named else facts.name, facts) for name, facts in rows])
     if not rows:
-        context.status.note("there is no such model" if query else "no models are listed")
+        names = [facts.name for one in found for facts in one.facts]
+        _nothing(context, query, names)
+
+
+def _print(context: Context, rows: list[tuple[str, Facts]]) -> None:
+    """The models; on a terminal fitted to its width."""
+    import sys
+
+    from arawn.cli.context import is_terminal
+    from arawn.render.models import LEGEND, letters, lines
+    from arawn.render.terminal import width
+
+    columns = width(sys.stdout.fileno(), context.env) if rows and is_terminal(sys.stdout) else None
+    for line in lines(rows, columns):
+        print(line)
+    if columns is not None and letters(rows, columns):
+        context.status.note(LEGEND)
+
+
+def _nothing(context: Context, query: str, names: list[str]) -> None:
+    from arawn.models import near
+
+    meant = near(query, names) if query else []
+    hint = f"; did you mean {', '.join(meant)}?" if meant else ""
+    context.status.note(f"there is no such model{hint}" if query else "no models are listed")
+
+
+def _fits(query: str, backend: str, facts: Facts) -> bool:
+    """Whether every word of the query is somewhere in name, backend or abilities, signs between aside."""
+    from arawn.render.models import MARKS
+
+    marks = " ".join(mark for mark in MARKS if getattr(facts, mark))
+    text = f"{backend}:{facts.name} {marks}".lower()
+    squeezed = _squeezed(text)
+    return all(word in text or (_squeezed(word) or word) in squeezed for word in query.lower().split())
+
+
+def _squeezed(text: str) -> str:
+    return "".join(mark for mark in text if mark.isalnum())
 
 
 def usable(context: Context) -> list[str]:
-    """Backends that can be asked now: own tables, keys in the environment, local servers that run."""
-    from arawn.backends.choose import from_env
-    from arawn.backends.http import probe
+    """Backends that can be asked now: own tables, keys in the environment, local servers that run.
+
+    One whose address in the environment is none is named too: asking it tells what is wrong.
+    """
+    from arawn.backends.at_once import at_once
     from arawn.providers import PROVIDERS
 
-    found = list(context.load().backends)
-    for row in PROVIDERS.values():
-        place = row.probe and (from_env(context.env, row) or row.base_url)
-        here = bool(place) and probe(place + row.probe, 0.2) is not None
-        if row.name not in found and (
-            here or any(context.env.get(name, "").strip() for name in row.telling_names)
-        ):
-            found.append(row.name)
-    return found
+    own = list(context.load().backends)
+    rows = [row for row in PROVIDERS.values() if row.name not in own]
+    told = [any(context.env.get(name, "").strip() for name in row.telling_names) for row in rows]
+    probed = [row for row, key in zip(rows, told, strict=True) if row.probe and not key]
+    running = at_once(lambda row: _runs(context, row), probed, 2 * PROBE_S)
+    here = {row.name for row, runs in zip(probed, running, strict=True) if runs}
+    return own + [row.name for row, key in zip(rows, told, strict=True) if key or row.name in here]
 
 
-def _each(context: Context, names: list[Any], refresh: bool) -> list[list[Row]]:
-    """The models of several backends, asked all at once; what fails is told and costs no other."""
-    from concurrent.futures import ThreadPoolExecutor
+def _runs(context: Context, row: Provider) -> bool:
+    from arawn.backends.choose import from_env
+    from arawn.backends.http import probe
+    from arawn.errors import ConfigFault
 
-    from arawn.errors import ArawnError
+    try:
+        place = from_env(context.env, row) or row.base_url
+    except ConfigFault:
+        return True
+    return probe(place + row.probe, PROBE_S) is not None
 
-    program = context.app  # made once, before the threads
-    if len(names) == 1:
-        return [_rows(context, program, names[0], refresh)]
 
-    def one(name: str) -> list[Row] | ArawnError:
+def _every(context: Context, refresh: bool) -> list[Listed]:
+    """The models of all backends, asked at once; what fails is told, and costs no other but the last."""
+    from arawn.backends.at_once import at_once
+    from arawn.errors import ArawnError, TimedOut
+
+    program, names = context.app, usable(context)  # made once, before the threads
+
+    def one(name: str) -> Listed | ArawnError:
         try:
-            return _rows(context, program, name, refresh)
+            return _listed(context, program, name, refresh)
         except ArawnError as fault:
             return fault
 
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(one, names))
-    for name, answer in zip(names, answers, strict=True):
-        if isinstance(answer, ArawnError):
-            context.status.warn(f"{name}: {context.redact(answer.sentence)}")
-    return [answer for answer in answers if not isinstance(answer, ArawnError)]
-
-
-def _rows(context: Context, program: App, name: str | None, refresh: bool) -> list[Row]:
-    """The models of one backend: its own list, else a kept one, else the catalogue's, and that is told."""
-    from arawn.errors import ServiceFault, Unreachable
-    from arawn.wire.listing import Entry
-
-    opened = program.open(name or context.backend, context.model or "any")
-    try:
-        listing = program.models.listing(opened.name, refresh)
-        entries = list(listing.entries)
-        if listing.source == "cache":
-            context.status.note(f"{opened.name}: as listed {_span(listing.age)} ago; --refresh asks again")
-    except ServiceFault as fault:
-        entries = [Entry(known) for known in program.models.known_names(opened.name)]
-        if not entries or not isinstance(fault, Unreachable):
-            raise
-        context.status.warn(f"{fault.sentence}; these are the models known without it")
+    if not names:
+        return _whole_catalogue(context)
     found = []
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        found.append(Row(opened.name, program.models.joined(opened.name, opened.provider, entry), entry.said))
+    faults = []
+    for name, answer in zip(names, at_once(one, names, LIST_S + GRACE_S), strict=True):
+        if isinstance(answer, Listed):
+            found.append(answer)
+            continue
+        faults.append(answer or TimedOut(f"the list was not whole within {LIST_S + GRACE_S:g} s"))
+        context.status.warn(f"{name}: {context.redact(faults[-1].sentence)}")
+    if faults and not found:
+        raise faults[0]
     return found
 
 
-def _document(facts: Facts) -> dict[str, Any]:
-    """Facts as JSON; unknown is null."""
-    return facts._asdict()
+def _listed(context: Context, program: App, name: str | None, refresh: bool) -> Listed:
+    """The models of one backend: its own list, else a kept one, else the catalogue's, and that is told."""
+    from arawn.errors import AuthFault, ServiceFault
+    from arawn.providers import GUIDE
+    from arawn.render.models import span
+
+    limit = min(LIST_S, float(context.load().get("limits.first_event")))
+    opened = program.open(name or context.backend, context.model or "any", limit)
+    if opened.name == GUIDE:
+        return Listed(GUIDE, GUIDE, 0.0, [])
+    try:
+        listing = program.models.listing(opened.name, refresh)
+        if listing.source == "cache":
+            context.status.note(f"{opened.name}: as listed {span(listing.age)} ago; --refresh asks again")
+    except ServiceFault as fault:
+        listing = program.models.known(opened.name)
+        if not listing.entries or isinstance(fault, AuthFault):
+            raise
+        instead = f"as listed {span(listing.age)} ago" if listing.source == "cache" else "of the catalogue"
+        sentence = context.redact(fault.sentence)
+        context.status.warn(f"{sentence}; these are the models known without it, {instead}")
+    name, provider = opened.name, opened.provider
+    told = [(entry.name.removeprefix("models/"), entry.said) for entry in listing.entries]
+    facts = [program.models.joined(name, provider, model, said) for model, said in told]
+    return Listed(name, listing.source, listing.age, sorted(facts, key=lambda one: one.name))
 
 
-def _line(row: Row, named: bool) -> str:
-    from arawn.render.safe import clean
+def _whole_catalogue(context: Context) -> list[Listed]:
+    """What is known where nothing is set up."""
+    from arawn.catalog import dated, facts, models, services
 
-    facts = row.facts
-    name = clean(f"{row.backend}:{facts.name}" if named else facts.name, newlines=False)
-    prices = (
-        f"{_number(facts.input_price)}/{_number(facts.output_price)}"
-        if facts.input_price is not None or facts.output_price is not None
-        else "-"
-    )
-    marks = ",".join(mark for mark in MARKS if getattr(facts, mark))
-    return f"{name:<44} {_tokens(facts.context):>6} {prices:>12}  {marks or '-'}".rstrip()
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4g}"
-
-
-def _tokens(count: int | None) -> str:
-    if count is None:
-        return "-"
-    return (
-        f"{count / 1e6:.3g}M"
-        if count >= 1_000_000
-        else f"{count / 1000:.3g}k"
-        if count >= 1000
-        else str(count)
-    )
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} h" if seconds >= 5400 else f"{max(1, seconds / 60):.0f} min"
+    context.status.note(f"no backend is set up; these are the models of the catalogue of {dated()}")
+    return [
+        Listed(name, "catalogue", 0.0, [facts(name, model) for model in sorted(models(name))])
+        for name in services()
+    ]
 
 
 @app.command()
@@ -173,48 +214,76 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell all that is known of one model, and from where: service, catalogue or config."""
-    from arawn.errors import ArawnError, ModelFault
+    from arawn.providers import GUIDE
+    from arawn.render.models import fact
     from arawn.render.safe import clean
-    from arawn.wire.listing import Entry
 
     context = ctx.find_root().obj
     context.take(backend)
     program: App = context.app
-    opened = program.open(context.backend, name)
-    try:
-        entries = {
-            entry.name.removeprefix("models/"): entry for entry in program.models.listing(opened.name).entries
-        }
-    except ArawnError as fault:
-        context.status.warn(f"{fault.sentence}; this is what is known without it")
-        entries = {}
-    entry = entries.get(opened.model.removeprefix("models/"))
-    details = program.models.details(opened.name)
-    if entries and entry is None and not details:
-        from arawn.models import near
-
-        meant = near(opened.model, entries)
-        raise ModelFault(
-            f'Backend "{opened.name}" lists no model "{opened.model}"',
-            hints=(f"did you mean {', '.join(meant)}?",) if meant else (),
-        )
-    entry = (entry or Entry(opened.model))._replace(**details)
-    facts = program.models.joined(opened.name, opened.provider, entry)
-    own = program.models.own(opened.name, entry.name)
+    opened = program.open(context.backend, name, LIST_S)
+    if opened.name == GUIDE:
+        owner, entry = _maker(name), None
+        opened = opened._replace(name=owner, provider=owner, model=name)
+    else:
+        entry = _entry(context, program, opened)
+    said = entry.said if entry is not None else {}
+    facts = program.models.joined(opened.name, opened.provider, opened.model, said)
+    own = program.models.own(opened.name, opened.model)
+    values = {**facts._asdict(), **{field: said[field] for field in OF_FILE if field in said}}
     places = {
-        field: "config" if field in own else "service" if field in entry.said else "catalogue"
-        for field, value in facts._asdict().items()
+        field: "config" if field in own else "service" if field in said else "catalogue"
+        for field, value in values.items()
         if value is not None and field not in ("name", "provider")
     }
     if json:
-        made = {"version": 1, "backend": opened.name, **_document(facts), "from": places}
-        print(json_.dumps(made, ensure_ascii=False, indent=2))
+        print(json_.dumps({"version": 1, "backend": opened.name, **values, "from": places}, indent=2))
         return
     print(clean(f"{opened.name}:{facts.name}", newlines=False))
     for field, place in places.items():
-        value = getattr(facts, field)
-        shown = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-        print(f"  {field:<18} {shown!s:<14} {place}")
+        told = facts if place == "catalogue" else facts._replace(dear=None)
+        if field not in ("dear", "dear_from"):
+            print(f"  {field:<18} {fact(field, values[field], told):<32} {place}")
+
+
+def _entry(context: Context, program: App, opened: Opened) -> Entry | None:
+    """What the service says of the model; None where it says nothing. Raises ModelFault where it has none."""
+    from arawn.errors import ArawnError, ModelFault
+    from arawn.models import near
+    from arawn.wire.listing import Entry
+
+    try:
+        listed = program.models.listing(opened.name).entries
+    except ArawnError as fault:
+        sentence = context.redact(fault.sentence)
+        context.status.warn(f"{sentence}; this is what is known without it")
+        listed = program.models.known(opened.name).entries
+    wanted = opened.model.removeprefix("models/")
+    entry = next((entry for entry in listed if entry.name.removeprefix("models/") == wanted), None)
+    details = program.models.details(opened.name)
+    if listed and entry is None and not details:
+        meant = near(wanted, [entry.name for entry in listed])
+        raise ModelFault(
+            f'Backend "{opened.name}" lists no model "{wanted}"',
+            hints=(f"did you mean {', '.join(meant)}?",) if meant else (),
+        )
+    return (entry or Entry(wanted))._replace(**details) if entry or details else None
+
+
+def _maker(name: str) -> str:
+    """The first service in the catalogue that has the model. Raises ModelFault where none has."""
+    from arawn.catalog import facts, models, services
+    from arawn.errors import ModelFault
+    from arawn.models import near
+
+    found = next((service for service in services() if facts(service, name).priced), "")
+    if not found:
+        meant = near(name, [model for service in services() for model in models(service)])
+        raise ModelFault(
+            f'No backend is set up, and the catalogue knows no model "{name}"',
+            hints=(f"did you mean {', '.join(meant)}?",) if meant else (),
+        )
+    return found
 
 
 @app.command()

@@ -5,21 +5,26 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from arawn.errors import Cut, UsageFault
+from arawn.errors import Cut, TimedOut, Unreachable, UsageFault
+from arawn.render.models import size
+from arawn.render.safe import clean
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
 
-BAR = 24
+BAR = 20
 STEP = 10
 """Per cent between two lines where no line can be redrawn."""
+MOST = 2**63
+AGAIN = "run it again: it goes on from here"
 
 
 def pull(context: Context, name: str) -> None:
     """Fetch `name` and show how it goes. Raises UsageFault where the backend cannot do that."""
     program = context.app
-    opened = program.open(context.backend, context.model or name)
-    frames = program.models.pulling(opened.name, name)
+    opened = program.open(context.backend, name)
+    model = opened.model
+    frames = program.models.pulling(opened.name, model)
     if frames is None:
         raise UsageFault(
             f'Models cannot be fetched to backend "{opened.name}"',
@@ -33,60 +38,78 @@ def pull(context: Context, name: str) -> None:
         context.status.clear()
         context.status.note(f"[stopped; arawn model pull {name} goes on from here]")
         raise
+    except (Cut, TimedOut, Unreachable) as fault:
+        fault.hints = (AGAIN, *fault.hints) if progress.begun else fault.hints
+        raise
     finally:
         context.status.clear()
     if not progress.done:
-        raise Cut(
-            f"The server stopped before {name} was whole", hints=("run it again: it goes on from here",)
-        )
-    print(f"{name} is there")
+        raise Cut(f"The server stopped before {model} was whole", hints=(AGAIN,))
+    print(f"{clean(model, newlines=False)} is there")
 
 
 class Progress:
-    """What has come of all parts together, as one passing line, or a line each ten per cent."""
+    """What has come of each part, as one passing line, or a line each ten per cent."""
 
     def __init__(self, context: Context) -> None:
         self._status = context.status
-        self._parts: dict[str, tuple[int, int]] = {}
-        self._began = time.monotonic()
-        self._first = 0
-        self._told = -STEP
+        self._parts: dict[str, Part] = {}
         self._last = ""
         self.done = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part has begun to come."""
+        return bool(self._parts)
 
     def take(self, said: dict[str, Any]) -> None:
         """One line of the server."""
         state = str(said.get("status") or "")
         self.done = self.done or state == "success"
-        total, completed = said.get("total"), said.get("completed", 0)
+        total, completed = _bytes(said.get("total")), _bytes(said.get("completed", 0))
         digest = said.get("digest")
-        if isinstance(digest, str) and isinstance(total, int) and isinstance(completed, int) and total > 0:
-            if not self._parts:
-                self._first = completed
-            self._parts[digest] = (min(completed, total), total)
-            self._show()
+        if isinstance(digest, str) and total and completed is not None:
+            have = min(completed, total)
+            part = self._parts.setdefault(digest, Part(have))
+            name = digest.partition(":")[2][:12] or digest[:12]
+            self._show(part, f"part {len(self._parts)} {name}", have, total)
         elif state and state != self._last:
             self._status.passing(state)
         self._last = state
 
-    def _show(self) -> None:
-        have = sum(completed for completed, _ in self._parts.values())
-        total = sum(size for _, size in self._parts.values())
+    def _show(self, part: Part, name: str, have: int, total: int) -> None:
         share = 100 * have // total
-        rate = (have - self._first) / max(0.001, time.monotonic() - self._began)
-        left = f", {(total - have) / rate:.0f} s left" if rate > 1 and have < total else ""
-        text = f"{_size(have)} of {_size(total)}, {_size(rate)}/s{left}"
+        rate = part.rate(have)
+        left = f", {_span((total - have) / rate)} left" if rate > 1 and have < total else ""
+        pace = f", {size(rate)}/s" if rate > 1 else ""
+        text = f"{size(have)} of {size(total)}{pace}{left}"
         if self._status.live:
             full = BAR * have // total
-            self._status.passing(f"[{'#' * full}{'.' * (BAR - full)}] {share:3d} % {text}")
-        elif share >= self._told + STEP:
-            self._told = share - share % STEP
-            self._status.note(f"{share} %: {text}")
+            self._status.passing(f"{name} [{'#' * full}{'.' * (BAR - full)}] {share:3d} % {text}")
+        elif share >= part.told + STEP:
+            part.told = share - share % STEP
+            self._status.note(f"{name} {share} %: {text}")
 
 
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit in ("B", "kB") else f"{count:.1f} {unit}"
-        count /= 1000
-    return ""
+class Part:
+    """How fast one part comes; what was there when it began was not fetched now."""
+
+    def __init__(self, have: int) -> None:
+        self._first = have
+        self._began = time.monotonic()
+        self.told = -STEP
+
+    def rate(self, have: int) -> float:
+        """Bytes a second since it began."""
+        return (have - self._first) / max(0.001, time.monotonic() - self._began)
+
+
+def _bytes(value: Any) -> int | None:
+    """A number of bytes that can be one."""
+    return value if type(value) is int and 0 <= value < MOST else None
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.0f} s"

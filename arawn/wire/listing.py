@@ -144,7 +144,7 @@ def _entry(row: Mapping[str, Any], name: str) -> Entry:
             "reasoning" in loose or "thinking" in loose or None,
         ),
         embedding=_embeds(row, can),
-        **_file(row),
+        **about_file(row),
     )
 
 
@@ -173,8 +173,8 @@ def _families(row: Mapping[str, Any]) -> list[str]:
     return _words(table(row.get("details")), "families")
 
 
-def _file(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a local server tells of the file: family, parameters, quantization, size."""
+def about_file(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a local server tells of the file: family, parameters, quantization, size; None where nothing."""
     about, meta = table(row.get("details")), table(row.get("meta"))
     packed = row.get("quantization")
     packed = table(packed).get("name") if isinstance(packed, Mapping) else packed

@@ -193,8 +193,10 @@ def describe(target: Target) -> Call:
 
 
 def described(payload: Any) -> dict[str, Any]:
-    """The facts in the reply to `describe`: window and abilities."""
-    said: dict[str, Any] = {}
+    """The facts in the reply to `describe`: window, abilities, and what the file is."""
+    from arawn.wire.listing import about_file
+
+    said = {key: value for key, value in about_file(table(payload)).items() if value is not None}
     for key, value in table(table(payload).get("model_info")).items():
         if key.endswith(".context_length") and count({"n": value}, "n"):
             said["context"] = value
