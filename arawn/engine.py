@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from arawn.errors import EmptyAnswer, Incomplete, Refused, ServiceFault
+from arawn.errors import Cut, EmptyAnswer, Incomplete, Refused, ServiceFault
 from arawn.events import Collector, Event, Reasoning, Reply, Text, ToolCall
 from arawn.messages import (
     Effort,
@@ -134,6 +134,12 @@ def verdict(reply: Reply, backend: str) -> ServiceFault | None:
         return Incomplete(
             "The answer was cut off at the token limit",
             hints=("raise it: -o backends." + backend + ".max_tokens=N", "or ask for a shorter answer"),
+        )
+    if finish.reason == "error":
+        return Cut(
+            f'Backend "{backend}" broke off its answer',
+            detail=finish.raw,
+            hints=("what came is above", "ask again") if reply.text else ("ask again",),
         )
     if not reply.text.strip() and not reply.tool_calls:
         return _empty(reply, backend)

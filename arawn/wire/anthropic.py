@@ -251,7 +251,10 @@ def _delta(index: Any, delta: Mapping[str, Any], reply: _Reply) -> Iterator[Even
         case "input_json_delta":
             fragment = delta.get("partial_json")
             reply.json.setdefault(index, []).append(fragment if isinstance(fragment, str) else "")
-            yield Progress(f"writing a call of {word(reply.blocks.get(index, {}).get('name')) or 'a tool'}")
+            if fragment:
+                yield Progress(
+                    f"writing a call of {word(reply.blocks.get(index, {}).get('name')) or 'a tool'}"
+                )
         case "citations_delta":
             _cite([delta.get("citation")], reply)
 

@@ -106,15 +106,17 @@ class _Reply:
         self.calls = Calls()
         self.plan: list[str] = []
         self.raw = ""
+        self.failed = ""
         self.usage: Usage | None = None
         self.citations: list[Mapping[str, Any]] = []
 
-    def call(self, index: Any, call: Mapping[str, Any]) -> Event:
+    def call(self, index: Any, call: Mapping[str, Any]) -> Iterator[Event]:
         """A whole call or a fragment, in the shape of either version."""
         function = table(call.get("function")) or call
         given = function.get("arguments", function.get("parameters"))
         name = self.calls.add(index, call.get("id"), function.get("name"), given)
-        return Progress(f"writing a call of {name or 'a tool'}")
+        if given or function.get("name"):
+            yield Progress(f"writing a call of {name or 'a tool'}")
 
     def cite(self, citation: Any) -> None:
         for source in tables(table(citation).get("sources")):
@@ -145,7 +147,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         kind = data.get("type") or data.get("event_type")
         if "finish_reason" in data and kind is None:
             yield from _whole(data, reply)
-        elif kind is None and ("message" in data or "error" in data):
+        elif "error" in (kind, frame.event) or (kind is None and ("message" in data or "error" in data)):
             raise from_payload(data, target)
         else:
             yield from (_v2 if "type" in data else _v1)(word(kind), data, reply)
@@ -163,7 +165,9 @@ def _end(reply: _Reply, target: Target) -> Iterator[Event]:
     if reply.usage is not None:
         yield reply.usage
     if reply.raw.lower() in FAILED:
-        raise Overloaded(f'Backend "{target.backend}" gave up while answering', detail=reply.raw)
+        raise Overloaded(
+            f'Backend "{target.backend}" gave up while answering', detail=reply.failed or reply.raw
+        )
     yield Finish(reason(reply.raw, bool(calls)), reply.raw, "", None, tuple(reply.citations))
 
 
@@ -182,15 +186,16 @@ def _v2(kind: str, data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             yield from reply.speech.text(content.get("text"))
         case "tool-plan-delta":
             reply.plan.append(_text(message.get("tool_plan")))
-            yield Progress("planning")
+            if reply.plan[-1]:
+                yield Progress("planning")
         case "tool-call-start" | "tool-call-delta":
-            yield reply.call(data.get("index"), table(message.get("tool_calls")))
+            yield from reply.call(data.get("index"), table(message.get("tool_calls")))
         case "citation-start":
             reply.cite(message.get("citations"))
         case "message-end":
             reply.end(delta.get("finish_reason"), delta.get("usage"))
-            failed = delta.get("error")
-            if failed:
+            reply.failed = word(delta.get("error"))
+            if delta.get("error"):
                 reply.raw = "ERROR"
 
 
@@ -200,17 +205,18 @@ def _v1(kind: str, data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             yield from reply.speech.text(data.get("text"))
         case "tool-calls-chunk":
             reply.plan.append(_text(data.get("text")))
-            yield Progress("writing a call")
+            if reply.plan[-1]:
+                yield Progress("writing a call")
         case "tool-calls-generation":
             for number, call in enumerate(tables(data.get("tool_calls"))):
-                yield reply.call(number, call)
+                yield from reply.call(number, call)
         case "stream-end":
             response = table(data.get("response"))
             if not reply.speech.any:
                 yield from reply.speech.text(response.get("text"))
             if not len(reply.calls):
                 for number, call in enumerate(tables(response.get("tool_calls"))):
-                    yield reply.call(number, call)
+                    yield from reply.call(number, call)
             _sources(response, reply)
             reply.end(data.get("finish_reason"), response.get("meta"))
 
@@ -226,7 +232,7 @@ def _whole(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     if _text(message.get("tool_plan")):
         reply.plan.append(_text(message["tool_plan"]))
     for number, call in enumerate(tables(message.get("tool_calls"))):
-        yield reply.call(number, call)
+        yield from reply.call(number, call)
     for citation in tables(message.get("citations")):
         reply.cite(citation)
     _sources(data, reply)

@@ -57,6 +57,8 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
             if item.get("error"):
                 raise from_payload(item, target)
             yield from _token(item, reply) if "token" in item else _whole(item, reply)
+        if reply.ended:
+            break
     yield from reply.speech.flush()
     if not reply.ended:
         raise torn(target)

@@ -61,7 +61,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
             break
         if not frame.data.strip():
             continue
-        chunk = parse(frame)
+        chunk = frame.data if frame.event == "error" and frame.data[:1] != "{" else parse(frame)
         if isinstance(chunk, dict):
             yield from _chunk(chunk, reply)
         if frame.event == "error" or (isinstance(chunk, dict) and _is_error(chunk)):

@@ -158,6 +158,8 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
             yield from _whole(data, reply, target)
         elif kind.startswith("response."):
             yield from _event(kind.removeprefix("response."), data, reply, target)
+        if reply.raw:
+            break
     yield from reply.speech.flush()
     if not reply.raw:
         raise torn(target)
@@ -192,10 +194,11 @@ def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) ->
         case "output_text.annotation.added":
             _cite(table(data.get("annotation")), reply)
         case "function_call_arguments.delta":
-            yield Progress("writing a call")
+            if delta:
+                yield Progress("writing a call")
         case "output_item.done":
             yield from _item_events(table(data.get("item")), index, reply)
-        case "completed" | "incomplete" | "failed" | "done":
+        case "completed" | "incomplete" | "failed" | "cancelled" | "done":
             yield from _whole(table(data.get("response")), reply, target)
 
 

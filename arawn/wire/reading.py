@@ -33,6 +33,16 @@ REASONS: dict[str, FinishReason] = {
     "image_safety": "content_filter",
     "model_armor": "content_filter",
     "refusal": "refusal",
+    "error": "error",
+    "abort": "error",
+    "insufficient_system_resource": "error",
+    "other": "error",
+    "language": "error",
+    "malformed_function_call": "error",
+    "malformed_response": "error",
+    "unexpected_tool_call": "error",
+    "too_many_tool_calls": "error",
+    "missing_thought_signature": "error",
 }
 """Every service's own words, lower case; what stands in none of the documents means stop."""
 

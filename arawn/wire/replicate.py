@@ -70,7 +70,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event | Next]:
             case "done":
                 reply.raw = word(table(_json(frame.data)).get("reason")) or "done"
                 break
-            case "logs":
+            case "logs" if frame.data.strip():
                 yield Progress("working")
             case "" | "message" if frame.data.strip():
                 prediction = table(parse(frame))
@@ -99,7 +99,7 @@ def _ended(prediction: Mapping[str, Any], reply: _Reply, target: Target) -> Iter
     status = prediction.get("status")
     if status in ("failed", "aborted"):
         raise _failed({"error": prediction.get("error") or status}, target)
-    if prediction and (not isinstance(status, str) or not status):
+    if not isinstance(status, str) and {"detail", "error", "title"} & prediction.keys():
         raise _failed(prediction, target)
     reply.raw = word(status)
     reply.model = word(prediction.get("model"))
