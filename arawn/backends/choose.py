@@ -50,9 +50,13 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     or a missing base URL or model, SecretFault for a missing key.
     """
     backend, model = spoken(config, env, backend, model)
+    place = ""
+    if backend is None and model is None:
+        backend, model, place = _spoken_in_config(config, env)
     name, why, found = named(config, env, backend)
     if name == GUIDE:
         return None
+    why = place or why
     table = config.backends.get(name, {})
     row = provider_of(name, table, config)
     base_url, base_layer, regions = _base(config, env, name, table, row)
@@ -65,6 +69,20 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     return Choice(
         name, row, table, base_url, wanted, key, key_place, why, dialect, auth, regions, notices, found
     )
+
+
+def _spoken_in_config(config: Config, env: Mapping[str, str]) -> tuple[str | None, str | None, str]:
+    """The same for [llm].model where it names a backend too, and where that stands.
+
+    A project's file may choose a model and no backend, so there it is a model's name alone.
+    """
+    general, origin = config.get("llm.model"), config.origin("llm.model")
+    if not general or origin.layer not in ("user", "env", "flag"):
+        return None, None, ""
+    said_after = _LAYERS.index(origin.layer) > _LAYERS.index(config.origin("llm.backend").layer)
+    owner = None if said_after else config.get("llm.backend")
+    backend, model = spoken(config, env, owner, str(general))
+    return (None, None, "") if backend is None or model == general else (backend, model, origin.place)
 
 
 def spoken(
@@ -304,7 +322,7 @@ def _model(
     notices: tuple[str, ...] = ()
     if general:
         if _belongs(config, name, explicit):
-            return str(general), ()
+            return spoken(config, {}, name, str(general))[1] or "", ()
         if not explicit:
             notices = (f"[llm].model is not used: it belongs to [llm].backend, which is not {name}",)
     if table.get("model"):
