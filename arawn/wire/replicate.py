@@ -127,12 +127,11 @@ def _following(prediction: Mapping[str, Any], target: Target) -> Next | None:
     if prediction.get("status") not in WAITING:
         return None
     urls = table(prediction.get("urls"))
-    cancel = urls.get("cancel")
-    stop = Call(cancel, {}) if isinstance(cancel, str) and cancel else None
-    stream, get = urls.get("stream"), urls.get("get")
-    if isinstance(stream, str) and stream and not target.options.get("followed"):
+    cancel, stream, get = word(urls.get("cancel")), word(urls.get("stream")), word(urls.get("get"))
+    stop = Call(cancel, {}) if cancel else None
+    if stream and not target.options.get("followed"):
         return Next(Call(stream, {}, STREAM_HEADERS, "GET", {"followed": True}), stop)
-    if not isinstance(get, str) or not get:
+    if not get:
         get = f"{target.base_url.rstrip('/')}/predictions/{word(prediction.get('id'))}"
     return Next(Call(get, {}, method="GET", memo={"followed": True}), stop, POLL_S)
 
