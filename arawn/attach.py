@@ -12,6 +12,8 @@ from arawn.media import MEDIA_LIMIT, TEXT_LIMIT, media_type, text_of
 from arawn.messages import FilePart
 
 Fetch = Callable[[str], tuple[bytes, str]]
+STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+"""How standard input is called among files."""
 
 
 class Attachment(NamedTuple):
@@ -44,15 +46,24 @@ def from_bytes(data: bytes, name: str, page: bool = False) -> Attachment:
     short = os.path.basename(name.rstrip("/")) or name
     kind = media_type(data)
     if kind:
-        return Attachment(name, len(data), part=FilePart(data, kind, short))
+        return Attachment(name, len(data), part=FilePart(data, kind, _shown(short)))
     if len(data) > TEXT_LIMIT:
         raise _too_large(name, TEXT_LIMIT)
-    text = text_of(data, name)
-    if page:
-        from arawn.pages import is_page, page_text
+    return Attachment(name, len(data), _page(data, name) if page else text_of(data, name))
 
-        text = page_text(text) if is_page(text) else text
-    return Attachment(name, len(data), text)
+
+def _page(data: bytes, address: str) -> str:
+    """The words of a web page, or the text that it is."""
+    from arawn.pages import charset, is_page, page_text
+
+    told = charset(data)
+    text = data.decode(told, "replace").replace("\0", "\ufffd") if told else text_of(data, address)
+    if not is_page(text):
+        return text
+    words = page_text(text, address)
+    if not words:
+        raise UsageFault(f"{address} has no words in it", hints=("a script may make them: save it as text",))
+    return words
 
 
 def read_stream(stream: BinaryIO, name: str = "standard input") -> bytes:
@@ -64,7 +75,9 @@ def read_stream(stream: BinaryIO, name: str = "standard input") -> bytes:
 
 
 def _too_large(name: str, limit: int) -> UsageFault:
-    return UsageFault(f"{name} is larger than {limit // 1024 // 1024} MiB", hints=("send a part of it",))
+    return UsageFault(
+        f"{name} is larger than {limit // 1024 // 1024} MiB", hints=("send a part of it, or make it smaller",)
+    )
 
 
 def read_bytes(name: str) -> bytes:
@@ -74,15 +87,17 @@ def read_bytes(name: str) -> bytes:
             os.path.expanduser(name), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
         )
     except (OSError, ValueError) as error:
-        raise UsageFault(f"{name}: {getattr(error, 'strerror', None) or 'not the name of a file'}") from None
+        why = getattr(error, "strerror", None) or "not the name of a file"
+        address = ("of addresses, http:// and https:// are fetched",) if "://" in name else ()
+        raise UsageFault(f"{name or 'A file without a name'}: {why}", hints=address) from None
     mode = os.fstat(handle).st_mode
     if stat.S_ISDIR(mode):
         os.close(handle)
         raise UsageFault(f"{name} is a folder", hints=("name the files in it: -f a -f b",))
     with os.fdopen(handle, "rb") as file:
-        if stat.S_ISFIFO(mode):
-            if not name.startswith(("/dev/fd/", "/proc/")):  # what the shell made for <(command)
-                raise UsageFault(f"{name} is a named pipe", hints=(f"cat {name} | arawn ask -",))
+        if stat.S_ISFIFO(mode) and not name.startswith(("/dev/fd/", "/proc/")):  # the shell's <(command)
+            raise UsageFault(f"{name} is a named pipe", hints=(f"cat {name} | arawn ask -",))
+        if hasattr(os, "O_NONBLOCK"):
             os.set_blocking(handle, True)
         try:
             return read_stream(file, name)
@@ -105,10 +120,28 @@ def parts(files: Sequence[Attachment]) -> tuple[FilePart, ...]:
     return tuple(file.part for file in files if file.part is not None)
 
 
+def as_typed(name: str) -> str:
+    """The file that `name` means where terminals quote what is dropped on them: '/a b' or /a\\ b."""
+    if os.path.exists(os.path.expanduser(name)):
+        return name
+    import shlex
+
+    try:
+        words = shlex.split(name)
+    except ValueError:
+        return name
+    return words[0] if len(words) == 1 and os.path.exists(os.path.expanduser(words[0])) else name
+
+
+def _shown(name: str) -> str:
+    """A file's name as one line without controls: it may be anybody's, and the model reads it."""
+    return "".join(char if char.isprintable() else "?" for char in name)
+
+
 def _fenced(file: Attachment) -> str:
     fence = "```"
     while fence in file.text:
         fence += "`"
     address = file.name.lower().startswith(("http://", "https://"))
-    name = file.name if address else os.path.basename(file.name)
+    name = file.name if address else _shown(os.path.basename(file.name))
     return f"{name}:\n{fence}\n{file.text.rstrip(chr(10))}\n{fence}"

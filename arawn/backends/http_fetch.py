@@ -18,8 +18,35 @@ from arawn.errors import ArawnError, TimedOut, Unreachable, UsageFault
 
 HOPS = 5
 TOTAL_S = 60.0
+LOOK_S = 3.0
+"""Longest look-up of a name that a proxy will look up itself."""
 PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+ISATAP = (0x00005EFE, 0x02005EFE)
+"""The third quarter of an address that holds an IPv4 address in the last (RFC 5214, section 6.1)."""
+CLOSED = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "192.88.99.0/24",
+        "168.63.129.16/32",
+        "64:ff9b:1::/48",
+        "2001:20::/28",
+        "3fff::/20",
+        "5f00::/16",
+    )
+)
+"""Networks that some versions of `ipaddress` call global; 168.63.129.16 is Azure's host beneath a machine."""
+INNER_NAMES = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".intranet",
+    ".lan",
+    ".home",
+    ".corp",
+    ".private",
+    ".home.arpa",
+)
 Resolve = Callable[[str, int, float, str], list[str]]
 
 
@@ -48,6 +75,10 @@ def is_public(address: str) -> bool:
             inner = [ip.ipv4_mapped]
         elif ip.is_site_local:
             return False
+        elif int(ip) >> 32 & 0xFFFFFFFF in ISATAP:
+            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    if any(one in network for one in inner for network in CLOSED):
+        return False
     return all(one.is_global and not one.is_multicast and not one.is_reserved for one in inner)
 
 
@@ -64,16 +95,50 @@ class Checked(Network):
         return vetted(host, port, limit, self._allowed, self._resolve)
 
 
+def plain(host: str) -> str:
+    """A host in one form: lower case, no brackets, no dot at its end, IDNA; "" for what is no name."""
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return name.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return ""
+
+
 def vetted(host: str, port: int, limit: float, allowed: Collection[str], resolve: Resolve) -> list[str]:
     """The addresses of `host`, all public unless the host is allowed. Raises UsageFault or Unreachable."""
-    name = host.strip("[]").rstrip(".").lower()
     addresses = [host.strip("[]")] if is_address(host) else resolve(host, port, limit, host)
-    if name in allowed or (addresses and all(is_public(address) for address in addresses)):
+    if plain(host) in allowed or (addresses and all(is_public(address) for address in addresses)):
         return addresses
-    raise UsageFault(
+    raise _refused(host)
+
+
+def _refused(host: str) -> UsageFault:
+    return UsageFault(
         f"{host} is not fetched: it is a machine of this or an inner network",
-        hints=(f'if that is meant: allow_hosts = ["{name}"] under [files]', "or save it as a file: -f FILE"),
+        hints=(
+            f'if that is meant: allow_hosts = ["{plain(host)}"] under [files]',
+            "or save it as a file: -f FILE",
+        ),
     )
+
+
+def _vet_for_proxy(host: str, port: int, limit: float, allowed: Collection[str], resolve: Resolve) -> None:
+    """The proxy looks the name up itself: what can be known of it here is held against it here.
+
+    Behind many proxies names of the internet are not known at all; those that look like one of an inner
+    network, or like an address that was written oddly, are refused then.
+    """
+    try:
+        vetted(host, port, limit, allowed, resolve)
+    except (Unreachable, TimedOut):
+        name = plain(host)
+        end = name.rpartition(".")[2]
+        if name not in allowed and ("." not in name or name.endswith(INNER_NAMES) or end[:1].isdigit()):
+            raise _refused(host) from None
 
 
 def fetch(
@@ -81,19 +146,30 @@ def fetch(
 ) -> Fetched:
     """What `url` holds, at most `limit` bytes after decoding, `TOTAL_S` seconds in all.
 
-    Raises UsageFault for an address that is not fetched, Unreachable or TimedOut where it cannot be.
+    Once another host than an allowed one has led on, none is allowed any more: a page of anybody's shall not
+    choose what an inner host is asked. Raises UsageFault for an address that is not fetched, Unreachable or
+    TimedOut where it cannot be.
     """
-    allowed = {host.strip("[]").rstrip(".").lower() for host in allowed}
+    allowed = {plain(host) for host in allowed} - {""}
     total = Deadline("fetch", TOTAL_S)
     for _ in range(HOPS + 1):
-        answer = _hop(_checked(url), total, connect, limit, allowed, resolve)
+        answer = _hop(_checked(url), total, min(connect, total.left()), limit, allowed, resolve)
         if isinstance(answer, bytes):
             return Fetched(answer, url)
-        following = urljoin(url, answer)
+        following = _joined(url, answer)
         if url.lower().startswith("https:") and not following.lower().startswith("https:"):
             raise UsageFault(f"{_host(url)} leads from https to something that is not: it is not followed")
+        if plain(_host(url)) not in allowed:
+            allowed = frozenset()
         url = following
     raise UsageFault(f"{_host(url)} leads on more than {HOPS} times")
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location.strip().replace(" ", "%20"))
+    except ValueError:
+        raise UsageFault(f"{_host(url)} leads to what is no address") from None
 
 
 def _checked(url: str) -> str:
@@ -126,7 +202,7 @@ def _hop(
     try:
         proxy, _ = proxy_for(scheme, host, None, "proxy")
         if proxy:  # the proxy looks the name up itself: what can be checked here is checked before
-            vetted(host, parts.port or PORTS[scheme], connect, allowed, resolve)
+            _vet_for_proxy(host, parts.port or PORTS[scheme], min(connect, LOOK_S), allowed, resolve)
         transport = httpx.HTTPTransport(
             verify=context(None) if "https" in (scheme, proxy[:5]) else False,
             proxy=httpx.Proxy(proxy) if proxy else None,
@@ -142,9 +218,12 @@ def _hop(
                 return _body(response, url, limit)
             finally:
                 response.close()
+    except Unreachable as error:
+        error.hints = ("the spelling of the address", "the network connection")
+        raise
     except ArawnError:
         raise
-    except httpx.TimeoutException:
+    except (httpx.TimeoutException, TimeoutError):
         raise TimedOut(f"{host} took too long", hints=("save it as a file: -f FILE",)) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise Unreachable(f"{host} cannot be fetched", detail=str(error)[:300]) from None

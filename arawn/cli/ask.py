@@ -103,7 +103,7 @@ def _piped(words: list[str], files: list[str]) -> bytes | None:
 
     if sys.stdin is None:
         return None
-    if is_terminal(sys.stdin) and "-" not in words and "-" not in files:
+    if is_terminal(sys.stdin) and not _wants_input(words, files):
         return None
     from arawn.attach import read_stream
 
@@ -111,3 +111,11 @@ def _piped(words: list[str], files: list[str]) -> bytes | None:
         return read_stream(sys.stdin.buffer)
     except OSError as error:
         raise UsageFault(f"standard input cannot be read: {error.strerror}") from None
+
+
+def _wants_input(words: list[str], files: list[str]) -> bool:
+    if "-" in words or not files:
+        return "-" in words
+    from arawn.attach import STDIN
+
+    return any(name in STDIN for name in files)

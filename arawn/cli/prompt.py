@@ -29,19 +29,20 @@ def compose(words: Sequence[str], piped: bytes | None, files: Sequence[str], fet
     words = [_whole(word) for word in words]
     if piped is None and not files:
         return Prompt(_some(" ".join(word for word in words if word != "-")))
-    from arawn.attach import enclosed, from_bytes, parts, take
+    from arawn.attach import STDIN, enclosed, from_bytes, parts, take
 
-    taken = [from_bytes(piped or b"", "stdin") if name == "-" else take(name, fetch) for name in files]
-    into = from_bytes(piped, "stdin") if piped and "-" not in files else None
+    taken = [from_bytes(piped or b"", "stdin") if name in STDIN else take(name, fetch) for name in files]
+    into = from_bytes(piped, "stdin") if piped and not any(name in STDIN for name in files) else None
     if into is not None and into.part is not None:
         taken.insert(0, into)
     inside = into.text if into is not None else ""
     text = " ".join(inside if word == "-" else word for word in words)
     if inside and "-" not in words:
         text = f"{text}\n\n{inside}" if text.strip() else inside
+    if not any(file.part is not None or file.text.strip() for file in taken):
+        _some(text)
     texts = [text] if text.strip() else []
-    whole = "\n\n".join([*texts, *enclosed(taken)])
-    return Prompt(whole if whole.strip() or parts(taken) else _some(whole), parts(taken), tuple(taken))
+    return Prompt("\n\n".join([*texts, *enclosed(taken)]), parts(taken), tuple(taken))
 
 
 def _some(text: str) -> str:
