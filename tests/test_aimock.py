@@ -12,9 +12,15 @@ import shutil
 import socket
 import subprocess
 import time
+import tomllib
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+
+from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.events import Text
+from arawn.messages import Message, Request, ToolCallPart, ToolResultPart, ToolSpec, user
+from arawn.wire import Target
 
 LLMOCK = os.environ.get("AIMOCK") or shutil.which("llmock") or ""
 pytestmark = [
@@ -29,14 +35,21 @@ FIXTURES = {
     "fixtures": [
         {"match": {"userMessage": "hello"}, "chunkSize": 7,
          "response": {"content": TEXT, "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}}},
+        {"match": {"userMessage": "weather", "hasToolResult": True}, "response": {"content": "It is 4 C in Oslo."}},
         {"match": {"userMessage": "weather"},
          "response": {"toolCalls": [{"name": "get_weather", "arguments": '{"city":"Oslo"}'}]}},
+        {"match": {"userMessage": "both cities"},
+         "response": {"toolCalls": [{"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+                                    {"name": "get_weather", "arguments": '{"city":"Łódź"}'}]}},
         {"match": {"userMessage": "think"}, "response": {"content": "42", "reasoning": "Six times seven."}},
         {"match": {"userMessage": "limited", "sequenceIndex": 0}, "response": {
-            "error": {"message": "Rate limit exceeded", "type": "rate_limit_error"}, "status": 429}},
+            "error": {"message": "Rate limit exceeded", "type": "rate_limit_error"}, "status": 429, "retryAfter": 1}},
         {"match": {"userMessage": "limited", "sequenceIndex": 1}, "response": {"content": "second try"}},
         {"match": {"userMessage": "cut"}, "response": {"content": "This answer stops in the middle of it all."},
-         "truncateAfterChunks": 3, "chunkSize": 8, "latency": 40},
+         "truncateAfterChunks": 6, "chunkSize": 8, "latency": 40},
+        *({"match": {"userMessage": f"fails {status}"}, "response": {
+            "error": {"message": message, "type": "some_error"}, "status": status}} for status, message in (
+            (401, "no such key"), (404, "model not found"), (400, "maximum context length is 8"), (503, "busy now"))),
     ]
 }  # fmt: skip
 
@@ -73,8 +86,9 @@ PLACES = {
     "ollama": 'dialect = "ollama"\nbase_url = "{url}"',
     "cohere": 'dialect = "cohere"\nbase_url = "{url}"',
     "azure": 'provider = "azure"\nendpoint = "{url}"\napi_version = "2024-10-21"\napi_key = "k-0123456789"',
+    "azure-v1": 'provider = "azure"\nendpoint = "{url}"\napi_key = "k-0123456789"',
 }
-COUNTED = ("openai", "openai-responses", "gemini", "azure")
+COUNTED = ("openai", "openai-responses", "gemini", "azure", "azure-v1")
 """Where aimock sends the token counts of its fixtures as the real services would."""
 
 
@@ -83,6 +97,7 @@ def ask(request, arawn, server, tmp_path):
     config = (
         f'[llm]\nbackend = "a"\n[backends.a]\n{PLACES[request.param].format(url=server)}\nmodel = "gpt-4o"\n'
         '[backends.a.retry]\ninitial_delay = "10ms"\n'
+        f'[backends.a.headers]\nX-Test-Id = "{request.node.name}"\n'
     )
 
     work = tmp_path / "work"
@@ -95,6 +110,22 @@ def ask(request, arawn, server, tmp_path):
 
     run.dialect = request.param
     return run
+
+
+@pytest.fixture(params=[name for name in PLACES if "azure" not in name])
+def dialect_door(request, server):
+    """A backend of one dialect, the dialect, and what the journal has of its last request."""
+    values = tomllib.loads(PLACES[request.param].format(url=server))
+    access = Access("none", lambda: None, "", dict, None, None, False, str)
+    backend = HttpBackend(
+        Target("b", "custom", "aimock", values["base_url"], "gpt-4o"), values["dialect"], access, Limits()
+    )
+
+    def journal():
+        with build_opener(ProxyHandler({})).open(f"{server}/__aimock/journal", timeout=5) as reply:
+            return json.loads(reply.read())[-1]["body"]
+
+    return backend, request.param, journal
 
 
 @pytest.mark.parametrize("how", ["--stream", "--no-stream"])
@@ -138,14 +169,76 @@ def test_what_was_sent_is_what_the_server_understood(ask, server) -> None:
         assert user["content"][0]["image_url"]["url"].startswith("data:image/png;base64,iVBORw")
 
 
-def test_a_rate_limit_and_a_cut(arawn, server) -> None:
-    config = (
-        f'[llm]\nbackend = "a"\n[backends.a]\ndialect = "openai"\nbase_url = "{server}/v1"\nmodel = "gpt-4o"\n'
-        '[backends.a.retry]\ninitial_delay = "10ms"\n'
-    )
-    made = json.loads(arawn("ask", "--json", "limited", config=config).stdout)
+def test_parallel_tool_calls(ask) -> None:
+    made, done = ask("both cities")
+    assert [call["arguments"]["city"] for call in made["tool_calls"]] == ["Oslo", "Łódź"]
+    assert len({call["id"] for call in made["tool_calls"]}) == 2 and done.returncode == 0
+
+
+def test_F_NET_13_a_rate_limit_is_waited_for(ask) -> None:
+    made, _ = ask("limited")
     assert made["text"] == "second try" and [attempt["status"] for attempt in made["attempts"]] == [429, 200]
-    done = arawn("ask", "--json", "cut", config=config)
-    made = json.loads(done.stdout)
+    assert made["attempts"][1]["waited_s"] == pytest.approx(1.0, abs=0.3)
+
+
+def test_F_NET_10_F_NET_11_F_NET_12_F_NET_17_error_statuses(ask) -> None:
+    for status, code, exit_code in (
+        (401, "auth", 4),
+        (404, "model", 7),
+        (400, "context", 7),
+        (503, "overloaded", 6),
+    ):
+        made, done = ask(f"fails {status}")
+        assert (made["error"]["code"], made["error"]["status"], done.returncode) == (code, status, exit_code)
+        assert len(made["attempts"]) == (3 if status == 503 else 1)
+
+
+def test_F_STREAM_04_a_cut(ask) -> None:
+    made, done = ask("cut")
     assert made["finish"] == "cut" and made["error"]["code"] == "cut" and done.returncode == 5
-    assert "This answer stops in the middle of it all.".startswith(made["text"])
+    assert made["text"] and "This answer stops in the middle of it all.".startswith(made["text"])
+
+
+def test_tools_and_their_results_as_the_server_understood_them(dialect_door) -> None:
+    """Two calls at once and their results, in aimock's own form of what came."""
+    tool = ToolSpec(
+        "get_weather", "tells the weather", {"type": "object", "properties": {"city": {"type": "string"}}}
+    )
+    calls = tuple(
+        ToolCallPart(f"call_{n}", "get_weather", f'{{"city":"{city}"}}')
+        for n, city in enumerate(("Oslo", "Rome"))
+    )
+    request = Request(
+        (user("weather"), Message("assistant", calls),
+         Message("tool", tuple(ToolResultPart(call.id, call.name, f"result {call.id}") for call in calls))),
+        system="Be brief.", tools=(tool,), temperature=0.5,
+    )  # fmt: skip
+    backend, name, journal = dialect_door
+    text = "".join(event.text for event in backend.stream(request) if isinstance(event, Text))
+    backend.close()
+    assert text == "It is 4 C in Oslo."
+    body = journal()
+    roles = [message["role"] for message in body["messages"]]
+    assert (
+        list(dict.fromkeys(roles)) == ["system", "user", "assistant", "tool"] and body["temperature"] == 0.5
+    )
+    made = [call for message in body["messages"] for call in message.get("tool_calls") or ()]
+    results = [message for message in body["messages"] if message["role"] == "tool"]
+    assert [json.loads(call["function"]["arguments"])["city"] for call in made] == ["Oslo", "Rome"]
+    assert [result["content"].replace('{"result":"', "").rstrip('"}') for result in results] == [
+        "result call_0",
+        "result call_1",
+    ]
+    if name not in ("gemini", "ollama"):  # these send no ids; aimock makes some of its own
+        assert (
+            [call["id"] for call in made]
+            == [result["tool_call_id"] for result in results]
+            == ["call_0", "call_1"]
+        )
+    (known,) = body["tools"]
+    assert (known["function"]["name"], known["function"]["description"]) == (
+        "get_weather",
+        "tells the weather",
+    )
+    if name != "gemini":  # it does not look at `parametersJsonSchema`, the real one does
+        assert known["function"]["parameters"]["properties"]["city"]["type"] == "string"
