@@ -112,10 +112,7 @@ def _squeezed(text: str) -> str:
 
 
 def usable(context: Context) -> list[str]:
-    """Backends that can be asked now: own tables, keys in the environment, local servers that run.
-
-    One whose address in the environment is none is named too: asking it tells what is wrong.
-    """
+    """Backends that can be asked now: own tables, keys in the environment, local servers that run."""
     from arawn.backends.at_once import at_once
     from arawn.providers import PROVIDERS
 
@@ -123,12 +120,13 @@ def usable(context: Context) -> list[str]:
     rows = [row for row in PROVIDERS.values() if row.name not in own]
     told = [any(context.env.get(name, "").strip() for name in row.telling_names) for row in rows]
     probed = [row for row, key in zip(rows, told, strict=True) if row.probe and not key]
-    running = at_once(lambda row: _runs(context, row), probed, 2 * PROBE_S)
+    running = at_once(lambda row: runs(context, row), probed, 2 * PROBE_S)
     here = {row.name for row, runs in zip(probed, running, strict=True) if runs}
     return own + [row.name for row, key in zip(rows, told, strict=True) if key or row.name in here]
 
 
-def _runs(context: Context, row: Provider) -> bool:
+def runs(context: Context, row: Provider) -> bool:
+    """Whether a local server answers; one whose address is none counts too: asking it tells what is wrong."""
     from arawn.backends.choose import from_env
     from arawn.backends.http import probe
     from arawn.errors import ConfigFault

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from arawn.errors import Cut, TimedOut, Unreachable, UsageFault
+from arawn.providers import GUIDE, PROVIDERS, Provider
 from arawn.render.models import size
 from arawn.render.safe import clean
 
@@ -21,14 +22,21 @@ AGAIN = "run it again: it goes on from here"
 
 def pull(context: Context, name: str) -> None:
     """Fetch `name` and show how it goes. Raises UsageFault where the backend cannot do that."""
+    from arawn.cli.model import runs
+
     program = context.app
     opened = program.open(context.backend, name)
     model = opened.model
     frames = program.models.pulling(opened.name, model)
+    home = _home()
+    elsewhere = context.backend is None and (opened.name == GUIDE or (model == name and runs(context, home)))
+    if frames is None and elsewhere:
+        opened, model = program.open(home.name, name), name
+        frames = program.models.pulling(opened.name, model)
     if frames is None:
         raise UsageFault(
             f'Models cannot be fetched to backend "{opened.name}"',
-            hints=("a local Ollama takes them: -b ollama",),
+            hints=(f"a local server takes them: -b {home.name}",),
         )
     progress = Progress(context)
     try:
@@ -46,6 +54,13 @@ def pull(context: Context, name: str) -> None:
     if not progress.done:
         raise Cut(f"The server stopped before {model} was whole", hints=(AGAIN,))
     print(f"{clean(model, newlines=False)} is there")
+
+
+def _home() -> Provider:
+    """The local server that fetches models, where another backend is asked by itself."""
+    from arawn.wire import dialect
+
+    return next(row for row in PROVIDERS.values() if row.local and hasattr(dialect(row.dialect), "pull"))
 
 
 class Progress:

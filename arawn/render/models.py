@@ -16,18 +16,22 @@ LEGEND = "  ".join(f"{mark[0]} {mark}" for mark in MARKS)
 LONGEST = 240
 PLAIN_WIDTH = 44
 SMALLEST = 12
+NARROW = 48
 
 
 def lines(models: Sequence[tuple[str, Facts]], columns: int | None) -> Iterator[str]:
     """A line each: name, window, prices in USD per million tokens, what it can do.
 
     With `columns` there is a head, and what a model can do is cut to letters (LEGEND) where words are too
-    long; a name is never cut, for it is what one copies.
+    long; a name is never cut, for it is what one copies. A very narrow terminal shows names alone.
     """
     rows = [(clean(name, newlines=False, limit=LONGEST), facts) for name, facts in models]
     if columns is None:
         for name, facts in rows:
             yield _line(name, PLAIN_WIDTH, facts, _words(facts))
+        return
+    if columns < NARROW:
+        yield from (name for name, _ in rows)
         return
     short = letters(models, columns)
     marks = [_letters(facts) if short else _words(facts) for _, facts in rows]

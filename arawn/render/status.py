@@ -101,8 +101,21 @@ class Status:
             self._passing(text)
 
     def _passing(self, text: str) -> None:
-        self._write("\r\x1b[K" + self._styled(DIM, text[:200]))
+        self._write("\r\x1b[K" + self._styled(DIM, self._fitted(text)))
         self._shown = True
+
+    def _fitted(self, text: str) -> str:
+        """As much of a line as the terminal has room for: what wraps cannot be taken away again."""
+        from arawn.render.terminal import width
+        from arawn.render.writer import cells
+
+        columns = 80
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            columns = width(self._err.fileno(), {}) if self._err is not None else columns
+        text = text[: columns - 1]
+        while text and cells(text) >= columns:
+            text = text[:-1]
+        return text
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
