@@ -148,34 +148,58 @@ class App:
     def fetch(self, url: str) -> tuple[bytes, str]:
         """What the web has at `url`, and where in the end. Raises UsageFault, Unreachable or TimedOut."""
         from arawn.backends.http_fetch import fetch
+        from arawn.backends.http_net import address
         from arawn.media import MEDIA_LIMIT
 
         allowed = self.config.get("files.allow_hosts") or ()
-        return fetch(url, MEDIA_LIMIT, allowed, float(self.config.get("limits.connect")))
+        self._status.working(lambda: f"fetching {address(url).host}")
+        try:
+            return fetch(url, MEDIA_LIMIT, allowed, float(self.config.get("limits.connect")))
+        finally:
+            self._status.clear()
 
     def takes(self, backend: str) -> frozenset[str]:
         """The kinds of file that may go with a message: image, pdf, audio."""
-        from arawn.wire import dialect
-
         door = self._doors.get(backend)
-        if door is None:
-            return frozenset()
-        can = frozenset[str](dialect(door.dialect).MEDIA)
-        return can & frozenset(door.target.options.get("media", can))
+        return _kinds(door.dialect, door.target.options) if door is not None else frozenset()
 
     def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
         """Raises UsageFault naming the first file that the backend or its model cannot take."""
-        takes = self.takes(opened.name)
         facts = self.models.facts(opened.name, opened.provider, opened.model)
-        kinds = (("image", facts.vision), ("audio", facts.audio), ("pdf", facts.pdf))
-        takes -= {kind for kind, can in kinds if can is False}
+        takes = self.takes(opened.name) - facts.lacking
+        door = self._doors.get(opened.name)
+        untaken = door.target.options.get("untaken", ()) if door is not None else ()
         for part in files:
-            if part.kind not in takes:
-                others = ", ".join(sorted(takes)) or "text alone"
-                raise UsageFault(
-                    f"{part.name or 'The file'} ({part.kind}) cannot go to {opened.name}, {opened.model}",
-                    hints=(f"it takes {others}", "another backend may: arawn backend list"),
-                )
+            if part.kind in takes and part.media_type not in untaken:
+                continue
+            whole = part.kind not in takes
+            told = f"{part.name or 'The file'} ({part.kind if whole else part.media_type})"
+            fault = UsageFault(f"{told} cannot go to {opened.name}, {opened.model}")
+            others = ", ".join(sorted(takes)) or "text alone"
+            fault.hints = (f"it takes {others}", self._elsewhere(part.kind, opened.name))
+            if not whole:
+                fault.hints = (f"convert it to {'MP3 or WAV' if part.kind == 'audio' else 'PNG or JPEG'}",)
+            raise fault
+
+    def _elsewhere(self, kind: str, but: str) -> str:
+        """Which backends of the person's may take a file of this kind, as far as is known without asking."""
+        told = [
+            row.name for row in PROVIDERS.values() if any(self._env.get(key) for key in row.telling_names)
+        ]
+        found = []
+        for name in dict.fromkeys((*self.config.backends, *told)):
+            try:
+                choice = choose(self.config, self._env, name, None) if name != but else None
+            except ArawnError:
+                continue
+            if choice is None:
+                continue
+            facts = self.models.facts(name, choice.provider.name, choice.model or choice.provider.model)
+            if kind in _kinds(choice.dialect, choice.provider.options) - facts.lacking:
+                found.append(name)
+        return (
+            f"{', '.join(found)} may take it: -b {found[0]}" if found else "another may: arawn backend list"
+        )
 
     def backend_names(self) -> list[str]:
         """Every name `--backend` takes: own tables first, then providers, then the guide."""
@@ -343,3 +367,11 @@ class App:
     def _system(self, choice: Choice) -> str | None:
         value = choice.table.get("system", self.config.get("llm.system"))
         return None if value is None else str(value)
+
+
+def _kinds(dialect: str, options: Mapping[str, Any]) -> frozenset[str]:
+    """The kinds of file that a dialect can send, less what the row says its service does not take."""
+    from arawn.wire import dialect as module
+
+    can = frozenset[str](module(dialect).MEDIA)
+    return can & frozenset(options.get("media", can))

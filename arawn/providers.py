@@ -51,7 +51,11 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "gemini": Dialect(
         "x-goog-api-key",
-        options={"thinking_levels": ("gemini-3",), "embed_batch": 100},
+        options={
+            "thinking_levels": ("gemini-3",),
+            "embed_batch": 100,
+            "untaken": frozenset({"image/gif"}),
+        },
         models="/models?pageSize=1000",
     ),
     "cohere": Dialect(options={"embed_batch": 96}, models="/v1/models?page_size=1000"),
@@ -74,6 +78,7 @@ class Provider(NamedTuple):
 
     `options` go to the dialect and to what is built around it:
       media          kinds of file it takes, where that is less than its dialect can send
+      untaken        media types that it does not take though it takes others of their kind
       efforts        off, low, medium, high -> fields that ask for this much reasoning
       budget         path of the field that takes a reasoning budget in tokens
       no_reasoning   (beginning of a model's name, fields) pairs that stand for reasoning off
@@ -137,7 +142,9 @@ def _names(own: str, others: tuple[str, ...]) -> tuple[str, ...]:
     return (own, *(name for name in others if name != own))
 
 
+_MP3_WAV = frozenset({"audio/flac", "audio/ogg", "audio/mp4", "audio/aac"})
 _OPENAI: Mapping[str, Any] = {
+    "untaken": _MP3_WAV,
     "max_tokens_field": "max_completion_tokens",
     "no_reasoning": (
         ("gpt-5.", {"reasoning_effort": "none"}),
@@ -359,7 +366,7 @@ _ROWS = (
         needs_key=False, local=True,
         start_hint="is it running? `llama-server -m MODEL.gguf`",
         docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
-        options={"media": frozenset({"image", "audio"}), "efforts": _TEMPLATE},
+        options={"media": frozenset({"image", "audio"}), "untaken": _MP3_WAV, "efforts": _TEMPLATE},
     ),
     Provider(
         "vllm", "vLLM", "openai", "http://localhost:8000/v1",

@@ -48,6 +48,12 @@ class Facts(NamedTuple):
     dear_from: int | None = None
     dear: tuple[float | None, float | None, float | None] | None = None
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The kinds of file that the model is known not to take."""
+        kinds = (("image", self.vision), ("audio", self.audio), ("pdf", self.pdf))
+        return frozenset(kind for kind, can in kinds if can is False)
+
 
 def facts(provider: str, model: str, said: Mapping[str, Any] | None = None) -> Facts:
     """What is known of `model` at `provider` (a row's name); `said` are the person's own facts."""

@@ -222,7 +222,11 @@ class Repl:
             return None
         if said.startswith("//") or not said.startswith("/"):
             text = said[1:] if said.startswith("//") else text.strip("\n")
-            text, parts = self._with_files(text)
+            try:
+                text, parts = self._with_files(text)
+            except ArawnError as error:
+                self.tell_fault(error)
+                return None
             self.answer(self.conversation.ask(self.opened.backend, text, parts))
             return None
         self._signals.begin()
@@ -241,19 +245,23 @@ class Repl:
             self._signals.busy()
 
     def _with_files(self, text: str) -> tuple[str, tuple[FilePart, ...]]:
-        """The message together with what was attached, which goes along once."""
+        """The message together with what was attached, which goes along once.
+
+        Raises UsageFault, and keeps it, where the backend that was switched to meanwhile cannot take it.
+        """
         if not self.attached:
             return text, ()
         from arawn.attach import enclosed, parts
 
+        self.app.check_files(self.opened, parts(self.attached))
         files, self.attached = self.attached, []
         return "\n\n".join([text, *enclosed(files)]), parts(files)
 
     def attach(self, name: str) -> None:
         """Take a file or a web page along with the next message. Raises what `arawn.attach.take` raises."""
-        from arawn.attach import take
+        from arawn.attach import as_typed, take
 
-        file = take(name, self.app.fetch)
+        file = take(as_typed(name), self.app.fetch)
         if file.part is not None:
             self.app.check_files(self.opened, (file.part,))
         self.attached.append(file)
