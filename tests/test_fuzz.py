@@ -1,26 +1,36 @@
-"""Every reader over bytes that nobody meant to send: no exception but ours, an end, and memory in proportion."""
+"""Every reader over bytes that nobody meant to send: no exception but ours, one end, texts that can be written,
+time and memory in proportion.
+"""
 
 from __future__ import annotations
 
 import json
+import random
+import re
+import time
 import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from dialects import DIALECTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_corpus import DIALECTS as APIS
+from test_corpus import FOLDER, cases
 
 from arawn.errors import ArawnError
-from arawn.events import Collector, Finish
+from arawn.events import Collector, Finish, Reasoning, ToolCall, Usage
 from arawn.wire import Next, Target, dialect
 from arawn.wire.faults import fault
-from arawn.wire.frames import parse, split
+from arawn.wire.frames import document, parse, split
 from arawn.wire.listing import entries, next_page
+from arawn.wire.ollama import described
+from arawn.wire.think import Think
 from arawn.wire.vectors import read as read_vectors
 
 TARGET = Target("b", "custom", "the service", "http://x", "m", {"sent_num_ctx": 5, "estimate": 9})
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 each = pytest.mark.parametrize("name", DIALECTS)
 
 FUNCTION = {"name": "f", "arguments": '{"a":'}
@@ -39,33 +49,61 @@ CALLS: dict[str, Any] = {
     "huggingface": {"token": {"text": "x", "special": False}, "details": {"finish_reason": "length"}},
 }  # fmt: skip
 
-SCALARS: Any = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from([10**30, 1.5, float("nan"), -1e308]),
-    st.text(max_size=6), st.sampled_from(["\ud83d", "<think>", "\0", "a" * 2000, "0", "success", "tool_use"]),
-)  # fmt: skip
+ODD: list[Any] = [
+    None, True, False, 0, -1, 1.5, 10**30, 10**4299, 1e308, -1e308, float("nan"), float("inf"),
+    "", "0", "\0", "\ud83d", "\ude00", "<think>", "</think>", "a" * 2000, "[DONE]", "success", "tool_use", "error",
+    [], {}, [[]], [{}], [None], ["x"], {"a": 1}, {"text": "\ud83d"}, {"\ud83d": 1}, "@150@", "@199@", "@600@", "@995@",
+]  # fmt: skip
+"""Values that a reader may not expect; `@n@` is written as lists n deep."""
+SCALARS: Any = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=6) | st.sampled_from(ODD)
 VALUES: Any = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5
 )  # fmt: skip
 
 
+def dump(value: Any) -> bytes:
+    text = json.dumps(value)
+    return re.sub(r'"@(\d+)@"', lambda mark: "[" * int(mark[1]) + "]" * int(mark[1]), text).encode()
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All texts in it but those that go back as they came."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | tuple) and not isinstance(value, Reasoning | ToolCall):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from texts(inner)
+    elif isinstance(value, ToolCall):
+        yield from value[:3]
+    elif isinstance(value, Reasoning):
+        yield value.text
+
+
 def drain(name: str, chunks: list[bytes]) -> None:
-    """Read it all. Anything but an ArawnError is a fault of ours, and so is a text that cannot be encoded."""
+    """Read it all. Anything but an ArawnError is a fault of ours, and so is what does not fit its type."""
     collector, ends = Collector(), 0
     try:
         for event in dialect(name).read(split(chunks), TARGET):
+            "".join(texts(event)).encode()
             if isinstance(event, Next):
                 ends += 1
                 continue
             collector.add(event)
-            ends += isinstance(event, Finish)
+            if isinstance(event, Finish):
+                ends += 1
+                assert isinstance(event.raw, str) and isinstance(event.model, str)
+            if isinstance(event, Usage):
+                assert all(number is None or (type(number) is int and number >= 0) for number in event)
+                assert len(str(sum(number or 0 for number in event))) < 20
+            if isinstance(event, ToolCall | Reasoning):
+                json.dumps(event.opaque)
     except ArawnError as error:
-        (error.sentence + error.detail + "".join(error.hints)).encode("utf-8", "surrogatepass")
+        (error.sentence + error.detail + "".join(error.hints)).encode()
         ends += 1
     assert ends == 1, "a reply ends once"
-    reply = collector.reply
-    (reply.text + reply.reasoning).encode("utf-8")
-    ids = [call.id for call in reply.tool_calls]
-    assert len(set(ids)) == len(ids) and all(ids)
+    calls = collector.reply.tool_calls
+    assert all(isinstance(text, str) for call in calls for text in call[:3])
+    assert len({call.id for call in calls}) == len(calls) and all(call.id for call in calls)
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -124,34 +162,124 @@ def test_replies_bent_as_values(name: str, place: int, new: Any, event: int) -> 
         value = json.loads(text)
     except ValueError:
         value = {}
-    bent = json.dumps(mutated(value, place, new)).encode()
+    bent = dump(mutated(value, place, new))
     events[at] = head + mark + bent + b"\n\n"
     drain(name, events)
-    call = json.dumps(mutated(CALLS[name], place, new)).encode()
+    call = dump(mutated(CALLS[name], place, new))
     drain(name, [*spoken.begin, (b"data: " if spoken.sse else b"") + call + b"\n\n", *spoken.end])
-    drain(name, [json.dumps(mutated(spoken.whole("a"), place, new)).encode()])
+    drain(name, [dump(mutated(spoken.whole("a"), place, new))])
+
+
+def lines(body: str) -> list[tuple[bytes, Any]]:
+    """A body as (what stands before it, JSON value); a line that is no JSON has no value."""
+    found: list[tuple[bytes, Any]] = []
+    for line in body.split("\n"):
+        begin = "data: " if line.startswith("data:") else ""
+        try:
+            found.append((begin.encode(), json.loads(line.removeprefix("data:"))))
+        except ValueError:
+            found.append((line.encode(), ...))
+    if all(value is ... for _, value in found) and body[:1] in ("{", "["):
+        return [(b"", json.loads(body))]
+    return found
+
+
+def bend(case: dict[str, Any], chance: random.Random) -> bytes:
+    """A recorded body with values replaced, lines left out and doubled, and bytes flipped."""
+    found = lines(case["response"]["body"])
+    for _ in range(chance.choice([1, 1, 2, 5])):
+        at = chance.randrange(len(found))
+        begin, value = found[at]
+        if value is not ...:
+            found[at] = (
+                begin,
+                mutated(value, chance.randrange(len(str(value)) // 8 + 2), chance.choice(ODD)),
+            )
+        found[at : at + 1] = found[at : at + 1] * chance.choice([0, 1, 1, 1, 1, 1, 2, 3])
+        found = found or [(b"", {})]
+    body = b"\n".join(begin if value is ... else begin + dump(value) for begin, value in found)
+    if chance.random() < 0.3:
+        at = chance.randrange(len(body) + 1)
+        body = body[:at] + chance.randbytes(chance.choice([0, 1, 4])) + body[at + chance.choice([0, 1, 20]) :]
+    return body
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no recorded replies at {FOLDER.name}")
+@each
+def test_recorded_replies_bent(name: str) -> None:
+    spoken = name.replace("-", "_")
+    recorded = [
+        case
+        for case in cases()
+        if APIS[case["api"]] == spoken
+        and len(case["response"]["body"]) < 12_000
+        and case["response"].get("body_encoding") != "base64"
+    ]
+    assert len(recorded) >= 8
+    for number in range(300):
+        chance = random.Random(number)
+        body = bend(chance.choice(recorded), chance)
+        size = chance.choice([7, 100, 10**6])
+        try:
+            drain(name, [body[at : at + size] for at in range(0, len(body), size)])
+        except Exception as error:
+            raise AssertionError(f"number {number}: {body[:2000]!r}") from error
 
 
 @quick
 @given(value=VALUES, status=st.sampled_from([0, 200, 400, 401, 404, 429, 500, 529]), key=st.text(max_size=6))
-def test_errors_lists_and_vectors_of_any_shape(value: Any, status: int, key: str) -> None:
+def test_errors_of_any_shape(value: Any, status: int, key: str) -> None:
     for payload in (value, {"error": value}, {"detail": value}, {"message": value, key: value}, [value]):
-        body = json.dumps(payload).encode()
-        made = fault(status, {"retry-after": key, key: key}, body, TARGET, 1.0)
+        made = fault(status, {"retry-after": key, key: key}, dump(payload), TARGET, 1.0)
         assert made.retry_after is None or made.retry_after >= 0
-    for payload in (
-        value,
-        {"data": value},
-        {"models": value},
-        {"data": [{"id": "a", key: value, "capabilities": value}]},
+        made.detail.encode()
+
+
+@pytest.mark.parametrize("unit", ["h", "m", "s", "ms"])
+@pytest.mark.parametrize("number", ["9" * 400, "1e400", "-1", "0x1", "٣", ".", "1.2.3"])
+def test_waits_of_any_size(unit: str, number: str) -> None:
+    for body, headers in (
+        (dump({"error": {"message": f"try again in {number}{unit}"}}), {}),
+        (dump({"error": {"details": [{"retryDelay": number + unit}]}}), {}),
+        (b'{"estimated_time": ' + number.encode() + b"}", {}),
+        (b"", {"retry-after": number, "retry-after-ms": number}),
     ):
-        entries(payload)
-        next_page(payload)
-    for payload in (value, {"embeddings": value}, {"data": [{"embedding": value, "index": value}]}):
-        try:
-            read_vectors(payload, 1, TARGET)
-        except ArawnError:
-            continue
+        made = fault(429, headers, body, TARGET, 1.0)
+        assert made.retry_after is None or 0 <= made.retry_after < 1e14
+
+
+@quick
+@given(value=VALUES, key=st.text(max_size=6))
+def test_lists_of_any_shape(value: Any, key: str) -> None:
+    row = {"id": "a", key: value, "capabilities": value, "pricing": {"prompt": value}, "details": value}
+    for shape in (value, {"data": value}, {"models": value}, {"data": [row]}, {"model_info": {"x.context_length": value}, "details": value}):  # fmt: skip
+        for payload in whole(shape):
+            for entry in entries(payload):
+                "".join(texts(tuple(entry))).encode()
+            next_page(payload)
+            described(payload)
+
+
+@quick
+@given(value=VALUES, number=st.integers(1, 3))
+def test_vectors_of_any_shape(value: Any, number: int) -> None:
+    for shape in (value, {"embeddings": value}, {"embedding": value}, {"data": [{"embedding": value, "index": value}]}, [[value] * 3] * 2):  # fmt: skip
+        for payload in whole(shape):
+            try:
+                made = read_vectors(payload, number, TARGET)
+            except ArawnError as error:
+                (error.sentence + error.detail).encode()
+            else:
+                assert len(made.vectors) == number and made.dimensions
+                made.model.encode()
+
+
+def whole(shape: Any) -> list[Any]:
+    """The value as it comes through the door, if it does."""
+    try:
+        return list(document([dump(shape)]))
+    except ArawnError:
+        return []
 
 
 @quick
@@ -164,19 +292,79 @@ def test_frames_of_any_bytes(data: bytes, kind: str) -> None:
         return
 
 
+UNITS = [
+    b"data: {}\n\n",
+    b"[",
+    b"data: ab\n",
+    b"data: " + b"a" * 50 + b"\n",
+    b"\n",
+    b": \n",
+    b'"' * 64,
+    b"{}",
+]
+
+
 @each
-@pytest.mark.parametrize(
-    "unit", [b"data: {}\n\n", b"{}", b"[", b"data: " + b"a" * 50 + b"\n", b"\n", b": \n", b'"' * 64]
-)
+@pytest.mark.parametrize("unit", [*UNITS, b"call"], ids=ascii)
 def test_memory_stays_in_proportion(name: str, unit: bytes) -> None:
-    """A quarter of a megabyte of anything costs no more than a few times that."""
-    chunks = [unit * (65536 // len(unit)) for _ in range(4)]
+    """A text of anything costs no more than a few times that."""
+    if unit == b"call":
+        unit = (b"data: " if DIALECTS[name].sse else b"") + dump(CALLS[name]) + b"\n\n"
+    chunks = [unit * (16384 // len(unit))] * 4
     tracemalloc.start()
     try:
-        for _ in dialect(name).read(split(chunks, limit=128 * 1024), TARGET):
+        for _ in dialect(name).read(split(chunks, limit=50_000), TARGET):
             pass
     except ArawnError:
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 4 * 1024 * 1024, peak
+    assert peak < 12 * 4 * 16384, peak
+
+
+def test_a_value_of_too_many_parts_is_not_read() -> None:
+    with pytest.raises(ArawnError, match="too many parts"):
+        drained = b'{"choices":[' + b"{}," * 600_000 + b"{}]}"
+        list(dialect("openai").read(split([drained]), TARGET))
+
+
+def test_a_path_in_arguments_makes_no_list_out_of_nothing() -> None:
+    piece = {"name": "f", "partialArgs": [{"jsonPath": "$.a[99999].b[99999]", "numberValue": 1}]}
+    chunk = {"candidates": [{"content": {"parts": [{"functionCall": piece}]}, "finishReason": "STOP"}]}
+    calls = [
+        event for event in dialect("gemini").read(split([dump(chunk)]), TARGET) if isinstance(event, ToolCall)
+    ]
+    assert [len(call.arguments) < 100 for call in calls] == [True]
+
+
+SIZE = 200_000
+LONG = {
+    "a text": [b'{"a":"', *[b"x"] * SIZE, b'"}'],
+    "escapes": [b'{"a":"', *[b"\\"] * SIZE, b'"}'],
+    "white space": [b"\n"] * SIZE,
+    "a line": [b"data: ", *[b"x"] * SIZE, b"\n\n"],
+    "lines": [b"data: x\n"] * SIZE,
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_time_stays_in_proportion(kind: str) -> None:
+    """What comes in single bytes is not gone through again with each: that would take a minute."""
+    began = time.monotonic()
+    for _ in split(LONG[kind]):
+        pass
+    assert time.monotonic() - began < 5
+
+
+def test_white_space_without_end_is_not_held_back() -> None:
+    think, began = Think(), time.monotonic()
+    made = sum(len(list(think.feed(" "))) for _ in range(SIZE))
+    assert made > SIZE - 1000 and time.monotonic() - began < 5
+
+
+def test_many_calls_take_time_in_proportion() -> None:
+    began = time.monotonic()
+    call = {"functionCall": {"name": "f"}}
+    chunk = dump({"candidates": [{"content": {"parts": [call] * 20_000}, "finishReason": "STOP"}]})
+    calls = [event for event in dialect("gemini").read(split([chunk]), TARGET) if isinstance(event, ToolCall)]
+    assert len(calls) == 20_000 and time.monotonic() - began < 5
