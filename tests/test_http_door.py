@@ -455,7 +455,7 @@ def test_the_key_is_asked_for_only_when_a_request_is_made() -> None:
 
 
 @pytest.mark.parametrize(("status", "whole"), [(200, True), (201, True), (206, True), (204, False)])
-def test_successes(status, whole) -> None:
+def test_F_NET_29_successes(status, whole) -> None:
     head = b"HTTP/1.1 %d X\r\ncontent-type: text/event-stream\r\n\r\n" % status
     with FakeProvider(raw(head + (REPLY if whole else b""))) as fake:
         reply, error, _ = ask(door(fake.url))
@@ -466,7 +466,7 @@ def test_successes(status, whole) -> None:
 @pytest.mark.parametrize(
     "first", [b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"]
 )
-def test_old_and_chatty_servers(first) -> None:
+def test_F_NET_29_old_and_chatty_servers(first) -> None:
     with FakeProvider(raw(first + b"content-type: text/event-stream\r\n\r\n" + REPLY)) as fake:
         assert ask(door(fake.url))[0].text == "ok"
 

@@ -495,3 +495,29 @@ def test_attempts_are_told_when_they_fail() -> None:
                 events.append(event)
         door.close()
     assert isinstance(events[-1], Attempt) and events[-1].error == "overloaded"
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 503])
+def test_F_NET_26_no_other_backend_hears_the_prompt(arawn, status) -> None:
+    """However it fails: a question goes to the backend that was chosen and to nobody else."""
+    with (
+        FakeProvider(json_reply(status, {"error": {"message": "no"}})) as chosen,
+        FakeProvider(openai_stream(["I heard it"])) as other,
+    ):
+        config = f"""
+            [llm]
+            backend = "here"
+            [backends.here]
+            provider = "ollama"
+            base_url = "{chosen.url}"
+            model = "m"
+            [backends.here.retry]
+            initial_delay = "10ms"
+            [backends.cloud]
+            base_url = "{other.url}/v1"
+            model = "m"
+        """
+        env = {"OPENAI_API_KEY": CANARY, "OPENAI_API_BASE": other.url}
+        done = arawn("ask", "private", config=config, env=env)
+    asked = [request for request in chosen.requests if request.method == "POST"]
+    assert done.returncode != 0 and asked and not other.requests and "I heard it" not in done.stdout
