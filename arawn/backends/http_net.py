@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import ipaddress
 import socket
 import sys
@@ -30,12 +31,17 @@ def load_httpx() -> ModuleType:
         modules: dict[str, Any] = sys.modules
         for name in absent:
             modules[name] = stub if name == "httpx._main" else None
+        collecting = gc.isenabled()
+        gc.disable()  # imports make many objects and no garbage
         try:
             for name in ("httpcore", "httpx"):
                 import_module(name)
         finally:
             for name in absent:
                 sys.modules.pop(name, None)
+            gc.freeze()  # else the first token may have to wait until all of them were looked through
+            if collecting:
+                gc.enable()
     import httpx
 
     return httpx
