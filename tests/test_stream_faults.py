@@ -245,6 +245,34 @@ def test_F_NET_14_retry_after(headers, body, seconds) -> None:
     assert made.retry_after == seconds
 
 
+RESETS = [
+    ({"ratelimit-reset": "30", "ratelimit-remaining": "0"}, 30.0), ({"ratelimit-reset": "30"}, 30.0),
+    ({"x-ratelimit-reset": "1130"}, 1130.0), ({"x-ratelimit-reset": "1700000020"}, 20.0),
+    ({"x-ratelimit-reset": "1700000020500"}, 20.5), ({"x-ratelimit-reset": "1600000000"}, 0.0),
+    ({"x-ratelimit-reset-requests": "1m2.5s", "x-ratelimit-remaining-requests": "0"}, 62.5),
+    ({"x-ratelimit-reset-requests": "1m", "x-ratelimit-remaining-requests": "0",
+      "x-ratelimit-reset-tokens": "350ms", "x-ratelimit-remaining-tokens": "0"}, 60.0),
+    ({"x-ratelimit-reset-requests": "1m", "x-ratelimit-remaining-requests": "7",
+      "x-ratelimit-reset-tokens": "350ms", "x-ratelimit-remaining-tokens": "0"}, 0.35),
+    ({"x-ratelimit-reset-requests": "1m"}, None), ({"x-ratelimit-reset": "soon"}, None),
+    ({"x-ratelimit-reset": "nan"}, None), ({"x-ratelimit-reset": "-5"}, None), ({"x-ratelimit-reset": "1e309"}, None),
+    ({"anthropic-ratelimit-tokens-reset": "2023-11-14T22:13:50Z", "anthropic-ratelimit-tokens-remaining": "0"}, 30.0),
+    ({"anthropic-ratelimit-tokens-reset": "2023-13-99T99:99:99Z", "anthropic-ratelimit-tokens-remaining": "0"}, None),
+    ({"retry-after": "2", "ratelimit-reset": "30"}, 2.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("headers", "seconds"), RESETS)
+def test_F_NET_16_rate_limit_headers(headers, seconds) -> None:
+    for body in (b"{}", b"slow", b'[{"error": 7}]'):
+        assert fault(429, headers, body, TARGET, now=1_700_000_000.0).retry_after == seconds
+    within = {name.title(): value for name, value in headers.items()}
+    body = json.dumps({"error": {"message": "x", "metadata": {"headers": within}}}).encode()
+    if "retry-after" not in headers:
+        assert fault(429, {}, body, TARGET, now=1_700_000_000.0).retry_after == seconds
+    assert fault(500, {"ratelimit-reset": "30"}, b"", TARGET, now=1.0).retry_after is None
+
+
 def test_F_NET_16_should_retry() -> None:
     assert fault(500, {"x-should-retry": "false"}, b"", TARGET).retryable is False
     assert fault(400, {"x-should-retry": "true"}, b"", TARGET).retryable is True

@@ -25,7 +25,7 @@ from arawn.errors import (
 from arawn.wire import Target
 from arawn.wire.frames import encodable, loads
 from arawn.wire.reading import tables
-from arawn.wire.retry_after import retry_after, should_retry
+from arawn.wire.retry_after import retry_after, should_retry, until_reset
 
 DETAIL_LIMIT = 500
 PAGE_LIMIT = 300
@@ -113,6 +113,8 @@ def fault(
     payload = _json(text)
     said = _said(payload) if payload is not None else Said(_page_or_text(text), text[:2000].lower())
     after = retry_after(headers, said.message, payload, now)
+    if after is None and status == 429:
+        after = until_reset(headers, payload, now)
     made = _classify(status, said, target, after)
     made.retry_after = after
     told = should_retry(headers)
