@@ -27,15 +27,14 @@ ISATAP = (0x00005EFE, 0x02005EFE)
 CLOSED = tuple(
     ipaddress.ip_network(text)
     for text in (
-        "192.88.99.0/24",
-        "168.63.129.16/32",
-        "64:ff9b:1::/48",
-        "2001:20::/28",
-        "3fff::/20",
-        "5f00::/16",
+        ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "64:ff9b:1::/48", "100:0:0:1::/64")
+        + ("2001::/23", "3fff::/20", "5f00::/16")
     )
 )
-"""Networks that some versions of `ipaddress` call global; 168.63.129.16 is Azure's host beneath a machine."""
+"""Networks that some versions of `ipaddress` call global, Teredo among them, and tunnels that nobody needs.
+
+192.0.0.192 tells a machine's secrets at Oracle, 168.63.129.16 is the host beneath a machine at Azure.
+"""
 INNER_NAMES = (
     ".localhost",
     ".local",
@@ -68,7 +67,7 @@ def is_public(address: str) -> bool:
         return False
     inner: list[Any] = [ip]
     if isinstance(ip, ipaddress.IPv6Address):
-        inner += [found for found in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if found is not None]
+        inner += [found for found in (ip.ipv4_mapped, ip.sixtofour) if found is not None]
         if ip in NAT64:
             inner = [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)]
         elif ip.ipv4_mapped is not None:
@@ -142,16 +141,21 @@ def _vet_for_proxy(host: str, port: int, limit: float, allowed: Collection[str],
 
 
 def fetch(
-    url: str, limit: int, allowed: Collection[str] = (), connect: float = 10.0, resolve: Resolve = look_up
+    url: str,
+    limit: int,
+    allowed: Collection[str] = (),
+    connect: float = 10.0,
+    resolve: Resolve = look_up,
+    seconds: float = TOTAL_S,
 ) -> Fetched:
-    """What `url` holds, at most `limit` bytes after decoding, `TOTAL_S` seconds in all.
+    """What `url` holds, at most `limit` bytes after decoding, within `seconds` in all.
 
     Once another host than an allowed one has led on, none is allowed any more: a page of anybody's shall not
     choose what an inner host is asked. Raises UsageFault for an address that is not fetched, Unreachable or
     TimedOut where it cannot be.
     """
     allowed = {plain(host) for host in allowed} - {""}
-    total = Deadline("fetch", TOTAL_S)
+    total = Deadline("fetch", seconds)
     for _ in range(HOPS + 1):
         answer = _hop(_checked(url), total, min(connect, total.left()), limit, allowed, resolve)
         if isinstance(answer, bytes):
