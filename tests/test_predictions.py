@@ -169,6 +169,21 @@ def test_asked_after_without_an_address() -> None:
     assert (reply.text, error, s.paths[-1]) == ("Hi", None, "GET /predictions/p1")
 
 
+@pytest.mark.parametrize("name", ["../../v1/account?x=", "a/b", "a\r\nb: c", "\ud83d", "", None, ["x"], 7])
+@pytest.mark.parametrize(
+    "urls", [{"stream": None, "get": None}, {"stream": "", "get": 7, "cancel": [1]}, None, "x"]
+)
+def test_a_name_that_is_no_name_leads_nowhere_else(name: Any, urls: Any) -> None:
+    made = json_reply(201, {"id": name, "status": "starting", "urls": urls})
+    with Replicate(make=made, get={"status": "succeeded", "output": "Hi"}) as service:
+        reply, error = ask(door(service.fake.url))
+    if name and isinstance(name, str):
+        assert (reply.text, error) == ("Hi", None)
+        assert service.paths[-1].startswith("GET /predictions/") and service.paths[-1].count("/") == 2
+    else:
+        assert isinstance(error, Cut) and len(service.paths) == 1
+
+
 @pytest.mark.parametrize("output", ["Hello", ["Hello"], ["Hel", "lo"], ["", "Hello", ""]])
 def test_done_at_once(output: Any) -> None:
     with Replicate(make={"status": "succeeded", "output": output}) as service:

@@ -132,7 +132,12 @@ def _following(prediction: Mapping[str, Any], target: Target) -> Next | None:
     if stream and not target.options.get("followed"):
         return Next(Call(stream, {}, STREAM_HEADERS, "GET", {"followed": True}), stop)
     if not get:
-        get = f"{target.base_url.rstrip('/')}/predictions/{word(prediction.get('id'))}"
+        from urllib.parse import quote
+
+        name = quote(word(prediction.get("id")), safe="")
+        if not name:
+            raise torn(target)
+        get = f"{target.base_url.rstrip('/')}/predictions/{name}"
     return Next(Call(get, {}, method="GET", memo={"followed": True}), stop, POLL_S)
 
 
