@@ -45,6 +45,7 @@ DIALECTS: Mapping[str, Dialect] = {
                 "claude-opus-4-5",
                 "claude-haiku-4-5",
             ),
+            "sampled": ("claude-opus-4-6", "claude-sonnet-4-6"),
             "account_headers": {"beta": "anthropic-beta", "api_version": "anthropic-version"},
         },
         "/v1/models?limit=1000",

@@ -135,8 +135,8 @@ def _openai() -> dict[str, Any]:
 
 
 def _responses() -> dict[str, Any]:
-    def said(text: str, role: str = "user", kind: str = "input_text") -> dict[str, Any]:
-        return {"role": role, "content": [{"type": kind, "text": text}]}
+    def said(text: str) -> dict[str, Any]:
+        return {"role": "user", "content": [{"type": "input_text", "text": text}]}
 
     base = {"model": "m", "input": [said("Hi")], "stream": True, "store": False}
     tools = [{"type": "function", **FUNCTION, "strict": False}]
@@ -157,8 +157,10 @@ def _responses() -> dict[str, Any]:
         "plain": base,
         "whole": base | {"stream": False},
         "system": base | {"instructions": "Be brief."},
-        "turns": base | {"input": [said("One"), said("Two", "assistant", "output_text"), said("Three")]},
-        "image": content({"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"}),
+        "turns": base | {"input": [said("One"), {"role": "assistant", "content": "Two"}, said("Three")]},
+        "image": content(
+            {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
+        ),
         "pdf": content(
             {"type": "input_file", "filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}
         ),
@@ -168,7 +170,7 @@ def _responses() -> dict[str, Any]:
         | {
             "input": [
                 said("Oslo and Rome?"),
-                said("Let me see.", "assistant", "output_text"),
+                {"role": "assistant", "content": "Let me see."},
                 call("call_1", '{"city": "Oslo"}'),
                 call("call_2", '{"city": '),
                 {"type": "function_call_output", "call_id": "call_1", "output": "rain"},
@@ -596,6 +598,19 @@ def test_efforts_of_every_row(row: Any) -> None:
         call = written(row.dialect, Request(HI, reasoning=effort), row.model or "m", **options)
         plain = written(row.dialect, Request(HI), row.model or "m", **options)
         assert effort in ("off",) or call.body != plain.body or call.notices
+
+
+@pytest.mark.parametrize(
+    ("model", "taken"),
+    [
+        ("claude-opus-4-7", False), ("claude-sonnet-5-5", False), ("claude-opus-4-6", True),
+        ("claude-sonnet-4-20250514", True), ("claude-3-5-haiku-latest", True), ("another", True),
+    ],
+)  # fmt: skip
+def test_a_model_that_takes_no_temperature_gets_none(model: str, taken: bool) -> None:
+    call = written("anthropic", CASES["limits"], model, **DIALECTS["anthropic"].options)
+    assert ("temperature" in call.body) == ("top_p" in call.body) == taken
+    assert call.notices == (() if taken else (f"{model} takes no temperature and no top_p: not sent",))
 
 
 def test_what_cannot_be_sent_is_told() -> None:

@@ -47,10 +47,13 @@ def write(request: Request, target: Target) -> Call:
     if request.system:
         long = len(request.system) >= WORTH_CACHING and target.options.get("cache", True)
         body["system"] = [{"type": "text", "text": request.system, **MARK}] if long else request.system
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if request.top_p is not None:
-        body["top_p"] = request.top_p
+    given = {"temperature": request.temperature, "top_p": request.top_p}
+    sampled = {name: value for name, value in given.items() if value is not None}
+    notices: tuple[str, ...] = ()
+    if sampled and _samples_alone(target):
+        notices = (f"{target.model} takes no {' and no '.join(sampled)}: not sent",)
+    else:
+        body |= sampled
     if request.stop:
         body["stop_sequences"] = list(request.stop)
     if request.tools:
@@ -65,7 +68,14 @@ def write(request: Request, target: Target) -> Call:
     _think(request, target, body)
     body |= request.extra
     base = target.base_url.rstrip("/").removesuffix("/messages").removesuffix("/v1")
-    return Call(base + "/v1/messages", body)
+    return Call(base + "/v1/messages", body, notices=notices)
+
+
+def _samples_alone(target: Target) -> bool:
+    """Whether the model refuses a temperature, as all do since those that choose their budget themselves."""
+    options, model = target.options, target.model
+    old = (*options.get("budgeted", ()), *options.get("sampled", ()))
+    return model.startswith(tuple(options.get("adaptive", ()))) and not model.startswith(old)
 
 
 def _think(request: Request, target: Target, body: dict[str, Any]) -> None:

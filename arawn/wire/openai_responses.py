@@ -82,11 +82,16 @@ def _format(request: Request) -> dict[str, Any]:
 
 
 def _items(message: Message, target: Target) -> list[dict[str, Any]]:
-    """A message as input items: neighbouring contents are one message, all else an item of its own."""
+    """A message as input items: neighbouring contents are one message, all else an item of its own.
+
+    What the model said goes as plain text: its typed form needs the id of an answer that was not kept.
+    """
     items: list[dict[str, Any]] = []
     for part in message.parts:
-        content = _content(part, message.role)
-        if content is not None:
+        content = _content(part)
+        if message.role == "assistant" and isinstance(part, TextPart):
+            items.append({"role": "assistant", "content": part.text})
+        elif content is not None:
             if items and items[-1].get("role") == message.role:
                 items[-1]["content"].append(content)
             else:
@@ -96,14 +101,14 @@ def _items(message: Message, target: Target) -> list[dict[str, Any]]:
     return items
 
 
-def _content(part: Part, role: str) -> dict[str, Any] | None:
+def _content(part: Part) -> dict[str, Any] | None:
     if isinstance(part, TextPart):
-        return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
+        return {"type": "input_text", "text": part.text}
     if not isinstance(part, FilePart):
         return None
     address = f"data:{part.media_type};base64,{part.base64}"
     if part.kind == "image":
-        return {"type": "input_image", "image_url": address}
+        return {"type": "input_image", "image_url": address, "detail": "auto"}
     return {"type": "input_file", "filename": part.name or "file.pdf", "file_data": address}
 
 
