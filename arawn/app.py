@@ -211,13 +211,17 @@ class App:
         return sorted(entry.name for entry in self.models.listing(opened.name, refresh=True).entries)
 
     def rungs(self, choice: Choice) -> tuple[str, ...]:
-        """Ways to get JSON, best first: by the service, and by what is known of the model."""
+        """Ways to get JSON, best first: by the service, and by what is known of the model.
+
+        A model that can does not help where its host has no tools either, or says itself that it cannot.
+        """
         options = {**DIALECTS[choice.dialect].options, **choice.provider.options}
         ways = tuple(options.get("rungs", ("native", "tool", "prompt")))
         native = self.models.facts(choice.name, choice.provider.name, choice.model).schema
-        if native is None or native == ("native" in ways):
-            return ways
-        return ("native", *ways) if native else tuple(way for way in ways if way != "native")
+        if native is False:
+            return tuple(way for way in ways if way != "native")
+        can = native and "tool" in ways and "rungs" not in choice.provider.options
+        return ("native", *ways) if can and "native" not in ways else ways
 
     def _with_model(self, choice: Choice) -> Choice:
         """A local server without a named model is asked for what it has; else the row's default holds."""

@@ -333,6 +333,28 @@ def test_a_project_cannot_choose_a_backend_by_its_model(arawn, tmp_path) -> None
     assert done.returncode == 0 and "other ·" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("backend", "model", "first"),
+    [
+        ("anthropic", "claude-opus-4-1", "native"),
+        ("anthropic", "claude-sonnet-4-20250514", "tool"),
+        ("replicate", "anthropic/claude-4.5-sonnet", "prompt"),  # the host holds no answer to a schema
+        ("openai", "gpt-4o", "native"),
+        ("openai", "gpt-4o-2024-05-13", "tool"),
+    ],
+)
+def test_ways_to_json_by_service_and_model(home: Path, backend: str, model: str, first: str) -> None:
+    from arawn.app import App
+    from arawn.backends.choose import choose
+    from arawn.config.load import load
+    from arawn.render.status import Status
+
+    env = {"HOME": str(home), f"{backend.upper()}_API_KEY": KEY}
+    config = load(env=env, cwd=None, config_file=None, flags=())
+    choice = choose(config, env, backend, model)
+    assert choice and App(config, env, Status(None, False, True, False)).rungs(choice)[0] == first
+
+
 def frame(**said: Any) -> Frame:
     return Frame("", json.dumps(said), 1)
 

@@ -21,6 +21,8 @@ NAMES = {
     "moonshot": "moonshotai", "zai": "zai",
 }  # fmt: skip
 """Our rows and the names that genai-prices has for them; a service it does not have has no prices here."""
+ELSEWHERE = {"google": ("claude",)}
+"""Models of that beginning are sold by another service of the same company, which is not the one here."""
 PRICES = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
 OUTPUT = Path(__file__).with_name("prices.jsonl")
 
@@ -72,7 +74,8 @@ def make(today: date) -> str:
     head = {"source": f"genai-prices {version('genai-prices')}", "date": today.isoformat(), "licence": "MIT"}
     lines: list[dict[str, Any]] = [head]
     for ours, theirs in NAMES.items():
-        models = [model(info, today) for info in providers[theirs].models]
+        found = providers[theirs].models
+        models = [model(one, today) for one in found if not one.id.startswith(ELSEWHERE.get(ours, ()))]
         lines.append({"provider": ours, "models": models})
     return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
 
