@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_provider import FakeProvider, anthropic_stream, ollama_stream, openai_stream
+from fake_provider import Conn, FakeProvider, anthropic_stream, ollama_stream, openai_stream
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from term import Term
 from test_ask import CONFIG
 
@@ -188,6 +190,22 @@ def test_a_hostile_page_costs_no_more_than_its_length(piece: str) -> None:
 )
 def test_a_page_is_read_in_the_encoding_it_names(page: bytes, words: str) -> None:
     assert from_bytes(page, "https://x.example/", page=True).text == words
+
+
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"", b"<html><meta charset=big5>", b"\0\0\0\x18ftyp", b"GIF89a", b"\xff"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_are_a_file_or_refused_in_words(data: bytes, begin: bytes) -> None:
+    for page in (False, True):
+        try:
+            taken = from_bytes(begin + data, "x", page)
+        except UsageFault as fault:
+            assert fault.sentence
+        else:
+            taken.text.encode()
+            assert taken.kind in ("text", "image", "pdf", "audio") and "\0" not in taken.text
 
 
 def test_a_page_without_words_is_told() -> None:
@@ -461,6 +479,32 @@ def test_what_is_attached_stays_where_the_next_backend_cannot_take_it(env: dict[
             assert term.end() == 0
     assert len(fake.requests) == 1
     assert [part["type"] for part in fake.requests[0].json["messages"][0]["content"]] == ["image_url", "text"]
+
+
+def refuses_pictures(conn: Conn) -> None:
+    if b"image_url" in conn.request.body:
+        error = json.dumps({"error": {"message": "this model takes no images"}}).encode()
+        conn.head(400, "application/json", len(error))
+        conn.send(error)
+    else:
+        openai_stream(["Hello you"])(conn)
+
+
+def test_a_file_that_the_service_refuses_does_not_end_the_chat(env: dict[str, str]) -> None:
+    """What is known here of a model may be too little; its refusal must not stay in the conversation."""
+    home = Path(env["HOME"])
+    (home / "pic.png").write_bytes(PNG)
+    path = home / ".config" / "arawn" / "config.toml"
+    path.parent.mkdir(parents=True)
+    with FakeProvider(refuses_pictures) as fake:
+        path.write_text(CONFIG.format(url=fake.url))
+        with Term([sys.executable, "-m", "arawn", "chat"], env=env, cwd=home) as term:
+            term.say("/attach pic.png").wait("(image").say("what?").wait("takes no images")
+            term.wait("left out from here on: pic.png").say("and now?").wait("Hello you")
+            term.prompt().send("\x04")
+            assert term.end() == 0
+    assert [b"image_url" in request.body for request in fake.requests] == [True, False]
+    assert "pic.png: image" in json.dumps(fake.requests[1].json["messages"])
 
 
 def test_attach_in_chat(env: dict[str, str]) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 
 from arawn import __version__
-from arawn.errors import ArawnError, ServiceFault
+from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
 from arawn.events import Event
+from arawn.messages import FilePart, only
 from arawn.repl import commands
 from arawn.repl.show import Show, Sink
 from arawn.repl.signals import Ended, Signals
@@ -22,7 +23,6 @@ from arawn.repl.typeahead import Quiet, tidy
 if TYPE_CHECKING:
     from arawn.attach import Attachment
     from arawn.engine import Conversation
-    from arawn.messages import FilePart
     from arawn.ports import Backend
     from arawn.render.status import Status
     from arawn.render.terminal import Guard
@@ -283,6 +283,16 @@ class Repl:
             self.tell_fault(fault)
             if isinstance(fault, ServiceFault) and fault.retryable:
                 chat.status.note("/retry asks again")
+            if isinstance(fault, ContextFault | Refused):
+                self._leave_files_out()
+
+    def _leave_files_out(self) -> None:
+        """What was refused would be refused again together with every message that follows."""
+        *before, last = self.conversation.messages
+        names = [part.name or part.kind for part in last.parts if isinstance(part, FilePart)]
+        if names:
+            self.conversation.messages = (*before, *only((last,), frozenset()))
+            self._chat.status.note(f"left out from here on: {', '.join(names)}; /attach takes it along again")
 
     def say(self, line: str) -> None:
         """A line of our own; what it quotes may be anybody's."""
