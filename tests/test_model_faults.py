@@ -282,6 +282,11 @@ def test_nothing_set_up_shows_the_catalogue(arawn) -> None:
     assert "no backend is set up" in listed.stderr
     shown = arawn("model", "show", "gpt-4o", "--json")
     assert json.loads(shown.stdout)["backend"] == "openai" and json.loads(shown.stdout)["output_price"] == 10
+    named = arawn("model", "show", "openrouter:openai/gpt-4o", "--json")
+    assert (json.loads(named.stdout)["backend"], json.loads(named.stdout)["name"]) == (
+        "openrouter",
+        "openai/gpt-4o",
+    )
     wrong = arawn("model", "show", "gtp-4o")
     assert wrong.returncode == 7 and "did you mean gpt-4o" in wrong.stderr
 

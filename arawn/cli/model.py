@@ -221,8 +221,8 @@ def show(
     program: App = context.app
     opened = program.open(context.backend, name, LIST_S)
     if opened.name == GUIDE:
-        owner, entry = _maker(name), None
-        opened = opened._replace(name=owner, provider=owner, model=name)
+        owner, model = _maker(name)
+        opened, entry = opened._replace(name=owner, provider=owner, model=model), None
     else:
         entry = _entry(context, program, opened)
     said = entry.said if entry is not None else {}
@@ -268,14 +268,19 @@ def _entry(context: Context, program: App, opened: Opened) -> Entry | None:
     return (entry or Entry(wanted))._replace(**details) if entry or details else None
 
 
-def _maker(name: str) -> str:
-    """The first service in the catalogue that has the model. Raises ModelFault where none has."""
+def _maker(name: str) -> tuple[str, str]:
+    """The first service in the catalogue that has the model, or the one that is named before it.
+
+    Raises ModelFault where none has.
+    """
     from arawn.catalog import facts, models, services
     from arawn.errors import ModelFault
     from arawn.models import near
 
-    found = next((service for service in services() if facts(service, name).priced), "")
-    if not found:
+    head, _, tail = name.partition(":")
+    places = [(head, tail)] if head in services() else [(service, name) for service in services()]
+    found = next((place for place in places if facts(*place).priced), None)
+    if found is None:
         meant = near(name, [model for service in services() for model in models(service)])
         raise ModelFault(
             f'No backend is set up, and the catalogue knows no model "{name}"',
