@@ -27,6 +27,7 @@ OTHERWISE = {
     ("ollama", "extra"): "the extra field of the table is OpenAI's",
     ("openai-responses", "extra"): "the extra field of the table is OpenAI's",
     ("mistralai", "extra"): "the extra field of the table is OpenAI's",
+    ("ollama", "image"): "the SDK takes a picture of its own kind, and writes it as base64 as we do",
     ("mistralai", "audio"): "its row takes no audio",
     ("anthropic", "limits"): "the SDK has only what the newest models take, and they take no temperature",
 }

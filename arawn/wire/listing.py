@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from arawn.wire.reading import count, table, tables
+from arawn.wire.reading import count, table, tables, word
 
 CONTEXT = (
     "context_length",
@@ -71,15 +71,11 @@ def entries(payload: Any) -> list[Entry]:
 def next_page(payload: Any) -> dict[str, str] | None:
     """The query parameters that lead to the next page, or None at the end."""
     said = table(payload)
-    token = said.get("nextPageToken")
-    if isinstance(token, str) and token:
-        return {"pageToken": token}
-    token = said.get("next_page_token")
-    if isinstance(token, str) and token:
-        return {"page_token": token}
-    last = said.get("last_id")
-    if said.get("has_more") and isinstance(last, str) and last:
-        return {"after_id": last}
+    for key, parameter in (("nextPageToken", "pageToken"), ("next_page_token", "page_token")):
+        if word(said.get(key)):
+            return {parameter: word(said[key])}
+    if said.get("has_more") and word(said.get("last_id")):
+        return {"after_id": word(said["last_id"])}
     return _cursor(said.get("next"))
 
 
@@ -93,13 +89,10 @@ def _cursor(address: Any) -> dict[str, str] | None:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    owner = row.get("owner")
-    if isinstance(owner, str) and isinstance(row.get("name"), str) and "id" not in row:
-        return f"{owner}/{row['name']}"
-    for key in ("id", "name", "model", "key"):
-        if isinstance(row.get(key), str) and row[key]:
-            return str(row[key])
-    return ""
+    owner, name = word(row.get("owner")), word(row.get("name"))
+    if owner and name and "id" not in row:
+        return f"{owner}/{name}"
+    return next((found for key in ("id", "name", "model", "key") if (found := word(row.get(key)))), "")
 
 
 def _entry(row: Mapping[str, Any], name: str) -> Entry:
@@ -161,7 +154,7 @@ def _kinds(row: Mapping[str, Any]) -> list[str]:
 def _loose(row: Mapping[str, Any]) -> list[str]:
     """Abilities that are listed in words; what is missing there need not be missing."""
     said = _words(row, "features") + _words(row, "capabilities")
-    return [word.lower().replace("-", "_") for word in said]
+    return [name.lower().replace("-", "_") for name in said]
 
 
 def _tools(loose: list[str]) -> bool | None:
@@ -188,7 +181,7 @@ def about_file(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(*values: Any) -> str | None:
-    return next((value[:80] for value in values if isinstance(value, str) and value), None)
+    return next((word(value)[:80] for value in values if isinstance(value, str) and value), None)
 
 
 def _say(*values: Any) -> bool | None:
@@ -198,12 +191,12 @@ def _say(*values: Any) -> bool | None:
 
 def _words(row: Mapping[str, Any], key: str) -> list[str]:
     value = row.get(key)
-    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _among(word: str, words: Iterable[str]) -> bool | None:
+def _among(name: str, words: Iterable[str]) -> bool | None:
     words = list(words)
-    return word in words if words else None
+    return name in words if words else None
 
 
 def _first(places: Iterable[Mapping[str, Any]], keys: tuple[str, ...]) -> int | None:

@@ -47,8 +47,8 @@ REASONS: dict[str, FinishReason] = {
 """Every service's own words, lower case; what stands in none of the documents means stop."""
 
 
-MOST = 10**12
-"""No service counts as many tokens."""
+MOST = 10**15
+"""No service counts as many tokens or bytes."""
 
 
 def reason(raw: str, has_calls: bool) -> FinishReason:
