@@ -14,6 +14,8 @@ from arawn.errors import UsageFault
 from arawn.keywords import draft7
 from arawn.shorthand import closed, shorthand
 
+DEEPEST = 200
+"""Levels of an answer."""
 LONGEST_NAME = 1024
 """Characters; what is longer is no name of a file."""
 
@@ -152,7 +154,7 @@ class Shape:
         except (ValueError, RecursionError) as error:
             first = Outcome(problem=_complaint(error, whole))
         else:
-            return Outcome(value, whole, self._problem(value))
+            return Outcome(value, whole, self._wrong(value))
         for source in (_fenced(whole), _amid(whole, objects_only=self.schema is None)):
             outcome = self._one(source)
             if outcome is not None and not (outcome.problem and first.text):
@@ -161,6 +163,9 @@ class Shape:
                 break
         return first
 
+    def _wrong(self, value: Any) -> str:
+        return self._problem(value) or ("it is nested too deeply" if _is_deep(value) else "")
+
     def _one(self, found: Iterator[Outcome]) -> Outcome | None:
         """The one that fits, else what is wrong with the first; None where there is none at all."""
         first: Outcome | None = None
@@ -168,7 +173,7 @@ class Shape:
         for outcome in found:
             if outcome.problem:
                 return outcome
-            checked = outcome._replace(problem=self._problem(outcome.value))
+            checked = outcome._replace(problem=self._wrong(outcome.value))
             first = first or checked
             if not checked.problem:
                 fitting.setdefault(_same(checked), checked)
@@ -183,6 +188,17 @@ def _same(found: Outcome) -> str:
         return json.dumps(found.value, sort_keys=True)
     except RecursionError:
         return found.text
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether it has more than DEEPEST levels: what writes it again needs a stack for each."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST + 1):
+        inside = (items.values() if isinstance(items, dict) else items for items in level)
+        level = [item for items in inside for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _container(value: Any) -> str:

@@ -20,10 +20,13 @@ from test_corpus import DIALECTS as APIS
 from test_corpus import FOLDER, cases
 
 from arawn.errors import ArawnError
-from arawn.events import Collector, Finish, Reasoning, ToolCall, Usage
-from arawn.wire import Next, Target, dialect
+from arawn.events import Collector, Finish, Reasoning, ToolCall, Usage, collect
+from arawn.render.document import document, dump
+from arawn.structure import Shape
+from arawn.wire import Next, Target, dialect, frames
+from arawn.wire.calls import as_object
 from arawn.wire.faults import fault
-from arawn.wire.frames import document, parse, split
+from arawn.wire.frames import parse, split
 from arawn.wire.listing import entries, next_page
 from arawn.wire.ollama import described
 from arawn.wire.think import Think
@@ -61,7 +64,7 @@ VALUES: Any = st.recursive(
 )  # fmt: skip
 
 
-def dump(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
     text = json.dumps(value)
     return re.sub(r'"@(\d+)@"', lambda mark: "[" * int(mark[1]) + "]" * int(mark[1]), text).encode()
 
@@ -162,12 +165,12 @@ def test_replies_bent_as_values(name: str, place: int, new: Any, event: int) -> 
         value = json.loads(text)
     except ValueError:
         value = {}
-    bent = dump(mutated(value, place, new))
+    bent = encoded(mutated(value, place, new))
     events[at] = head + mark + bent + b"\n\n"
     drain(name, events)
-    call = dump(mutated(CALLS[name], place, new))
+    call = encoded(mutated(CALLS[name], place, new))
     drain(name, [*spoken.begin, (b"data: " if spoken.sse else b"") + call + b"\n\n", *spoken.end])
-    drain(name, [dump(mutated(spoken.whole("a"), place, new))])
+    drain(name, [encoded(mutated(spoken.whole("a"), place, new))])
 
 
 def lines(body: str) -> list[tuple[bytes, Any]]:
@@ -197,7 +200,7 @@ def bend(case: dict[str, Any], chance: random.Random) -> bytes:
             )
         found[at : at + 1] = found[at : at + 1] * chance.choice([0, 1, 1, 1, 1, 1, 2, 3])
         found = found or [(b"", {})]
-    body = b"\n".join(begin if value is ... else begin + dump(value) for begin, value in found)
+    body = b"\n".join(begin if value is ... else begin + encoded(value) for begin, value in found)
     if chance.random() < 0.3:
         at = chance.randrange(len(body) + 1)
         body = body[:at] + chance.randbytes(chance.choice([0, 1, 4])) + body[at + chance.choice([0, 1, 20]) :]
@@ -230,7 +233,7 @@ def test_recorded_replies_bent(name: str) -> None:
 @given(value=VALUES, status=st.sampled_from([0, 200, 400, 401, 404, 429, 500, 529]), key=st.text(max_size=6))
 def test_errors_of_any_shape(value: Any, status: int, key: str) -> None:
     for payload in (value, {"error": value}, {"detail": value}, {"message": value, key: value}, [value]):
-        made = fault(status, {"retry-after": key, key: key}, dump(payload), TARGET, 1.0)
+        made = fault(status, {"retry-after": key, key: key}, encoded(payload), TARGET, 1.0)
         assert made.retry_after is None or made.retry_after >= 0
         made.detail.encode()
 
@@ -239,8 +242,8 @@ def test_errors_of_any_shape(value: Any, status: int, key: str) -> None:
 @pytest.mark.parametrize("number", ["9" * 400, "1e400", "-1", "0x1", "٣", ".", "1.2.3"])
 def test_waits_of_any_size(unit: str, number: str) -> None:
     for body, headers in (
-        (dump({"error": {"message": f"try again in {number}{unit}"}}), {}),
-        (dump({"error": {"details": [{"retryDelay": number + unit}]}}), {}),
+        (encoded({"error": {"message": f"try again in {number}{unit}"}}), {}),
+        (encoded({"error": {"details": [{"retryDelay": number + unit}]}}), {}),
         (b'{"estimated_time": ' + number.encode() + b"}", {}),
         (b"", {"retry-after": number, "retry-after-ms": number}),
     ):
@@ -277,7 +280,7 @@ def test_vectors_of_any_shape(value: Any, number: int) -> None:
 def whole(shape: Any) -> list[Any]:
     """The value as it comes through the door, if it does."""
     try:
-        return list(document([dump(shape)]))
+        return list(frames.document([encoded(shape)]))
     except ArawnError:
         return []
 
@@ -309,7 +312,7 @@ UNITS = [
 def test_memory_stays_in_proportion(name: str, unit: bytes) -> None:
     """A text of anything costs no more than a few times that."""
     if unit == b"call":
-        unit = (b"data: " if DIALECTS[name].sse else b"") + dump(CALLS[name]) + b"\n\n"
+        unit = (b"data: " if DIALECTS[name].sse else b"") + encoded(CALLS[name]) + b"\n\n"
     chunks = [unit * (16384 // len(unit))] * 4
     tracemalloc.start()
     try:
@@ -332,7 +335,9 @@ def test_a_path_in_arguments_makes_no_list_out_of_nothing() -> None:
     piece = {"name": "f", "partialArgs": [{"jsonPath": "$.a[99999].b[99999]", "numberValue": 1}]}
     chunk = {"candidates": [{"content": {"parts": [{"functionCall": piece}]}, "finishReason": "STOP"}]}
     calls = [
-        event for event in dialect("gemini").read(split([dump(chunk)]), TARGET) if isinstance(event, ToolCall)
+        event
+        for event in dialect("gemini").read(split([encoded(chunk)]), TARGET)
+        if isinstance(event, ToolCall)
     ]
     assert [len(call.arguments) < 100 for call in calls] == [True]
 
@@ -365,6 +370,28 @@ def test_white_space_without_end_is_not_held_back() -> None:
 def test_many_calls_take_time_in_proportion() -> None:
     began = time.monotonic()
     call = {"functionCall": {"name": "f"}}
-    chunk = dump({"candidates": [{"content": {"parts": [call] * 20_000}, "finishReason": "STOP"}]})
+    chunk = encoded({"candidates": [{"content": {"parts": [call] * 20_000}, "finishReason": "STOP"}]})
     calls = [event for event in dialect("gemini").read(split([chunk]), TARGET) if isinstance(event, ToolCall)]
     assert len(calls) == 20_000 and time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("depth", "kept"), [(100, True), (198, True), (201, False), (600, False), (990, False), (5000, False)]
+)
+def test_what_was_read_can_be_written_again(depth: int, kept: bool) -> None:
+    """Python reads what is nested more deeply than it can write from where it stands."""
+    text = '{"a":' * depth + "{}" + "}" * depth
+    found = Shape(None).check(text)
+    assert ("deeply" in found.problem) != kept, found.problem
+    made = as_object(text)
+    assert ("__raw__" in made) != kept
+    json.dumps(made)
+    reply = collect([ToolCall("i", "f", text), Finish("tool_calls", "tool_calls")])
+    said = dump(document(reply, backend="b", provider="p", model="m", fault=None))
+    assert json.loads(said)["tool_calls"][0]["arguments"] == made
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_not_passed_on(number: str) -> None:
+    text = '{"a": ' + number + "}"
+    assert as_object(text) == {"__raw__": text}

@@ -119,11 +119,9 @@ def _attempt(attempt: Attempt) -> Document:
 
 def _arguments(text: str) -> Any:
     """Arguments as an object; text that is no JSON object is kept under `__raw__`."""
-    try:
-        value = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {"__raw__": text}
-    return value if isinstance(value, dict) else {"__raw__": text}
+    from arawn.wire.calls import as_object
+
+    return as_object(text)
 
 
 def line(event: Event) -> Document:

@@ -16,6 +16,7 @@ def as_object(arguments: str) -> Any:
     """Arguments as the JSON object they should be; text that is none is kept under `__raw__`."""
     try:
         value = loads(arguments or "{}")
+        json.dumps(value, allow_nan=False)  # Python reads NaN, which is no JSON and which nobody takes
     except (ValueError, RecursionError):
         return {"__raw__": arguments}
     return value if isinstance(value, dict) else {"__raw__": arguments}
