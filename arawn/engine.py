@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from arawn.errors import Cut, EmptyAnswer, Incomplete, Refused, ServiceFault
-from arawn.events import Collector, Event, Reasoning, Reply, Text, ToolCall
+from arawn.errors import ArawnError, ContextFault, Cut, EmptyAnswer, Incomplete, Refused, ServiceFault
+from arawn.events import Collector, Event, FinishReason, Reasoning, Reply, Text, ToolCall
 from arawn.messages import (
     Effort,
     FilePart,
@@ -20,14 +20,20 @@ from arawn.messages import (
     answered,
     user,
 )
-from arawn.ports import Backend
+from arawn.ports import Backend, Entry, Journal, Planned, Planner
+from arawn.seam import ask_to_go_on, without_overlap
+from arawn.session import Receipt, Seam, Session, Turn, said
 
 
 class Conversation:
-    """Messages said so far, and the settings that go with every request (None: the backend decides)."""
+    """A session that is spoken in, and the settings that go with every request (None: the backend decides).
+
+    Without a `journal` turns live in memory alone; without a `planner` everything said is sent.
+    """
 
     def __init__(
         self,
+        session: Session | None = None,
         *,
         system: str | None = None,
         max_tokens: int | None = None,
@@ -38,9 +44,12 @@ class Conversation:
         format: Format | None = None,
         stream: bool = True,
         extra: Mapping[str, Any] | None = None,
+        journal: Journal | None = None,
+        planner: Planner | None = None,
     ) -> None:
-        self.messages: tuple[Message, ...] = ()
-        self.system = system
+        self.session = session if session is not None else Session()
+        if system is not None:
+            self.session.system = system
         self.max_tokens = max_tokens
         self.temperature = temperature
         self.top_p = top_p
@@ -49,53 +58,130 @@ class Conversation:
         self.format = format
         self.stream = stream
         self.extra = extra or {}
+        self._journal = journal
+        self._planner = planner
 
     def ask(self, backend: Backend, text: str, files: tuple[FilePart, ...] = ()) -> Iterator[Event]:
         """Say `text`, with `files`, and yield the reply.
 
-        The message is remembered at once and the answer as far as it came, however the turn ends.
-        Raises a ServiceFault after the last event where the answer is not whole (see `verdict`).
+        The turn is kept as far as it came, however it ends. Raises a ServiceFault after the last event
+        where the answer is not whole (see `verdict`).
         """
-        self.messages = (*self.messages, user(text, files))
-        return self._turn(backend)
+        return self._turn(backend, user(text, files), self.session.head)
 
     @property
     def can_retry(self) -> bool:
         """Whether there is something to ask again."""
-        return any(message.role == "user" for message in self.messages)
+        return self.session.latest is not None
 
     def retry(self, backend: Backend) -> Iterator[Event]:
-        """Drop what answered the last user message and ask it again; nothing happens without one."""
-        kept = self.messages
-        while kept and kept[-1].role != "user":
-            kept = kept[:-1]
-        if not kept:
-            return iter(())
-        self.messages = kept
-        return self._turn(backend)
+        """Ask once more what was asked last, as a turn beside it; nothing happens without one."""
+        turn = self.session.turns.get(self.session.latest or "")
+        return iter(()) if turn is None else self._turn(backend, turn.prompt, turn.parent)
 
-    def clear(self) -> None:
-        """Forget what was said; the system prompt stays."""
-        self.messages = ()
+    def resume(self, backend: Backend, turn: Turn) -> Iterator[Event]:
+        """Go on with an answer that broke off; yields what is new. What came before keeps its place."""
+        return self._turn(backend, turn.prompt, turn.parent, turn)
 
-    def _turn(self, backend: Backend) -> Iterator[Event]:
-        request = Request(
-            answered(self.messages), self.system, self.max_tokens, self.temperature, self.top_p, self.stop,
+    def request(self, messages: tuple[Message, ...]) -> Request:
+        """What asks for an answer to `messages` with the settings of this conversation."""
+        return Request(
+            answered(messages), self.session.system, self.max_tokens, self.temperature, self.top_p, self.stop,
             format=self.format, reasoning=self.reasoning, stream=self.stream, extra=self.extra,
         )  # fmt: skip
+
+    def _turn(
+        self, backend: Backend, message: Message, parent: str | None, broken: Turn | None = None
+    ) -> Iterator[Event]:
+        before = broken.answer if broken is not None else ""
+        entry = self._begin(parent, message, before)
         collector = Collector()
-        asked = self.messages
+        planned = Planned((*said(self.session.path(parent)), message), parent)
+        fault: ArawnError | None = None
+        stopped = True
         try:
-            for event in backend.stream(request):
+            if self._planner is not None:
+                request = self.request(())
+                planned = yield from self._planner.plan(self.session, parent, message, request, backend)
+            events = backend.stream(self.request((*planned.messages, *ask_to_go_on(before))))
+            for event in without_overlap(before, events) if before else events:
                 collector.add(event)
+                if entry is not None:
+                    entry.add(event)
                 yield event
+            fault, stopped = verdict(collector.reply, backend.name), False
+        except ArawnError as error:
+            fault, stopped = error, False
         finally:
-            answer = _answer(collector.reply, (backend.name, backend.model))
-            if answer.parts and self.messages is asked:
-                self.messages = (*asked, answer)
-        fault = verdict(collector.reply, backend.name)
+            reply = collector.reply
+            origin = (backend.name, backend.model)
+            receipt = self._receipt(reply, origin, planned, fault, stopped)
+            answer = _answer(reply, origin)
+            if before and broken is not None:
+                answer = Message("assistant", (TextPart(before), *_spoken(answer)))
+                receipt = receipt._replace(seams=(*broken.receipt.seams, Seam(len(before), *origin)))
+            self._keep(entry, planned.parent, (message, answer) if answer.parts else (message,), receipt)
         if fault is not None:
+            if isinstance(fault, ContextFault | Refused) and not reply.text:
+                self.session.step_back()  # what was refused would be refused with all that follows it
             raise fault
+
+    def _begin(self, parent: str | None, message: Message, before: str) -> Entry | None:
+        if self._journal is None:
+            return None
+        return self._journal.begin(self.session, parent, message, before)
+
+    def _keep(
+        self, entry: Entry | None, parent: str | None, messages: tuple[Message, ...], receipt: Receipt
+    ) -> None:
+        """Put the turn into the tree."""
+        session = self.session
+        if entry is None:
+            session.add(Turn(str(len(session.turns) + 1), parent, messages, receipt))
+        else:
+            session.add(entry.end(Turn(entry.id, parent, messages, receipt, entry.at, session.id)))
+
+    def _receipt(
+        self,
+        reply: Reply,
+        origin: tuple[str, str],
+        planned: Planned,
+        fault: ArawnError | None,
+        stopped: bool,
+    ) -> Receipt:
+        settings = {
+            "max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p,
+            "stop": list(self.stop), "reasoning": self.reasoning, "extra": dict(self.extra),
+            "format": None if self.format is None else self.format._asdict(),
+        }  # fmt: skip
+        finish = reply.finish
+        return Receipt(
+            backend=origin[0],
+            model=(finish.model if finish else "") or origin[1],
+            finish=outcome(reply, fault, stopped),
+            finish_raw=finish.raw if finish else "",
+            error=fault.code if fault else None,
+            told=fault.sentence if fault else None,
+            usage=reply.usage,
+            attempts=tuple(reply.attempts),
+            settings={key: value for key, value in settings.items() if value not in (None, [], {})},
+            estimate=planned.estimate,
+            left_out=planned.left_out,
+        )
+
+
+def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReason:
+    """How a turn ended, in one word."""
+    if stopped:
+        return "interrupted"
+    if reply.finish is not None:
+        return reply.finish.reason
+    return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
+
+
+def _spoken(answer: Message) -> tuple[Part, ...]:
+    """What was said aloud: reasoning about how to go on does not belong to the answer gone on with."""
+    return tuple(part for part in answer.parts if not isinstance(part, ReasoningPart))
 
 
 def _answer(reply: Reply, origin: tuple[str, str]) -> Message:
@@ -114,8 +200,8 @@ def _answer(reply: Reply, origin: tuple[str, str]) -> Message:
                 parts.append(ReasoningPart(event.text, event.opaque if whole else None, origin))
             case ToolCall() if whole:
                 parts.append(ToolCallPart(event.id, event.name, event.arguments, event.opaque, origin))
-    said = any(isinstance(part, TextPart | ToolCallPart) for part in parts)
-    return Message("assistant", tuple(parts) if said else ())
+    said_any = any(isinstance(part, TextPart | ToolCallPart) for part in parts)
+    return Message("assistant", tuple(parts) if said_any else ())
 
 
 def verdict(reply: Reply, backend: str) -> ServiceFault | None:

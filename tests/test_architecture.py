@@ -13,12 +13,14 @@ LINES = """
 cli
 repl
 app | attach | doctor
-engine | backends | render | models
+engine | backends | render | models | store
 wire | config
 catalog
 providers | secret | structure | media | pages
 shorthand | keywords
+record | seam
 ports
+session
 events
 messages
 errors
@@ -43,7 +45,7 @@ DOORS = {
     "typer": ("cli",),
     "click": (),
 }
-PURE = ("errors", "messages", "events", "ports", "wire", "engine")
+PURE = ("errors", "messages", "events", "session", "record", "seam", "ports", "wire", "engine")
 IMPURE = {"os", "time", "random", "threading", "socket", "subprocess", "pathlib", "asyncio", "io", "secrets"}
 ROOT = ("", "__init__", "__main__", "manual")
 

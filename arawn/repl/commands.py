@@ -167,12 +167,10 @@ def model(repl: Repl, name: ModelName = "") -> None:
 @command()
 def system(repl: Repl, text: FreeText = "") -> None:
     """Show or set the system prompt; a dash clears it."""
-    conversation = repl.conversation
+    session = repl.conversation.session
     if text:
-        conversation.system = None if text == "-" else text
-    repl.say(
-        f"System prompt: {conversation.system}" if conversation.system else "No system prompt of this chat."
-    )
+        session.system = None if text == "-" else text
+    repl.say(f"System prompt: {session.system}" if session.system else "No system prompt of this chat.")
 
 
 @command()
@@ -203,8 +201,8 @@ def json(repl: Repl, fields: FreeText = "") -> None:
 
 @command("new")
 def clear(repl: Repl) -> None:
-    """Forget what was said and begin anew."""
-    repl.conversation.clear()
+    """Begin anew; what was said stays in its session."""
+    repl.begin_anew()
     repl.say("Started a new conversation.")
 
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 from arawn import __version__
 from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
 from arawn.events import Event
-from arawn.messages import FilePart, only
+from arawn.messages import FilePart
 from arawn.repl import commands
 from arawn.repl.show import Show, Sink
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
+from arawn.session import Session
 
 if TYPE_CHECKING:
     from arawn.attach import Attachment
@@ -284,15 +285,11 @@ class Repl:
             if isinstance(fault, ServiceFault) and fault.retryable:
                 chat.status.note("/retry asks again")
             if isinstance(fault, ContextFault | Refused):
-                self._leave_files_out()
+                chat.status.note("taken back: it is not sent again with what follows; /retry sends it again")
 
-    def _leave_files_out(self) -> None:
-        """What was refused would be refused again together with every message that follows."""
-        *before, last = self.conversation.messages
-        names = [part.name or part.kind for part in last.parts if isinstance(part, FilePart)]
-        if names:
-            self.conversation.messages = (*before, *only((last,), frozenset()))
-            self._chat.status.note(f"left out from here on: {', '.join(names)}; /attach takes it along again")
+    def begin_anew(self) -> None:
+        """A new session with the settings and the system prompt of this one."""
+        self.conversation.session = Session(system=self.conversation.session.system)
 
     def say(self, line: str) -> None:
         """A line of our own; what it quotes may be anybody's."""

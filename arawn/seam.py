@@ -1,0 +1,71 @@
+"""Going on with an answer that broke off: how to ask for the rest, and how to say no word twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from arawn.events import Event, Finish, Text, ToolCall
+from arawn.messages import Message, TextPart
+
+GO_ON = (
+    "Your answer above was cut off before its end. Go on exactly where it stops, in the middle of the word "
+    "if need be. Repeat nothing of it and say nothing about the interruption."
+)
+LONGEST = 400
+"""Characters at the end of what came that the rest may begin with again."""
+SHORTEST = 3
+"""Fewer characters in common may be chance."""
+
+
+def ask_to_go_on(before: str) -> tuple[Message, ...]:
+    """What follows the prompt so that a model goes on after `before`; nothing where nothing came.
+
+    Said in words: to put words into a model's mouth (prefill) is refused by the newer ones.
+    """
+    if not before.strip():
+        return ()
+    return (Message("assistant", (TextPart(before),)), Message("user", (TextPart(GO_ON),)))
+
+
+def without_overlap(before: str, events: Iterator[Event]) -> Iterator[Event]:
+    """The events of the rest, less what of `before` they say again; closing it closes them.
+
+    Text is held back only while it could still be a repetition.
+    """
+    held: str | None = ""
+    try:
+        for event in events:
+            if held is not None and isinstance(event, Text):
+                held += event.text
+                if _may_grow(before, held):
+                    continue
+                fresh, held = rest(before, held), None
+                if fresh:
+                    yield Text(fresh)
+                continue
+            if held and isinstance(event, ToolCall | Finish):
+                yield Text(rest(before, held))
+                held = None
+            yield event
+        if held:
+            yield Text(rest(before, held))
+    finally:
+        close = getattr(events, "close", None)
+        if close is not None:
+            close()
+
+
+def _may_grow(before: str, held: str) -> bool:
+    """Whether what came could, with more to come, still be a repetition of what there was."""
+    return len(held) < len(before) and (held in before[-LONGEST:] or before.startswith(held))
+
+
+def rest(before: str, text: str) -> str:
+    """`text` without what it says again: all of `before`, or the longest part that `before` ends with."""
+    if text.startswith(before):
+        return text[len(before) :]
+    tail = before[-LONGEST:]
+    for length in range(min(len(tail), len(text)), SHORTEST - 1, -1):
+        if tail.endswith(text[:length]):
+            return text[length:]
+    return text
