@@ -73,7 +73,8 @@ class Turn(NamedTuple):
     """What one side said and all that answers it. Immutable: another answer is another turn.
 
     `messages` are those that are sent: the user's first, then the answer's (none where none came). A
-    `summary` stands for everything above it. `at` is seconds since 1970, `session` where it was said.
+    `summary` stands for everything above it but the last turns that it keeps. `at` is seconds since 1970,
+    `session` where it was said.
     """
 
     id: str
@@ -98,6 +99,12 @@ class Turn(NamedTuple):
     def unfinished(self) -> bool:
         """Whether the answer broke off, or never came."""
         return self.receipt.finish in ("cut", "interrupted", "error")
+
+    @property
+    def kept(self) -> int:
+        """How many of the turns right before a summary are sent after it as they are."""
+        kept = self.receipt.settings.get("kept", 0)
+        return kept if isinstance(kept, int) and kept > 0 else 0
 
     @property
     def files(self) -> tuple[FilePart, ...]:
@@ -147,7 +154,8 @@ class Session:
     def add(self, turn: Turn) -> None:
         """Take a turn; the head, and the branch with it, move there."""
         self.turns[turn.id] = turn
-        self.latest = turn.id
+        if turn.kind == "said":
+            self.latest = turn.id
         self._move(turn.id)
 
     def step_back(self) -> Turn | None:
@@ -210,14 +218,23 @@ class Session:
             self.branches[self.branch] = turn
 
 
-def said(turns: tuple[Turn, ...]) -> tuple[Message, ...]:
-    """The messages of a path as they are sent: a summary takes the place of what was said before it."""
-    found: list[Message] = []
+def standing(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The turns of a path that are sent: a summary takes the place of those before it, but for the last ones
+    that it keeps as they are."""
+    found: list[Turn] = []
     for turn in turns:
         if turn.kind == "summary":
-            found.clear()
-        found += turn.messages
+            said = [one for one in found if one.kind == "said"]
+            found = said[len(said) - turn.kept :] if turn.kept else []
+            found.insert(0, turn)
+        else:
+            found.append(turn)
     return tuple(found)
+
+
+def said(turns: tuple[Turn, ...]) -> tuple[Message, ...]:
+    """The messages of a path as they are sent."""
+    return tuple(message for turn in standing(turns) for message in turn.messages)
 
 
 def common(one: tuple[Turn, ...], other: tuple[Turn, ...]) -> int:

@@ -13,12 +13,14 @@ LINES = """
 cli
 repl
 app | attach | doctor
-engine | backends | render | models | store
+keeping | doors | money
+engine | context | backends | render | models | store
 wire | config
 catalog
 providers | secret | structure | media | pages
-shorthand | keywords
-record | seam
+shorthand | keywords | differing
+graph | gauge | summary
+record | seam | tokens
 ports
 session
 events
@@ -45,7 +47,10 @@ DOORS = {
     "typer": ("cli",),
     "click": (),
 }
-PURE = ("errors", "messages", "events", "session", "record", "seam", "ports", "wire", "engine")
+PURE = (
+    *("errors", "messages", "events", "session", "record", "seam", "ports", "wire", "engine"),
+    *("tokens", "gauge", "summary", "context"),
+)
 IMPURE = {"os", "time", "random", "threading", "socket", "subprocess", "pathlib", "asyncio", "io", "secrets"}
 ROOT = ("", "__init__", "__main__", "manual")
 
