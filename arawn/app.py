@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.backends.choose import Choice, choose
+from arawn import backends
+from arawn.backends.choose import Choice, check_local, choose
+from arawn.doors import Doors, options
 from arawn.errors import ArawnError, ConfigFault, UsageFault
-from arawn.messages import FilePart
+from arawn.messages import NOTHING, FilePart
 from arawn.ports import Backend
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.embedding import Embedder
-    from arawn.backends.http import HttpBackend, Limits
     from arawn.config.load import Config
+    from arawn.keeping import Keeper
     from arawn.models import Models
     from arawn.render.status import Status
-    from arawn.secret import Secret
+    from arawn.session import Receipt
 
 
 PROBE_S = 0.2
 
 
 class Opened(NamedTuple):
-    """A backend ready to be asked; `why` says how it was chosen, `waiting` what is waited for meanwhile."""
+    """A backend ready to be asked; `why` says how it was chosen, `waiting` what is waited for meanwhile.
+
+    `settings` are what its table says of every request.
+    """
 
     backend: Backend
     name: str
@@ -33,20 +40,20 @@ class Opened(NamedTuple):
     why: str
     provider: str = ""
     waiting: Callable[[], str] = lambda: "waiting"
+    settings: Mapping[str, Any] = NOTHING
 
 
 class App:
     """The program over one config. Nothing is opened, resolved or asked before `open` is called."""
 
     def __init__(self, config: Config, env: Mapping[str, str], status: Status) -> None:
-        from arawn.secret import Redactor
-
         self.config = config
         self._env = env
         self._status = status
-        self._redactor = Redactor()
-        self._doors: dict[str, HttpBackend] = {}
+        self._doors = Doors(config, env)
+        self._opened: dict[str, Opened] = {}
         self._models: Models | None = None
+        self.private = False
 
     @property
     def models(self) -> Models:
@@ -57,16 +64,17 @@ class App:
 
             own = self.config.values.get("catalog", {})
             idle = float(self.config.get("limits.idle"))
-            self._models = Models(self._doors, own, paths(self._env).cache_dir, idle)
+            folder = paths(self._env).cache_dir if backends.tape is None else Path(os.devnull)
+            self._models = Models(self._doors.opened, own, folder, idle)  # a recording knows no earlier list
         return self._models
 
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""
-        return self._redactor.redact(text)
+        return self._doors.redactor.redact(text)
 
     def key_place(self, backend: str) -> str:
         """Where the key of an opened backend stands, or ""."""
-        door = self._doors.get(backend)
+        door = self._doors.opened.get(backend)
         return door.key_place if door is not None else ""
 
     def open(
@@ -88,6 +96,8 @@ class App:
             return Opened(guide, GUIDE, "the offline guide", guide.model, "nothing else is configured", GUIDE)
         for notice in choice.notices:
             self._status.warn(notice)
+        if self.private:
+            check_local(choice)
         choice = self._with_model(choice)
         asked = self._retry(self._place(choice, timeout), choice, attempts)
         from arawn.backends.configured import Configured, Known
@@ -96,7 +106,7 @@ class App:
             asked,
             self._settings(choice),
             self._system(choice),
-            self._options(choice),
+            options(choice, self._env),
             Known(
                 lambda: self.takes(choice.name),
                 lambda: self.models.near(choice.name),
@@ -104,9 +114,37 @@ class App:
             ),
         )
         label, provider = choice.provider.label, choice.provider.name
-        return Opened(
-            routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice)
-        )
+        opened = self._opened[choice.name] = Opened(
+            routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice),
+            self._settings(choice),
+        )  # fmt: skip
+        return opened
+
+    def keeper(self, keep: bool = True) -> Keeper:
+        """What keeps the sessions of this run: nothing, where `keep`, `[store]` or `private` says so."""
+        from arawn.config.paths import paths
+        from arawn.keeping import Keeper, Rules, here
+
+        get = self.config.get
+        enabled = keep and not self.private and bool(get("store.enabled"))
+        rules = Rules(enabled, get("store.keep"), bool(get("store.mask_keys")))
+        data = paths(self._env).data_dir
+        return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced)
+
+    def priced(self, receipt: Receipt) -> Receipt:
+        """A receipt with provider, settings and cost: 0 for a local service, None where it is unknown."""
+        from arawn.money import cost
+
+        opened = self._opened.get(receipt.backend)
+        if opened is None:
+            return receipt
+        settings = {**opened.settings, **receipt.settings}
+        receipt = receipt._replace(provider=opened.provider, settings=settings)
+        row = PROVIDERS.get(opened.provider)
+        facts = self.models.facts(opened.name, opened.provider, opened.model)
+        if row is not None and row.local and facts.input_price is None:
+            return receipt._replace(cost_usd=0.0)
+        return receipt._replace(cost_usd=cost(receipt.usage, facts), prices=facts.priced)
 
     def embedder(self, backend: str | None, model: str | None, timeout: float | None = None) -> Embedder:
         """Choose and build who makes vectors. Raises ConfigFault or SecretFault where that cannot be done."""
@@ -117,7 +155,7 @@ class App:
         for notice in choice.notices:
             self._status.warn(notice)
         places = (choice.base_url, *choice.regions)
-        doors = [self._door(choice._replace(base_url=place), timeout) for place in places]
+        doors = [self._doors.open(choice._replace(base_url=place), timeout) for place in places]
         return Embedder(choice, doors, lambda asked: self._retry(asked, choice, None), dimensions)
 
     def reach(self, backend: str, limit: float) -> tuple[str, str]:
@@ -127,7 +165,7 @@ class App:
         choice = choose(self.config, self._env, backend, None)
         if choice is None:
             return "", ""
-        door = self._door(choice, limit)
+        door = self._doors.open(choice, limit)
         try:
             return origin_of(choice.base_url), door.reach(limit)
         finally:
@@ -160,14 +198,14 @@ class App:
 
     def takes(self, backend: str) -> frozenset[str]:
         """The kinds of file that may go with a message: image, pdf, audio."""
-        door = self._doors.get(backend)
+        door = self._doors.opened.get(backend)
         return _kinds(door.dialect, door.target.options) if door is not None else frozenset()
 
     def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
         """Raises UsageFault naming the first file that the backend or its model cannot take."""
         facts = self.models.facts(opened.name, opened.provider, opened.model)
         takes = self.takes(opened.name) - facts.lacking
-        door = self._doors.get(opened.name)
+        door = self._doors.opened.get(opened.name)
         untaken = door.target.options.get("untaken", ()) if door is not None else ()
         for part in files:
             if part.kind in takes and part.media_type not in untaken:
@@ -229,7 +267,7 @@ class App:
             return choice
         names = list(choice.found)
         if not names and choice.provider.local:
-            door = self._door(choice, 2.0)
+            door = self._doors.open(choice, 2.0)
             try:
                 names = [entry.name for entry in self.models.listing(choice.name, refresh=True).entries]
             except ArawnError:
@@ -253,97 +291,12 @@ class App:
     def _place(self, choice: Choice, timeout: float | None) -> Backend:
         """The door of the service, or those of all its regions."""
         if not choice.regions:
-            return self._door(choice, timeout)
+            return self._doors.open(choice, timeout)
         from arawn.backends.routing import Regions
 
         places = (*choice.regions, choice.base_url)  # the first is opened last: its door is the one kept
-        doors = [self._door(choice._replace(base_url=place), timeout) for place in places]
+        doors = [self._doors.open(choice._replace(base_url=place), timeout) for place in places]
         return Regions((doors[-1], *doors[:-1]), (choice.base_url, *choice.regions))
-
-    def _door(self, choice: Choice, timeout: float | None) -> HttpBackend:
-        from arawn.backends.http import Access, HttpBackend
-        from arawn.wire import Target
-
-        table, row = choice.table, choice.provider
-        target = Target(
-            choice.name, row.name, row.label, choice.base_url, self._deployment(choice), self._options(choice)
-        )
-        access = Access(
-            auth=choice.auth,
-            key=lambda: self._secret(choice.key) if choice.key else None,
-            key_place=choice.key_place,
-            headers=lambda: self._headers(choice),
-            proxy=self._plain(table.get("proxy")),
-            ca_bundle=table.get("ca_bundle"),
-            insecure=bool(table.get("insecure", False)),
-            redact=self.redact,
-        )
-        door = HttpBackend(target, choice.dialect, access, self._limits(table, timeout))
-        self._doors[choice.name] = door
-        return door
-
-    def _options(self, choice: Choice) -> dict[str, Any]:
-        """What the dialect may depend on: its own, the row's, and the table's settings that it knows."""
-        row, table = choice.provider, choice.table
-        options = {**DIALECTS[choice.dialect].options, **row.options, "start_hint": row.start_hint}
-        named = ("num_ctx", "context", "keep_alive", "api_version", "cache")
-        options |= {key: table[key] for key in named if key in table}
-        for variable in row.options.get("version_env", ()):
-            if self._env.get(variable, "").strip():
-                options.setdefault("api_version", self._env[variable].strip())
-        return options
-
-    @staticmethod
-    def _deployment(choice: Choice) -> str:
-        """What the service calls the model: a deployment where the table names one."""
-        table = choice.table
-        mapped = dict(table.get("deployments", {})).get(choice.model)
-        return str(mapped or table.get("deployment") or choice.model)
-
-    def _secret(self, text: str) -> Secret:
-        from arawn.config.paths import paths
-        from arawn.secret import Resolver
-
-        resolver = Resolver(
-            self._env,
-            home=paths(self._env).config_dir,
-            timeout=float(self.config.get("limits.keyring")),
-        )
-        secret = resolver.resolve(text)
-        self._redactor.add(secret.reveal())
-        return secret
-
-    def _plain(self, text: str | None) -> str | None:
-        return self._secret(text).reveal() if text else None
-
-    def _headers(self, choice: Choice) -> dict[str, str]:
-        """The row's headers, then the user's own, references resolved."""
-        dialect = DIALECTS[choice.dialect]
-        headers = {**dialect.headers, **choice.provider.headers}
-        named = {
-            **dialect.options.get("account_headers", {}),
-            **choice.provider.options.get("account_headers", {}),
-        }
-        for key, header in named.items():
-            if choice.table.get(key):
-                headers[header] = str(choice.table[key])
-        for name, value in dict(choice.table.get("headers", {})).items():
-            headers[name] = self._secret(value).reveal() if "$" in value else value
-        return headers
-
-    def _limits(self, table: Mapping[str, Any], timeout: float | None) -> Limits:
-        from arawn.backends.http import Limits
-
-        get = self.config.get
-        wait = timeout or table.get("timeout")
-        return Limits(
-            connect=float(min(get("limits.connect"), wait) if wait else get("limits.connect")),
-            first_event=float(wait or get("limits.first_event")),
-            idle=float(wait or get("limits.idle")),
-            frame=int(get("limits.frame")),
-            reply=int(get("limits.reply")),
-            error_body=int(get("limits.error_body")),
-        )
 
     def _retry(self, door: Backend, choice: Choice, attempts: int | None = None) -> Backend:
         from arawn.backends.routing import Retry, RetryPolicy
@@ -352,6 +305,11 @@ class App:
         if attempts is not None:
             said["max_attempts"] = attempts
         policy = RetryPolicy(**{key: said[key] for key in RetryPolicy._fields if key in said})
+        if backends.tape is not None and backends.tape.replays:
+            from arawn.backends.cassette import Still
+
+            still = Still()
+            return Retry(door, policy, still.sleep, still.now)
         return Retry(door, policy)
 
     def _settings(self, choice: Choice) -> dict[str, Any]:

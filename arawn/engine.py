@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from arawn.errors import ArawnError, ContextFault, Cut, EmptyAnswer, Incomplete, Refused, ServiceFault
@@ -17,9 +17,9 @@ from arawn.messages import (
     Request,
     TextPart,
     ToolCallPart,
-    answered,
     user,
 )
+from arawn.orderly import orderly
 from arawn.ports import Backend, Entry, Journal, Planned, Planner
 from arawn.seam import ask_to_go_on, without_overlap
 from arawn.session import Receipt, Seam, Session, Turn, said
@@ -59,7 +59,7 @@ class Conversation:
         self.stream = stream
         self.extra = extra or {}
         self._journal = journal
-        self._planner = planner
+        self.planner = planner
 
     def ask(self, backend: Backend, text: str, files: tuple[FilePart, ...] = ()) -> Iterator[Event]:
         """Say `text`, with `files`, and yield the reply.
@@ -86,7 +86,7 @@ class Conversation:
     def request(self, messages: tuple[Message, ...]) -> Request:
         """What asks for an answer to `messages` with the settings of this conversation."""
         return Request(
-            answered(messages), self.session.system, self.max_tokens, self.temperature, self.top_p, self.stop,
+            orderly(messages), self.session.system, self.max_tokens, self.temperature, self.top_p, self.stop,
             format=self.format, reasoning=self.reasoning, stream=self.stream, extra=self.extra,
         )  # fmt: skip
 
@@ -94,21 +94,20 @@ class Conversation:
         self, backend: Backend, message: Message, parent: str | None, broken: Turn | None = None
     ) -> Iterator[Event]:
         before = broken.answer if broken is not None else ""
-        entry = self._begin(parent, message, before)
+        entry = self._begin(parent, message, before, backend)
         collector = Collector()
         planned = Planned((*said(self.session.path(parent)), message), parent)
         fault: ArawnError | None = None
         stopped = True
         try:
-            if self._planner is not None:
-                request = self.request(())
-                planned = yield from self._planner.plan(self.session, parent, message, request, backend)
-            events = backend.stream(self.request((*planned.messages, *ask_to_go_on(before))))
-            for event in without_overlap(before, events) if before else events:
-                collector.add(event)
-                if entry is not None:
-                    entry.add(event)
-                yield event
+            if self.planner is not None:
+                request = self.request(ask_to_go_on(before))
+                planned = yield from self.planner.plan(self.session, parent, message, request, backend)
+            try:
+                yield from self._sent(backend, planned, before, collector, entry)
+            except ContextFault as refused:
+                planned = yield from self._less(refused, backend, planned, message, before, collector)
+                yield from self._sent(backend, planned, before, collector, entry)
             fault, stopped = verdict(collector.reply, backend.name), False
         except ArawnError as error:
             fault, stopped = error, False
@@ -126,10 +125,39 @@ class Conversation:
                 self.session.step_back()  # what was refused would be refused with all that follows it
             raise fault
 
-    def _begin(self, parent: str | None, message: Message, before: str) -> Entry | None:
+    def _sent(
+        self, backend: Backend, planned: Planned, before: str, collector: Collector, entry: Entry | None
+    ) -> Iterator[Event]:
+        """Send what is planned, and yield and keep what comes."""
+        events = backend.stream(self.request((*planned.messages, *ask_to_go_on(before))))
+        for event in without_overlap(before, events) if before else events:
+            collector.add(event)
+            if entry is not None:
+                entry.add(event)
+            yield event
+
+    def _less(
+        self,
+        refused: ContextFault,
+        backend: Backend,
+        planned: Planned,
+        message: Message,
+        before: str,
+        collector: Collector,
+    ) -> Generator[Event, None, Planned]:
+        """What to send once more after it was too long. Raises the fault where there is no less to send."""
+        less = None
+        if self.planner is not None and not collector.reply.text:
+            request = self.request(ask_to_go_on(before))
+            less = yield from self.planner.again(refused, planned, self.session, message, request, backend)
+        if less is None:
+            raise refused
+        return less
+
+    def _begin(self, parent: str | None, message: Message, before: str, backend: Backend) -> Entry | None:
         if self._journal is None:
             return None
-        return self._journal.begin(self.session, parent, message, before)
+        return self._journal.begin(self.session, parent, message, before, backend)
 
     def _keep(
         self, entry: Entry | None, parent: str | None, messages: tuple[Message, ...], receipt: Receipt

@@ -17,6 +17,7 @@
     │   ├── Incomplete           1   cut          whole reply received, but stopped at a limit
     │   ├── InvalidAnswer        1   invalid      not the JSON that was asked for
     │   └── EmptyAnswer          1   empty        no answer in the reply, or no API reply at all
+    ├── StoreFault               1   store        what was said cannot be read or kept
     └── Internal                70   internal     a fault of ours
 
 Exit codes are those of the README's table; 5 and 6 are worth a retry.
@@ -173,6 +174,13 @@ class EmptyAnswer(ServiceFault):
     """A success with no answer in it: no text, or not an API reply at all (a web page)."""
 
     code = "empty"
+    exit_code = 1
+
+
+class StoreFault(ArawnError):
+    """The store of sessions cannot be read or written."""
+
+    code = "store"
     exit_code = 1
 
 

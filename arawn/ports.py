@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import NamedTuple, Protocol
 
+from arawn.errors import ContextFault
 from arawn.events import Event
 from arawn.messages import Message, Request
 from arawn.session import Session, Turn
@@ -53,8 +54,10 @@ class Entry(Protocol):
 class Journal(Protocol):
     """Where turns are kept as they are said."""
 
-    def begin(self, session: Session, parent: str | None, message: Message, before: str) -> Entry:
-        """Keep what is about to be asked, before it is sent; it follows the turn `parent`.
+    def begin(
+        self, session: Session, parent: str | None, message: Message, before: str, backend: Backend
+    ) -> Entry:
+        """Keep what `backend` is about to be asked, before it is sent; it follows the turn `parent`.
 
         `before` is text of the answer that came earlier, where an answer is gone on with.
         """
@@ -77,6 +80,17 @@ class Planner(Protocol):
     ) -> Generator[Event, None, Planned]:
         """What to send so that `message` is answered after `parent`; yields what the person should know.
 
-        May add a summary to the session and let the message follow that. Raises ContextFault where
-        nothing would fit, before anything is sent.
+        `request` has the settings, and the messages that follow `message`. May add a summary to the session
+        and let the message follow that. Raises ContextFault where nothing would fit, before anything is sent.
         """
+
+    def again(
+        self,
+        fault: ContextFault,
+        planned: Planned,
+        session: Session,
+        message: Message,
+        request: Request,
+        backend: Backend,
+    ) -> Generator[Event, None, Planned | None]:
+        """Less than `planned`, which the service refused as too long; None where there is no less to send."""

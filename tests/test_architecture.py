@@ -14,13 +14,13 @@ cli
 repl
 app | attach | doctor
 keeping | doors | money
-engine | context | backends | render | models | store
+engine | context | backends | render | models | store | transfer
 wire | config
 catalog
 providers | secret | structure | media | pages
 shorthand | keywords | differing
 graph | gauge | summary
-record | seam | tokens
+record | seam | tokens | orderly
 ports
 session
 events
@@ -40,16 +40,17 @@ DOORS = {
     "tomli_w": ("config",),
     "tomlkit": ("config",),
     "fastjsonschema": ("structure",),
-    "sqlite3": ("store", "memory", "doctor"),
+    "sqlite3": ("store", "memory", "doctor", "transfer.llm"),
     "rich": ("render",),
     "pygments": ("render",),
+    "markdown_it": ("transfer.html",),
     "prompt_toolkit": ("repl",),
     "typer": ("cli",),
     "click": (),
 }
 PURE = (
     *("errors", "messages", "events", "session", "record", "seam", "ports", "wire", "engine"),
-    *("tokens", "gauge", "summary", "context"),
+    *("tokens", "gauge", "summary", "context", "orderly"),
 )
 IMPURE = {"os", "time", "random", "threading", "socket", "subprocess", "pathlib", "asyncio", "io", "secrets"}
 ROOT = ("", "__init__", "__main__", "manual")

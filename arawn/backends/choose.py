@@ -246,6 +246,21 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
+def check_local(choice: Choice) -> None:
+    """Raises ConfigFault where what is said to this backend would leave this machine."""
+    from urllib.parse import urlsplit
+
+    host = (urlsplit(choice.base_url).hostname or "").lower()
+    away = choice.model.lower().endswith(("-cloud", ":cloud"))
+    if (host in ("localhost", "::1") or host.startswith("127.")) and not choice.regions and not away:
+        return
+    what = f"{choice.model} runs elsewhere" if away else f"{choice.name} is at {host}"
+    raise ConfigFault(
+        f"A private run asks this machine alone, and {what}",
+        hints=("choose a local backend: -b ollama", "or leave --private out"),
+    )
+
+
 def _key(
     config: Config,
     env: Mapping[str, str],

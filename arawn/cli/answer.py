@@ -12,11 +12,12 @@ from arawn.errors import ArawnError, UsageFault
 from arawn.events import Attempt, Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait
 
 if TYPE_CHECKING:
-    from arawn.app import App, Opened
+    from arawn.app import Opened
     from arawn.cli.context import Context
     from arawn.events import Reply
     from arawn.messages import Effort
     from arawn.render.status import Status
+    from arawn.session import Session
 
 Form = Literal["text", "raw", "json", "jsonl"]
 
@@ -149,9 +150,14 @@ class Showing:
 
 
 def show(
-    context: Context, app: App, opened: Opened, events: Iterator[Event], form: Form, has_data: bool = False
+    context: Context,
+    opened: Opened,
+    events: Iterator[Event],
+    form: Form,
+    session: Session,
+    has_data: bool = False,
 ) -> None:
-    """Show one turn whole. Raises what the turn raised, after the document where one was asked for.
+    """Show one turn of `session` whole. Raises what the turn raised, after the document if one is wanted.
 
     `has_data` says that a whole answer is JSON.
     """
@@ -168,7 +174,7 @@ def show(
     finally:
         reply = showing.collector.reply
         if form in ("json", "jsonl"):
-            _document(context, app, opened, reply, fault, stopped, form, has_data)
+            _document(context, opened, reply, fault, stopped, form, session, has_data)
         elif stopped:
             context.status.note("[stopped]")
         elif fault is None:
@@ -177,12 +183,12 @@ def show(
 
 def _document(
     context: Context,
-    app: App,
     opened: Opened,
     reply: Reply,
     fault: ArawnError | None,
     stopped: bool,
     form: Form,
+    session: Session,
     has_data: bool,
 ) -> None:
     from arawn.render.document import document, dump
@@ -195,10 +201,11 @@ def _document(
         fault=fault,
         interrupted=stopped,
         has_data=has_data,
+        turn=session.turns.get(session.latest or ""),
     )
     if made["error"]:
         for key in ("message", "hint"):
-            made["error"][key] = app.redact(made["error"][key]) if made["error"][key] else None
+            made["error"][key] = context.redact(made["error"][key]) if made["error"][key] else None
     context.printed = True
     print(dump({"type": "result", **made} if form == "jsonl" else made), flush=True)
 

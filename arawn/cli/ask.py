@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
+from arawn.cli.keep import Continue, NoStore, Private, Resume
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -61,10 +62,15 @@ def ask(
     stream: Stream = True,
     reasoning: Reasoning = None,
     timeout: Timeout = None,
+    continue_: Continue = False,
+    resume: Resume = None,
+    no_store: NoStore = False,
+    private: Private = False,
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
     from arawn.cli.answer import Form, show, wanted_effort
+    from arawn.cli.keep import open_for, session_for
     from arawn.cli.prompt import compose, wanted_format
     from arawn.engine import Conversation
     from arawn.errors import UsageFault
@@ -78,7 +84,10 @@ def ask(
     prompt = compose(words or [], _piped(words or [], file or []), file or [], context.app.fetch)
     for notice in config.notices:
         context.status.warn(notice)
-    opened = context.app.open(context.backend, context.model, timeout)
+    context.app.private = private
+    keeper = context.app.keeper(not no_store)
+    session = session_for(keeper, continue_, resume, system)
+    opened = open_for(context, session, timeout)
     if prompt.parts:
         context.app.check_files(opened, prompt.parts)
     for sent in prompt.files:
@@ -86,14 +95,15 @@ def ask(
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
     conversation = Conversation(
-        system=system, reasoning=wanted_effort(reasoning), format=wanted, stream=stream
+        session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper
     )
     form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
     events = conversation.ask(opened.backend, prompt.text, prompt.parts)
     try:
-        show(context, context.app, opened, events, form, has_data=wanted is not None)
+        show(context, opened, events, form, session, has_data=wanted is not None)
     finally:
         opened.backend.close()
+        keeper.settle()
 
 
 def _piped(words: list[str], files: list[str]) -> bytes | None:

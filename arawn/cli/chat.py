@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
+from arawn.cli.keep import Continue, NoStore, Private, Resume
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -20,11 +21,16 @@ def chat(
     model: Model = None,
     option: Setting = None,
     reasoning: Reasoning = None,
+    continue_: Continue = False,
+    resume: Resume = None,
+    no_store: NoStore = False,
+    private: Private = False,
     quiet: Quiet = False,
 ) -> None:
     """Talk with a model: memory over turns, history over sessions, /help for commands."""
     from arawn.cli.answer import wanted_effort
     from arawn.cli.context import is_terminal
+    from arawn.cli.keep import open_for, session_for
     from arawn.config.paths import paths
     from arawn.engine import Conversation
     from arawn.render.terminal import color_wanted
@@ -35,8 +41,11 @@ def chat(
     config = context.load()
     for notice in config.notices:
         context.status.warn(notice)
-    opened = context.app.open(context.backend, context.model)
-    keep = bool(config.get("ui.history"))
+    context.app.private = private
+    keeper = context.app.keeper(not no_store)
+    session = session_for(keeper, continue_, resume, system)
+    opened = open_for(context, session)
+    keep = bool(config.get("ui.history")) and not private
     settings = Settings(
         color=color_wanted(context.env, is_terminal(sys.stdout), str(config.get("ui.color"))),
         markdown=bool(config.get("ui.markdown")),
@@ -47,7 +56,8 @@ def chat(
         Chat(
             app=context.app,
             opened=opened,
-            conversation=Conversation(system=system, reasoning=wanted_effort(reasoning)),
+            conversation=Conversation(session, reasoning=wanted_effort(reasoning), journal=keeper),
+            keeper=keeper,
             status=context.status,
             out=sys.stdout,
             history_file=paths(context.env).state_dir / "history" if keep else None,

@@ -85,7 +85,13 @@ _LLM = (
         example="claude-sonnet-4-20250514",
     ),
     *_asking("llm", " for every conversation"),
-    Row("llm.routing.*", "str", None, "Backend for a side job, such as title.", effect=False, example="groq"),
+    Row(
+        "llm.routing.*",
+        "str",
+        None,
+        "Backend for a side job, NAME or NAME:MODEL: title names new sessions.",
+        example="groq",
+    ),
 )
 
 AUTHS = ("bearer", "api-key", "x-api-key", "x-goog-api-key", "none")
@@ -323,8 +329,19 @@ _LATER = (
     _later("logging.max_size", "size", "10MB", "Size at which a new file is begun.", low=1),
     _later("logging.max_files", "int", 5, "Old files kept.", low=0),
     _later("plugins.directories", "strings", None, "Where plugins are.", example=["~/.arawn/plugins"]),
-    _later("store.enabled", "bool", True, "Keep conversations."),
-    _later("store.keep", "duration", None, "How long they are kept.", low=0, example="90d"),
 )
 
-ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_MODELS, *_EMBEDDINGS, *_LATER)
+_STORE = (
+    Row("store.enabled", "bool", True, "Keep every session in the data folder."),
+    Row(
+        "store.keep",
+        "duration",
+        None,
+        "Delete sessions so long after their last turn; pinned ones stay.",
+        low=0,
+        example="90d",
+    ),
+    Row("store.mask_keys", "bool", True, "Store **** in the place of what looks like a key."),
+)
+
+ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_MODELS, *_EMBEDDINGS, *_STORE, *_LATER)

@@ -20,6 +20,7 @@ from arawn.events import (
     Usage,
     Wait,
 )
+from arawn.session import Turn
 
 Document = dict[str, Any]
 
@@ -33,10 +34,12 @@ def document(
     fault: ArawnError | None,
     interrupted: bool = False,
     has_data: bool = False,
+    turn: Turn | None = None,
 ) -> Document:
     """The document of one turn, whole or not. Times in seconds, tokens normalised, unknown is null.
 
-    `has_data` says that JSON was asked for: the text of a whole answer stands parsed under `data` too.
+    `turn` is the turn as it is kept, which knows cost and session. `has_data` says that JSON was asked
+    for: the text of a whole answer stands parsed under `data` too.
     """
     finish = reply.finish
     usage = reply.usage
@@ -64,9 +67,9 @@ def document(
             "cached": usage.cached,
             "reasoning": usage.reasoning,
         },
-        "cost_usd": None,
+        "cost_usd": turn.receipt.cost_usd if turn else None,
         "attempts": [_attempt(attempt) for attempt in reply.attempts],
-        "session": None,
+        "session": (turn.session or None) if turn else None,
         "error": _interruption() if interrupted else error(fault),
     }
 

@@ -206,14 +206,6 @@ def clear(repl: Repl) -> None:
     repl.say("Started a new conversation.")
 
 
-@command()
-def retry(repl: Repl) -> None:
-    """Drop the last answer and ask again."""
-    if not repl.conversation.can_retry:
-        raise UsageFault("Nothing was asked yet, so there is nothing to ask again")
-    repl.answer(repl.conversation.retry(repl.opened.backend))
-
-
 @command("q", "exit")
 def quit_(repl: Repl) -> int:
     """Leave."""

@@ -31,6 +31,8 @@ from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
 
 if TYPE_CHECKING:
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
 PROMPT = "arawn> "
@@ -141,14 +143,14 @@ class Editor:
         )
         self._session.app.ttimeoutlen = 0.05  # Esc in vi mode; Alt-Enter comes as one burst anyway
 
-    def read(self) -> str:
-        """One message.
+    def read(self, draft: str = "") -> str:
+        """One message; `draft` is there to be edited.
 
         Raises EOFError (Ctrl-D at an empty prompt), KeyboardInterrupt (Ctrl-C there), Ended (SIGTERM,
         SIGHUP). In each case the terminal is as it was before.
         """
         self._tell_notes()
-        held = self._quiet.pending()
+        held = draft + self._quiet.pending()
         self._signals.on_end = self._end
         self._quiet.paused = True
         try:
@@ -161,6 +163,14 @@ class Editor:
             raise self._signals.ended
         self._tell_notes()
         return tidy(text)
+
+    def run(self, make: Callable[[Input, Output], Application[Any]]) -> None:
+        """Let something else have the terminal until it is done: `make` builds it from input and output."""
+        self._quiet.paused = True
+        try:
+            make(self._session.input, self._session.output).run(set_exception_handler=False)
+        finally:
+            self._quiet.paused = False
 
     def _tell_notes(self) -> None:
         """Tell what came up while the prompt held the screen."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from arawn import __version__
 from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
 from arawn.events import Event
 from arawn.messages import FilePart
-from arawn.repl import commands
+from arawn.repl import commands, tree_commands
+from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.show import Show, Sink
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
@@ -23,85 +21,10 @@ from arawn.session import Session
 
 if TYPE_CHECKING:
     from arawn.attach import Attachment
-    from arawn.engine import Conversation
+    from arawn.differing import Piece
     from arawn.ports import Backend
-    from arawn.render.status import Status
     from arawn.render.terminal import Guard
     from arawn.repl.editor import Editor
-
-
-class Opened(Protocol):
-    """A backend ready to be asked; `why` says how it was chosen."""
-
-    @property
-    def backend(self) -> Backend:
-        """What is asked."""
-
-    @property
-    def name(self) -> str:
-        """The `[backends.NAME]` name."""
-
-    @property
-    def label(self) -> str:
-        """What people call the provider."""
-
-    @property
-    def model(self) -> str:
-        """The model that is asked."""
-
-    @property
-    def why(self) -> str:
-        """How it was chosen."""
-
-    @property
-    def waiting(self) -> Callable[[], str]:
-        """What is waited for while no answer comes."""
-
-
-class Backends(Protocol):
-    """What the chat needs of the program around it."""
-
-    def open(self, backend: str | None, model: str | None) -> Opened:
-        """Choose and build a backend, or raise an ArawnError."""
-
-    def backend_names(self) -> list[str]:
-        """Every name `open` takes."""
-
-    def model_names(self, opened: Opened) -> list[str]:
-        """Model ids that the service lists now, or an ArawnError."""
-
-    def fetch(self, url: str) -> tuple[bytes, str]:
-        """What the web has at `url`, and where in the end, or an ArawnError."""
-
-    def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
-        """Raises UsageFault for a file that this backend cannot take."""
-
-    def redact(self, text: str) -> str:
-        """`text` without any key, known or only shaped like one."""
-
-
-class Settings(NamedTuple):
-    """How the chat looks and feels, from `[ui]`."""
-
-    color: bool = False
-    markdown: bool = True
-    reasoning: Literal["show", "hide"] = "show"
-    editing_mode: Literal["emacs", "vi"] = "emacs"
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """All that a chat needs. `history_file` None: none is kept. `source` is where messages come from."""
-
-    app: Backends
-    opened: Opened
-    conversation: Conversation
-    status: Status
-    out: TextIO
-    history_file: Path | None
-    settings: Settings
-    env: Mapping[str, str]
-    source: TextIO | None = field(default_factory=lambda: sys.stdin)
 
 
 def run(chat: Chat) -> int:
@@ -149,6 +72,10 @@ def _isatty(stream: TextIO | None) -> bool:
         return False
 
 
+MODULES = (commands, tree_commands)  # importing them makes their commands known
+__all__ = ["Backends", "Chat", "Opened", "Repl", "Settings", "run"]
+
+
 class Repl:
     """The state of one chat, and what slash commands may do to it."""
 
@@ -156,6 +83,8 @@ class Repl:
         self.app = chat.app
         self.opened = chat.opened
         self.conversation = chat.conversation
+        self.keeper = chat.keeper
+        self.draft = ""
         self._chat = chat
         self._signals = signals
         self._editor: Editor | None = None
@@ -185,7 +114,8 @@ class Repl:
         self._warm()
         while not self._signals.leave:
             try:
-                code = self._one(editor.read())
+                draft, self.draft = self.draft, ""
+                code = self._one(editor.read(draft))
             except KeyboardInterrupt:
                 if self._signals.press() or self._signals.leave:
                     return 130
@@ -278,6 +208,8 @@ class Repl:
             usage=self._editor is not None,
         )
         fault = show.run(events, self.opened.waiting)
+        if self.keeper is not None:
+            self.keeper.settle()
         if show.stopped and self._editor is None:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
@@ -287,9 +219,70 @@ class Repl:
             if isinstance(fault, ContextFault | Refused):
                 chat.status.note("taken back: it is not sent again with what follows; /retry sends it again")
 
+    @property
+    def session(self) -> Session:
+        """The session that is spoken in."""
+        return self.conversation.session
+
+    @session.setter
+    def session(self, session: Session) -> None:
+        self.conversation.session = session
+
     def begin_anew(self) -> None:
         """A new session with the settings and the system prompt of this one."""
-        self.conversation.session = Session(system=self.conversation.session.system)
+        system = self.session.system
+        self.session = self.keeper.new(system) if self.keeper is not None else Session(system=system)
+
+    def moved(self) -> None:
+        """The head went elsewhere: that is kept too."""
+        if self.keeper is not None:
+            self.keeper.moved(self.session)
+
+    def ask_with(self, name: str, ask: Callable[[Backend], Iterator[Event]]) -> None:
+        """Answer by the backend `name` for once, by the one in use where there is no name."""
+        if not name:
+            self.answer(ask(self.opened.backend))
+            return
+        before, self.opened = self.opened, self.app.open(name, None)
+        try:
+            self.tell_opened()
+            self.answer(ask(self.opened.backend))
+        finally:
+            self.opened.backend.close()
+            self.opened = before
+
+    @property
+    def ascii(self) -> bool:
+        """Whether the output shows ASCII alone."""
+        return "utf" not in (getattr(self._chat.out, "encoding", "") or "utf-8").lower()
+
+    def show_text(self, text: str) -> None:
+        """An answer of before, as it was shown then."""
+        sink = self._sink()
+        sink.feed(text)
+        sink.close()
+
+    def show_difference(self, found: list[Piece]) -> None:
+        """Two answers as one, with what only one of them has marked."""
+        from arawn.render.difference import drawn
+
+        self._chat.out.write(drawn(found, self._chat.settings.color) + "\n")
+        self._chat.out.flush()
+
+    def pick_session(self) -> str:
+        """The id of the session that the person chooses, "" for none; without a terminal they are told."""
+        if self.keeper is None:
+            return ""
+        sessions = [info for info in self.keeper.store.listing(200) if info.id != self.session.id]
+        if self._editor is None or not sessions:
+            for info in sessions[:10]:
+                self.say(f"{info.id}  {info.title}")
+            if not sessions:
+                self.say("There is no other session.")
+            return ""
+        from arawn.repl.picker import pick
+
+        return pick(self._editor, sessions, self.keeper.store.load)
 
     def say(self, line: str) -> None:
         """A line of our own; what it quotes may be anybody's."""
@@ -353,8 +346,10 @@ class Repl:
             self._editor.refresh_completion()
 
     def close(self) -> None:
-        """Let go of the backend."""
+        """Let go of the backend and the store."""
         self.opened.backend.close()
+        if self.keeper is not None:
+            self.keeper.close()
 
     def _welcome(self) -> None:
         self.say(f"Arawn {__version__}")

@@ -1,0 +1,70 @@
+"""Which session a command speaks in, and whether it is kept; the options that say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arawn.errors import ArawnError, ConfigFault, UsageFault
+
+if TYPE_CHECKING:
+    from arawn.app import Opened
+    from arawn.cli.context import Context
+    from arawn.keeping import Keeper
+    from arawn.session import Session
+
+Continue = Annotated[
+    bool,
+    typer.Option(
+        "--continue",
+        "-c",
+        help="Go on with the last session of this terminal, else of this folder, else of all.",
+    ),
+]
+Resume = Annotated[str | None, typer.Option("--resume", metavar="ID|TITLE", help="Go on with that session.")]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing of this session.")]
+Private = Annotated[
+    bool, typer.Option("--private", help="Keep nothing, and ask backends on this machine alone.")
+]
+
+
+def session_for(keeper: Keeper, continue_: bool, resume: str | None, system: str | None) -> Session:
+    """The session to speak in: a new one unless an option names another. Raises UsageFault, StoreFault."""
+    if continue_ and resume is not None:
+        raise UsageFault("--continue and --resume exclude each other")
+    if not continue_ and resume is None:
+        return keeper.new(system)
+    if not keeper.enabled:
+        flag = "--continue" if continue_ else "--resume"
+        raise UsageFault(f"{flag} needs the store, which is off in this run")
+    store = keeper.store
+    place = keeper.place
+    found = store.find(resume) if resume is not None else store.last(place.terminal, place.folder)
+    if found is None:
+        raise UsageFault("There is no session to go on with", hints=("arawn ask begins one",))
+    session = store.load(found)
+    session.folder = keeper.place.folder
+    if system is not None:
+        session.system = system
+    return session
+
+
+def open_for(context: Context, session: Session, timeout: float | None = None) -> Opened:
+    """The backend to ask: what the options say, else what answered in this session last, else the config's."""
+    app = context.app
+    path = session.path()
+    if context.backend or context.model or not path:
+        return app.open(context.backend, context.model, timeout)
+    receipt = path[-1].receipt
+    asked = receipt.attempts[-1].model if receipt.attempts else receipt.model
+    try:
+        opened = app.open(receipt.backend or None, asked or None, timeout)
+    except ConfigFault as fault:
+        try:
+            opened = app.open(None, None, timeout)
+        except ArawnError:
+            raise fault from None
+        context.status.note(f"{receipt.backend} answered in this session, and cannot be asked now: {fault}")
+        return opened
+    return opened._replace(why="as before in this session")

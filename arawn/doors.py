@@ -1,0 +1,116 @@
+"""Ways to services: what a config says of one becomes an HTTP door with its key, headers and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from arawn import backends
+from arawn.backends.choose import Choice
+from arawn.providers import DIALECTS
+
+if TYPE_CHECKING:
+    from arawn.backends.http import HttpBackend, Limits
+    from arawn.config.load import Config
+    from arawn.secret import Redactor, Secret
+
+
+class Doors:
+    """The doors of one run by the names of their backends, in `opened`; keys are resolved when used."""
+
+    def __init__(self, config: Config, env: Mapping[str, str]) -> None:
+        from arawn.secret import Redactor
+
+        self.config = config
+        self.redactor: Redactor = Redactor() if backends.tape is None else backends.tape.redactor
+        self.opened: dict[str, HttpBackend] = {}
+        self._env = env
+
+    def open(self, choice: Choice, timeout: float | None) -> HttpBackend:
+        """The way to the service of `choice`, remembered by its name; nothing is connected yet."""
+        from arawn.backends.http import Access, HttpBackend
+        from arawn.wire import Target
+
+        table, row = choice.table, choice.provider
+        target = Target(
+            choice.name, row.name, row.label, choice.base_url, deployment(choice), options(choice, self._env)
+        )
+        access = Access(
+            auth=choice.auth,
+            key=lambda: self._secret(choice.key) if choice.key else None,
+            key_place=choice.key_place,
+            headers=lambda: self._headers(choice),
+            proxy=self._plain(table.get("proxy")),
+            ca_bundle=table.get("ca_bundle"),
+            insecure=bool(table.get("insecure", False)),
+            redact=self.redactor.redact,
+        )
+        door = HttpBackend(target, choice.dialect, access, self._limits(table, timeout))
+        self.opened[choice.name] = door
+        return door
+
+    def _secret(self, text: str) -> Secret:
+        from arawn.config.paths import paths
+        from arawn.secret import Resolver, Secret
+
+        if backends.tape is not None and backends.tape.replays:
+            return Secret("", text)
+        resolver = Resolver(
+            self._env,
+            home=paths(self._env).config_dir,
+            timeout=float(self.config.get("limits.keyring")),
+        )
+        secret = resolver.resolve(text)
+        self.redactor.add(secret.reveal())
+        return secret
+
+    def _plain(self, text: str | None) -> str | None:
+        return self._secret(text).reveal() if text else None
+
+    def _headers(self, choice: Choice) -> dict[str, str]:
+        """The row's headers, then the user's own, references resolved."""
+        dialect = DIALECTS[choice.dialect]
+        headers = {**dialect.headers, **choice.provider.headers}
+        named = {
+            **dialect.options.get("account_headers", {}),
+            **choice.provider.options.get("account_headers", {}),
+        }
+        for key, header in named.items():
+            if choice.table.get(key):
+                headers[header] = str(choice.table[key])
+        for name, value in dict(choice.table.get("headers", {})).items():
+            headers[name] = self._secret(value).reveal() if "$" in value else value
+        return headers
+
+    def _limits(self, table: Mapping[str, Any], timeout: float | None) -> Limits:
+        from arawn.backends.http import Limits
+
+        get = self.config.get
+        wait = timeout or table.get("timeout")
+        return Limits(
+            connect=float(min(get("limits.connect"), wait) if wait else get("limits.connect")),
+            first_event=float(wait or get("limits.first_event")),
+            idle=float(wait or get("limits.idle")),
+            frame=int(get("limits.frame")),
+            reply=int(get("limits.reply")),
+            error_body=int(get("limits.error_body")),
+        )
+
+
+def options(choice: Choice, env: Mapping[str, str]) -> dict[str, Any]:
+    """What the dialect may depend on: its own, the row's, and the table's settings that it knows."""
+    row, table = choice.provider, choice.table
+    options = {**DIALECTS[choice.dialect].options, **row.options, "start_hint": row.start_hint}
+    named = ("num_ctx", "context", "keep_alive", "api_version", "cache")
+    options |= {key: table[key] for key in named if key in table}
+    for variable in row.options.get("version_env", ()):
+        if env.get(variable, "").strip():
+            options.setdefault("api_version", env[variable].strip())
+    return options
+
+
+def deployment(choice: Choice) -> str:
+    """What the service calls the model: a deployment where the table names one."""
+    table = choice.table
+    mapped = dict(table.get("deployments", {})).get(choice.model)
+    return str(mapped or table.get("deployment") or choice.model)

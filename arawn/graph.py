@@ -1,0 +1,56 @@
+"""A session's tree drawn as lines of text, older turns first; it knows no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from arawn.session import Session, Turn, title_of
+
+MARKS = ("●", "├─", "│ ", "◀ here")
+ASCII = ("*", "|-", "| ", "<- here")
+
+
+def graph(session: Session, plain: bool = False) -> Iterator[str]:
+    """One line a turn: its number, its prompt, who answered, the branches that end there.
+
+    What leads to the head stays at the left; other branches stand to its right, each before the line
+    goes on. `plain` draws with ASCII alone.
+    """
+    dot, fork, bar, here = ASCII if plain else MARKS
+    numbers = {id: number for number, id in enumerate(session.turns, 1)}
+    width = len(str(len(numbers)))
+    main = {turn.id for turn in session.path()}
+    below = _below(session, main)
+    names: dict[str, list[str]] = {}
+    for name, end in session.branches.items():
+        names.setdefault(end, []).append(name)
+    waiting = [("", "", turn) for turn in reversed(below.get(None, []))]
+    while waiting:
+        before, own, turn = waiting.pop()
+        labels = [f"[{name}]" for name in names.get(turn.id, [])]
+        labels += [here] if turn.id == session.head else []
+        words = " ".join([_told(turn), *labels])
+        yield f"{before}{own}{dot} {numbers[turn.id]:>{width}}  {words}"
+        inside = before + (bar if own else "")
+        following = below.get(turn.id, [])
+        waiting += [(inside, "", last) for last in following[-1:]]
+        waiting += [(inside, fork, other) for other in reversed(following[:-1])]
+
+
+def _below(session: Session, main: set[str]) -> dict[str | None, list[Turn]]:
+    """What follows each turn: other branches first, last what leads to the head, or else the newest."""
+    below: dict[str | None, list[Turn]] = {}
+    for turn in session.turns.values():
+        below.setdefault(turn.parent if turn.parent in session.turns else None, []).append(turn)
+    for turns in below.values():
+        turns.sort(key=lambda turn: turn.id in main)
+    return below
+
+
+def _told(turn: Turn) -> str:
+    """A turn in a few words."""
+    if turn.kind == "summary":
+        return "(summary of what is above)"
+    who = f"({turn.receipt.model})" if turn.receipt.model else ""
+    state = " (unfinished)" if turn.unfinished else ""
+    return f"{title_of(turn.prompt.text) or '(no text)'} {who}{state}".rstrip()

@@ -1,0 +1,283 @@
+"""Keeps what is said: in a journal while a turn lasts, then in the store; trouble costs no answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from arawn.errors import StoreFault
+from arawn.events import Event
+from arawn.messages import Message, TextPart
+from arawn.ports import Backend
+from arawn.record import Json
+from arawn.session import MAIN, Receipt, Session, Turn, title_of
+from arawn.store.journal import Writer, new_id, outset
+
+if TYPE_CHECKING:
+    from arawn.store.sessions import Store
+
+BUSY_S = 5.0
+"""Seconds that an answer waits for a store that another program holds; its journal keeps it longer."""
+DAY_S = 86400.0
+
+
+class Place(NamedTuple):
+    """Where a session is spoken in: folder, and what tells this terminal from others ("" without one)."""
+
+    folder: str
+    terminal: str
+
+
+class Rules(NamedTuple):
+    """`[store]`: whether sessions are kept, how many seconds (None: for good), and with keys masked."""
+
+    enabled: bool = True
+    keep: float | None = None
+    mask_keys: bool = True
+
+
+class Keeper:
+    """The Journal of one run of the program. After each turn `settle` moves it from its journal to the store.
+
+    tell: says a line to the person. mask: a text without keys. complete: a receipt with what only the rest
+    of the program knows (provider, settings, price).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rules: Rules,
+        place: Place,
+        tell: Callable[[str], None],
+        mask: Callable[[str], str],
+        complete: Callable[[Receipt], Receipt] = lambda receipt: receipt,
+    ) -> None:
+        self.folder = folder
+        self.rules = rules
+        self.place = place
+        self._tell = tell
+        self._mask = mask if rules.mask_keys else lambda text: text
+        self._complete = complete
+        self._told: set[str] = set()
+        self._entries: list[_Entry] = []
+        self._store: Store | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is kept."""
+        return self.rules.enabled
+
+    @property
+    def store(self) -> Store:
+        """The store, opened when it is first needed. Raises StoreFault."""
+        if self._store is None:
+            from arawn.store.sessions import Store
+
+            self._store = Store(self.folder, self.tell, BUSY_S)
+        return self._store
+
+    def new(self, system: str | None = None) -> Session:
+        """A session that nothing was said in yet; it is stored with its first turn."""
+        session = Session(new_id() if self.enabled else "", system=system)
+        session.created, session.folder = time.time(), self.place.folder
+        return session
+
+    def fork(self, session: Session) -> Session:
+        """A new session that shares what was said up to the head of this one."""
+        made = self.new(session.system)
+        made.title = session.title
+        made.turns = {turn.id: turn for turn in session.path()}
+        if session.head is not None:
+            made.stand_at(session.head)
+            made.name_head(MAIN)
+            made.latest = session.head
+        return made
+
+    def graft(self, session: Session, turns: tuple[Turn, ...]) -> list[Turn]:
+        """Put copies of turns after the head. Raises StoreFault."""
+        copies = []
+        for turn in turns:
+            copies.append(turn._replace(id=new_id(), parent=session.head, session=session.id))
+            session.add(copies[-1])
+        self.store.put(session, copies, self.place.terminal)
+        return copies
+
+    def begin(
+        self, session: Session, parent: str | None, message: Message, before: str, backend: Backend
+    ) -> _Entry:
+        """Keep what is about to be asked, before it is sent."""
+        id, at = new_id(), time.time()
+        if not self.enabled:
+            return _Entry(id, at, session, None, self._complete)
+        kept = self.masked(message)
+        if kept is not message:
+            self.tell(
+                "this message holds what looks like a key: it is stored as ****; "
+                "in a chat /undo takes it out of what is sent from here on"
+            )
+        asked = (backend.name, backend.model)
+        first = outset(session, parent, kept, self._mask(before), asked, id, at)
+        first["session"]["terminal"] = self.place.terminal
+        writer = None
+        try:
+            writer = Writer(self.folder / "journal", first)
+        except OSError as error:
+            self.tell(f"this answer may not be kept: {self.folder}: {error.strerror or error}")
+        entry = _Entry(id, at, session, writer, self._complete)
+        entry.first = first
+        self._entries.append(entry)
+        return entry
+
+    def settle(self) -> None:
+        """Put the turns that ended into the store; what can't be put is kept otherwise, and told."""
+        ended = [entry for entry in self._entries if entry.turn is not None]
+        self._entries = [entry for entry in self._entries if entry.turn is None]
+        for entry in ended:
+            session = entry.session
+            if not session.title and entry.turn is not None:
+                session.title = title_of(self._mask(entry.turn.prompt.text))
+            try:
+                self.store.put(
+                    session, [self._kept(turn) for turn in [entry.turn] if turn], self.place.terminal
+                )
+            except StoreFault as fault:
+                self._left(entry, fault)
+            else:
+                if entry.writer is not None:
+                    entry.writer.drop()
+        if ended:
+            self._clear_away()
+
+    def moved(self, session: Session) -> None:
+        """Keep where a session stands now; told, not raised, where that fails."""
+        if not self.enabled or not session.turns:
+            return
+        try:
+            self.store.put(session, [], self.place.terminal)
+        except StoreFault as fault:
+            self.tell(fault.sentence)
+
+    def masked(self, message: Message) -> Message:
+        """The message as it is stored: the same one where it holds no key."""
+        parts = tuple(
+            part._replace(text=self._mask(part.text)) if isinstance(part, TextPart) else part
+            for part in message.parts
+        )
+        return message if parts == message.parts else message._replace(parts=parts)
+
+    def tell(self, text: str) -> None:
+        """Say a line, each only once."""
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(text)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _kept(self, turn: Turn) -> Turn:
+        told = None if turn.receipt.told is None else self._mask(turn.receipt.told)
+        messages = tuple(self.masked(message) for message in turn.messages)
+        return turn._replace(messages=messages, receipt=turn.receipt._replace(told=told))
+
+    def _left(self, entry: _Entry, fault: StoreFault) -> None:
+        """A turn that the store did not take: its journal keeps it, or a file in the folder for such."""
+        writer = entry.writer
+        if writer is not None and writer.trouble is None:
+            self.tell(f"{fault.sentence}; the answer waits in {writer.path} and is taken in at the next use")
+            return
+        if writer is not None:
+            writer.drop()
+        path = self._rescue(entry)
+        if path is None:
+            self.tell(f"this answer is not stored: {fault.sentence}")
+        else:
+            self.tell(
+                f"this answer is not stored: {fault.sentence}; it is kept in {path}: "
+                "arawn session import takes it in"
+            )
+
+    def _rescue(self, entry: _Entry) -> Path | None:
+        import json
+        import tempfile
+
+        from arawn.record import turn_out
+
+        if entry.turn is None or entry.first is None:
+            return None
+        end = turn_out(self._kept(entry.turn))
+        end["messages"] = end["messages"][1:]
+        try:
+            handle, name = tempfile.mkstemp(".jsonl", "arawn-")
+            with open(handle, "w", encoding="utf-8", errors="replace") as file:
+                for line in (entry.first, {"end": end}):
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError:
+            return None
+        return Path(name)
+
+    def _clear_away(self) -> None:
+        """Once a day: sessions older than they are to be kept."""
+        if self.rules.keep is None:
+            return
+        try:
+            now, last = time.time(), self.store.fact("purged")
+            if last is None or abs(now - float(last)) > DAY_S:
+                self.store.purge(now - self.rules.keep)
+                self.store.remember("purged", str(now))
+        except (StoreFault, ValueError) as fault:
+            self.tell(str(fault))
+
+
+class _Entry:
+    """A turn while it is said."""
+
+    def __init__(
+        self,
+        id: str,
+        at: float,
+        session: Session,
+        writer: Writer | None,
+        complete: Callable[[Receipt], Receipt],
+    ) -> None:
+        self.id = id
+        self.at = at
+        self.session = session
+        self.writer = writer
+        self.turn: Turn | None = None
+        self.first: Json | None = None
+        self._complete = complete
+
+    def add(self, event: Event) -> None:
+        """An event came."""
+        if self.writer is not None:
+            self.writer.add(event)
+
+    def end(self, turn: Turn) -> Turn:
+        """The turn is over."""
+        self.turn = turn._replace(receipt=self._complete(turn.receipt))
+        if self.writer is not None:
+            self.writer.end(self.turn)
+        return self.turn
+
+
+def here() -> Place:
+    """This folder, and this terminal by its device and the session of processes that it serves."""
+    try:
+        folder = os.getcwd()
+    except OSError:
+        folder = ""
+    if not hasattr(os, "ttyname"):
+        return Place(folder, os.environ.get("WT_SESSION", ""))
+    for stream in (sys.stdin, sys.stderr, sys.stdout):
+        try:
+            return Place(folder, f"{os.ttyname(stream.fileno())} {os.getsid(0)}")
+        except (OSError, ValueError, AttributeError):
+            continue
+    return Place(folder, "")

@@ -1,0 +1,92 @@
+"""What a chat needs of the program around it, as protocols and values; it knows no loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
+
+from arawn.messages import FilePart
+
+if TYPE_CHECKING:
+    from arawn.engine import Conversation
+    from arawn.keeping import Keeper
+    from arawn.ports import Backend
+    from arawn.render.status import Status
+
+
+class Opened(Protocol):
+    """A backend ready to be asked; `why` says how it was chosen."""
+
+    @property
+    def backend(self) -> Backend:
+        """What is asked."""
+
+    @property
+    def name(self) -> str:
+        """The `[backends.NAME]` name."""
+
+    @property
+    def label(self) -> str:
+        """What people call the provider."""
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+
+    @property
+    def why(self) -> str:
+        """How it was chosen."""
+
+    @property
+    def waiting(self) -> Callable[[], str]:
+        """What is waited for while no answer comes."""
+
+
+class Backends(Protocol):
+    """What the chat needs of the program around it."""
+
+    def open(self, backend: str | None, model: str | None) -> Opened:
+        """Choose and build a backend, or raise an ArawnError."""
+
+    def backend_names(self) -> list[str]:
+        """Every name `open` takes."""
+
+    def model_names(self, opened: Opened) -> list[str]:
+        """Model ids that the service lists now, or an ArawnError."""
+
+    def fetch(self, url: str) -> tuple[bytes, str]:
+        """What the web has at `url`, and where in the end, or an ArawnError."""
+
+    def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
+        """Raises UsageFault for a file that this backend cannot take."""
+
+    def redact(self, text: str) -> str:
+        """`text` without any key, known or only shaped like one."""
+
+
+class Settings(NamedTuple):
+    """How the chat looks and feels, from `[ui]`."""
+
+    color: bool = False
+    markdown: bool = True
+    reasoning: Literal["show", "hide"] = "show"
+    editing_mode: Literal["emacs", "vi"] = "emacs"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """All that a chat needs. `history_file` None: none is kept. `source` is where messages come from."""
+
+    app: Backends
+    opened: Opened
+    conversation: Conversation
+    status: Status
+    out: TextIO
+    history_file: Path | None
+    settings: Settings
+    env: Mapping[str, str]
+    keeper: Keeper | None = None
+    source: TextIO | None = field(default_factory=lambda: sys.stdin)

@@ -1,0 +1,120 @@
+"""Choosing a session on the terminal: a list that typing narrows, and below it how the chosen one ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, VSplit, Window
+
+from arawn.render.safe import clean
+
+if TYPE_CHECKING:
+    from arawn.repl.editor import Editor
+    from arawn.session import Session
+    from arawn.store.trees import Info
+
+SHOWN = 8
+PREVIEW = 6
+
+
+class Picker:
+    """The state of one choice; `chosen` is the id, "" while there is none."""
+
+    def __init__(self, sessions: Sequence[Info], load: Callable[[str], Session]) -> None:
+        self.chosen = ""
+        self._all = sessions
+        self._load = load
+        self._at = 0
+        self._previews: dict[str, str] = {}
+        self.filter = Buffer(multiline=False, on_text_changed=lambda _: self._move(-self._at))
+
+    @property
+    def found(self) -> list[Info]:
+        """The sessions with all words of the filter in their title, folder or model."""
+        words = self.filter.text.lower().split()
+        return [info for info in self._all if all(word in _told(info).lower() for word in words)]
+
+    def lines(self) -> StyleAndTextTuples:
+        """The list around the chosen one."""
+        found = self.found
+        first = max(0, min(self._at - SHOWN // 2, len(found) - SHOWN))
+        made: StyleAndTextTuples = []
+        for place, info in enumerate(found[first : first + SHOWN], first):
+            mark, style = ("> ", "reverse") if place == self._at else ("  ", "")
+            made.append((style, f"{mark}{info.id[:8]}  {_ago(info.updated):>8}  {_told(info)}\n"))
+        return made or [("", "  (no session has these words)\n")]
+
+    def preview(self) -> str:
+        """How the session under the cursor ended."""
+        found = self.found
+        if not found:
+            return ""
+        id = found[self._at].id
+        if id not in self._previews:
+            path = self._load(id).path()
+            last = path[-1] if path else None
+            said = f"You: {last.prompt.text.strip()}\n{last.answer.strip()}" if last else "(empty)"
+            self._previews[id] = clean(said)
+        return self._previews[id]
+
+    def _move(self, by: int) -> None:
+        self._at = max(0, min(len(self.found) - 1, self._at + by))
+
+    def keys(self) -> KeyBindings:
+        """Up, down, Enter; Escape, Ctrl-C and Ctrl-D leave things as they are."""
+        keys = KeyBindings()
+        for names, by in (
+            (("up", "c-p"), -1),
+            (("down", "c-n"), 1),
+            (("pageup",), -SHOWN),
+            (("pagedown",), SHOWN),
+        ):
+            for name in names:
+                keys.add(name)(lambda event, by=by: self._move(by))
+
+        @keys.add("enter")
+        def take(event: KeyPressEvent) -> None:
+            found = self.found
+            self.chosen = found[self._at].id if found else ""
+            event.app.exit()
+
+        for name in ("escape", "c-c", "c-d"):
+            keys.add(name, eager=True)(lambda event: event.app.exit())
+        return keys
+
+    def layout(self) -> Layout:
+        """The filter, the list, and the preview."""
+        asked = VSplit(
+            [Window(FormattedTextControl("Session: "), width=9), Window(BufferControl(self.filter))], height=1
+        )
+        rows = Window(FormattedTextControl(self.lines), height=SHOWN, wrap_lines=False)
+        rule = Window(char="-", height=1)
+        below = Window(FormattedTextControl(self.preview), height=PREVIEW, wrap_lines=True)
+        return Layout(HSplit([asked, rows, rule, below]), focused_element=self.filter)
+
+
+def pick(editor: Editor, sessions: Sequence[Info], load: Callable[[str], Session]) -> str:
+    """The id of the session that the person chooses, "" where none is."""
+    picker = Picker(sessions, load)
+    editor.run(
+        lambda source, out: Application(
+            layout=picker.layout(), key_bindings=picker.keys(), input=source, output=out, erase_when_done=True
+        )
+    )
+    return picker.chosen
+
+
+def _told(info: Info) -> str:
+    return clean(f"{info.title}  {info.model}", newlines=False)
+
+
+def _ago(at: float) -> str:
+    from arawn.render.sessions import ago
+
+    return ago(time.time() - at)

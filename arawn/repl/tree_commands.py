@@ -1,0 +1,265 @@
+"""The slash commands that move in a session's tree and between sessions; one function each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arawn.errors import UsageFault
+from arawn.repl.commands import FreeText, PathName, command
+from arawn.session import Session, Turn, common
+
+if TYPE_CHECKING:
+    from arawn.keeping import Keeper
+    from arawn.repl.loop import Repl
+
+TurnName = str
+SessionName = str
+RetryName = str
+
+
+@command()
+def undo(repl: Repl) -> None:
+    """Take back the last turn; it stays in the tree, and its prompt comes back to edit."""
+    number = repl.session.number(repl.session.head) if repl.session.head else 0
+    turn = repl.session.step_back()
+    if turn is None:
+        raise UsageFault("Nothing was said yet, so there is nothing to take back")
+    repl.moved()
+    repl.say(f"Took back turn {number}; it stays in the tree: /goto {number}")
+    if turn.kind == "said":
+        repl.draft = turn.prompt.text
+
+
+@command()
+def edit(repl: Repl, number: TurnName = "") -> None:
+    """Say a turn otherwise: its prompt comes back to edit, its branch stays."""
+    turn = _turn(repl, number)
+    repl.session.stand_at(turn.parent)
+    repl.moved()
+    repl.draft = turn.prompt.text
+    repl.say(f"Before turn {repl.session.number(turn.id)}; what followed it stays in the tree")
+
+
+@command()
+def retry(repl: Repl, with_backend: RetryName = "") -> None:
+    """Ask again, with another backend if you like: /retry with NAME. The last answer stays in the tree."""
+    if not repl.conversation.can_retry:
+        raise UsageFault("Nothing was asked yet, so there is nothing to ask again")
+    name = with_backend.removeprefix("with ").strip()
+    repl.ask_with(name, repl.conversation.retry)
+
+
+@command()
+def continue_(repl: Repl, with_backend: RetryName = "") -> None:
+    """Go on with an answer that broke off, with another backend if you like."""
+    turn = repl.session.turns.get(repl.session.latest or "")
+    if turn is None or not (turn.unfinished or turn.receipt.finish == "length"):
+        raise UsageFault("The last answer did not break off")
+    name = with_backend.removeprefix("with ").strip()
+    repl.ask_with(name, lambda backend: repl.conversation.resume(backend, turn))
+
+
+@command()
+def fork(repl: Repl) -> None:
+    """Go on in a new session that shares what was said so far."""
+    old, keeper = repl.session, _keeper(repl)
+    if old.head is None:
+        raise UsageFault("Nothing was said yet, so there is nothing to share")
+    repl.session = keeper.fork(old)
+    repl.moved()
+    repl.say(f"Session {repl.session.id} begins with the {len(repl.session.turns)} turns said so far; ")
+    repl.say(f"the other one stays: /resume {old.id}")
+
+
+@command()
+def branch(repl: Repl, name: FreeText = "") -> None:
+    """Show the branches, or name the one that you are on."""
+    session = repl.session
+    if name:
+        if not name.replace("-", "").replace("_", "").replace("/", "").replace(".", "").isalnum():
+            raise UsageFault(f"{name!r} is no name of a branch: letters, digits, - _ . /")
+        if name.isdecimal():
+            raise UsageFault("a number means a turn, and cannot name a branch")
+        if session.head is None:
+            raise UsageFault("Nothing was said yet, so there is no branch to name")
+        session.name_head(name)
+        repl.moved()
+    lines = [
+        f"{'*' if name == session.branch else ' '} {name}  turn {session.number(end)}"
+        for name, end in session.branches.items()
+    ]
+    for line in lines or ["There are no branches yet."]:
+        repl.say(line)
+
+
+@command()
+def goto(repl: Repl, place: TurnName = "") -> None:
+    """Go to a turn by its number, or to a branch by its name."""
+    session = repl.session
+    if place in session.branches:
+        session.switch(place)
+    else:
+        session.stand_at(_turn(repl, place).id)
+    repl.moved()
+    _show_end(repl)
+
+
+@command()
+def tree(repl: Repl) -> None:
+    """Draw the session: turns, branches, and where you are."""
+    from arawn.graph import graph
+
+    if not repl.session.turns:
+        repl.say("Nothing was said yet.")
+    for line in graph(repl.session, plain=repl.ascii):
+        repl.say(line)
+
+
+@command()
+def diff(repl: Repl, two: FreeText = "") -> None:
+    """Compare two answers word by word: /diff A B, turns or branches; alone, the last with its sibling."""
+    from arawn.differing import pieces
+
+    one, other = _two(repl, two.split())
+    repl.say(f"--- turn {repl.session.number(one.id)} ({one.receipt.model})")
+    repl.say(f"+++ turn {repl.session.number(other.id)} ({other.receipt.model})")
+    repl.show_difference(list(pieces(one.answer, other.answer)))
+
+
+@command()
+def graft(repl: Repl, place: TurnName = "") -> None:
+    """Put the turns of another branch, or of a session, after this one."""
+    session, keeper = repl.session, _keeper(repl)
+    if place in session.branches or place.isdecimal():
+        source = session
+        path = session.path(_turn(repl, place).id)
+    else:
+        source = keeper.store.load(keeper.store.find(place))
+        path = source.path()
+    new = path[common(session.path(), path) :]
+    if not new:
+        raise UsageFault("There is nothing there that is not here already")
+    copies = keeper.graft(session, new)
+    repl.say(f"{len(copies)} turns were put after this one")
+    _show_end(repl)
+
+
+@command()
+def session(repl: Repl) -> None:
+    """Show which session this is."""
+    now = repl.session
+    if not now.turns:
+        repl.say("No session yet: the first message begins it.")
+        return
+    kept = "" if repl.keeper is not None and repl.keeper.enabled else " (not kept)"
+    repl.say(f"Session {now.id or '-'}{kept}: {now.title or '-'}")
+    where = f"branch {now.branch}" if now.branch else "no branch"
+    at = f"turn {now.number(now.head)} of {len(now.turns)}" if now.head else "the beginning"
+    repl.say(f"At {at}, {where}, {len(now.ends())} ends")
+
+
+@command()
+def resume(repl: Repl, which: SessionName = "") -> None:
+    """Go on with another session: choose one, or name it by id or title."""
+    store = _keeper(repl).store
+    id = store.find(which) if which else repl.pick_session()
+    if not id:
+        return
+    repl.session = store.load(id)
+    repl.say(f"Session {id}: {repl.session.title}")
+    _show_end(repl)
+
+
+@command()
+def rename(repl: Repl, title: FreeText = "") -> None:
+    """Give this session a title."""
+    keeper = _keeper(repl)
+    if not title:
+        raise UsageFault("/rename takes the new title")
+    repl.session.title = title
+    if repl.session.turns:
+        keeper.store.rename(repl.session.id, title)
+    repl.say(f"Title: {title}")
+
+
+@command()
+def search(repl: Repl, words: FreeText = "") -> None:
+    """Find what was said in any session."""
+    from arawn.store.search import search as find
+
+    if not words:
+        raise UsageFault("/search takes words to look for")
+    hits = find(_keeper(repl).store, words, limit=8)
+    for hit in hits:
+        repl.say(f"{hit.session}  {hit.title}")
+        repl.say(f"    {hit.role}: {hit.snippet}")
+    repl.say("/resume ID goes on with one." if hits else "Nothing was found.")
+
+
+@command()
+def export(repl: Repl, name: PathName = "") -> None:
+    """Write this session to a file: .md, .html, .json or .jsonl."""
+    from arawn.transfer import write_file
+
+    if not name:
+        raise UsageFault("/export takes a file: .md, .html, .json or .jsonl")
+    path = write_file(repl.session, name)
+    repl.say(f"Written: {path}")
+
+
+@command()
+def why(repl: Repl) -> None:
+    """Tell how the last answer came to be: attempts, who answered, time, tokens, cost."""
+    from arawn.render.receipt import lines
+
+    turn = repl.session.turns.get(repl.session.latest or "")
+    if turn is None:
+        raise UsageFault("Nothing was asked yet")
+    found = list(lines(turn))
+    width = max(len(what) for what, _ in found)
+    for what, value in found:
+        repl.say(f"{what:<{width}}  {value}")
+
+
+def _turn(repl: Repl, word: str) -> Turn:
+    """The turn that a number, a branch or the beginning of an id means; the head without a word."""
+    session = repl.session
+    if not word and session.head is None:
+        raise UsageFault("Nothing was said yet")
+    found = session.find(word) if word else session.turns.get(session.head or "")
+    if found is None:
+        raise UsageFault(f"There is no turn or branch {word!r}", hints=("/tree shows what there is",))
+    return found
+
+
+def _two(repl: Repl, words: list[str]) -> tuple[Turn, Turn]:
+    session: Session = repl.session
+    if len(words) == 2:
+        return _turn(repl, words[0]), _turn(repl, words[1])
+    if len(words) == 1:
+        return _turn(repl, words[0]), _turn(repl, "")
+    last = _turn(repl, "")
+    others = [turn for turn in session.children(last.parent) if turn.id != last.id]
+    if words or not others:
+        raise UsageFault("/diff takes two turns or branches", hints=("/tree shows what there is",))
+    return others[-1], last
+
+
+def _show_end(repl: Repl) -> None:
+    """The last exchange, so that one sees where one is."""
+    from arawn.session import title_of
+
+    path = repl.session.path()
+    if not path:
+        repl.say("At the beginning.")
+        return
+    repl.say(f"{len(path)} turns; the last was: {title_of(path[-1].prompt.text)}")
+    repl.show_text(path[-1].answer)
+    if path[-1].unfinished:
+        repl.say("(this answer broke off: /continue goes on with it)")
+
+
+def _keeper(repl: Repl) -> Keeper:
+    if repl.keeper is None or not repl.keeper.enabled:
+        raise UsageFault("This chat is not kept, so there is no other session")
+    return repl.keeper

@@ -1,0 +1,307 @@
+"""A turn on disk while it is said: one append-only file, so that nothing that came is lost with its process.
+
+The prompt is there before the request leaves, what comes is at most a second behind, also for the disk. The
+process holds a lock on the file for as long as it lives: a file without one is of a process that died.
+It knows no SQLite, so that asking does not load it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from arawn.events import Attempt, Event, Reasoning, Text, Usage
+from arawn.messages import Message, Part, ReasoningPart, TextPart
+from arawn.record import Json, message_in, message_out, receipt_in, receipt_out, turn_in
+from arawn.session import Receipt, Session, Turn
+from arawn.store.files import create, try_lock
+
+VERSION = 1
+TICK = 0.25
+"""Seconds between two writes of what came."""
+LOST = "Arawn was ended before the answer was whole"
+SUFFIX = ".jsonl"
+
+
+def new_id() -> str:
+    """Twelve letters and digits by chance (60 bits), without those that look like others."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    return "".join(alphabet[byte & 31] for byte in os.urandom(12))
+
+
+def outset(
+    session: Session,
+    parent: str | None,
+    message: Message,
+    before: str,
+    asked: tuple[str, str],
+    id: str,
+    at: float,
+) -> Json:
+    """The first line of a journal: the prompt, where it belongs, and who (backend, model) is asked."""
+    return {
+        "arawn": "journal",
+        "version": VERSION,
+        "turn": id,
+        "at": at,
+        "parent": parent,
+        "before": before,
+        "backend": asked[0],
+        "model": asked[1],
+        "message": message_out(message),
+        "session": {
+            "id": session.id,
+            "title": session.title,
+            "system": session.system,
+            "folder": session.folder,
+            "created": session.created or at,
+            "branch": session.branch,
+        },
+    }
+
+
+class Writer:
+    """One journal, open and locked. `trouble` is what keeps it from being written, else None."""
+
+    def __init__(self, folder: Path, first: Json) -> None:
+        """Write the first line. Raises OSError where that can't be done; no file is left then."""
+        self.path = folder / (first["turn"] + SUFFIX)
+        self.trouble: OSError | None = None
+        self._lock = threading.Lock()
+        self._pending: list[str] = []
+        self._written = time.monotonic()
+        self._synced = False
+        self._over = threading.Event()
+        fresh = folder / f".{first['turn']}.new"
+        self._handle = create(fresh)
+        try:
+            try_lock(self._handle)
+            self._write(_line(first))
+            os.replace(fresh, self.path)  # from here on it is seen, whole and locked
+        except BaseException:
+            os.close(self._handle)
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            raise
+        threading.Thread(target=self._keep_up, daemon=True).start()
+
+    def add(self, event: Event) -> None:
+        """Take what came."""
+        line: Json
+        match event:
+            case Text():
+                line = {"text": event.text}
+            case Reasoning():
+                line = {"reasoning": event.text}
+            case Attempt():
+                line = {"attempt": event._asdict()}
+            case Usage():
+                line = {"usage": event._asdict()}
+            case _:
+                return
+        with self._lock:
+            self._pending.append(_line(line))
+            if time.monotonic() - self._written >= TICK:
+                self._flush()
+
+    def end(self, turn: Turn) -> None:
+        """Write how the turn ended; it is on the disk then."""
+        self._over.set()
+        answers = [message_out(message) for message in turn.messages[1:]]
+        made = {"end": {"parent": turn.parent, "messages": answers, "receipt": receipt_out(turn.receipt)}}
+        with self._lock:
+            self._pending.append(_line(made))
+            self._flush()
+            self._sync()
+
+    def drop(self) -> None:
+        """The turn is in the store: the file goes."""
+        self._over.set()
+        with self._lock, contextlib.suppress(OSError):
+            os.unlink(self.path)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, which stays."""
+        self._over.set()
+        with self._lock:
+            if self._handle >= 0:
+                os.close(self._handle)
+                self._handle = -1
+
+    def _keep_up(self) -> None:
+        while not self._over.wait(TICK):
+            with self._lock:
+                if self._pending:
+                    self._flush()
+                handle = os.dup(self._handle) if not self._synced and self._handle >= 0 else -1
+                self._synced = True
+            if handle >= 0:  # outside the lock: a slow disk must not hold up the answer
+                with contextlib.suppress(OSError):
+                    _to_disk(handle)
+                os.close(handle)
+
+    def _flush(self) -> None:
+        text, self._pending = "".join(self._pending), []
+        self._written = time.monotonic()
+        if self.trouble is None and self._handle >= 0:
+            try:
+                self._write(text)
+            except OSError as error:
+                self.trouble = error
+
+    def _write(self, text: str) -> None:
+        data = memoryview(text.encode("utf-8", "replace"))
+        while data:
+            data = data[os.write(self._handle, data) :]
+        self._synced = False
+
+    def _sync(self) -> None:
+        try:
+            if self._handle >= 0:
+                _to_disk(self._handle)
+        except OSError as error:
+            self.trouble = self.trouble or error
+
+
+class Dead:
+    """A journal that no process holds any more; `turn` is what is in it. Locked until `drop` or `close`."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self._handle = handle
+        self.first, self.turn = read(path.read_bytes())
+
+    def drop(self) -> None:
+        """What was in it is in the store."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it; it stays."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def dead(folder: Path) -> Iterator[Dead]:
+    """The journals that were left behind, oldest first; one that can't be read is set aside as `.broken`."""
+    try:
+        paths = sorted(folder.glob("*" + SUFFIX), key=lambda path: path.lstat().st_mtime)
+    except OSError:
+        return
+    for path in paths:
+        try:
+            handle = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            continue
+        if not try_lock(handle) or os.fstat(handle).st_nlink == 0:
+            os.close(handle)
+            continue
+        try:
+            yield Dead(path, handle)
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".broken"))
+            os.close(handle)
+
+
+def read(data: bytes) -> tuple[Json, Turn]:
+    """The first line of a journal and the turn that it makes. Raises ValueError where there is none.
+
+    A last line that was cut is passed over; without an end the turn is one that was interrupted.
+    """
+    lines = data.split(b"\n")
+    first = _table(lines[0])
+    if first is None or first.get("arawn") != "journal":
+        raise ValueError("this is no journal of Arawn")
+    if first.get("version") != VERSION:
+        raise ValueError(f"a journal of version {first.get('version')!r}")
+    made = [line for line in map(_table, lines[1:]) if line is not None]
+    ends = [line["end"] for line in made if isinstance(line.get("end"), dict)]
+    return first, _ended(first, ends[0]) if ends else _interrupted(first, made)
+
+
+def _interrupted(first: Json, lines: list[Json]) -> Turn:
+    """The turn as far as it came."""
+    prompt = message_in(first.get("message"))
+    parts: list[tuple[type[TextPart] | type[ReasoningPart], str]] = []
+    if first.get("before"):
+        parts.append((TextPart, str(first["before"])))
+    for line in lines:
+        for key, kind in (("text", TextPart), ("reasoning", ReasoningPart)):
+            if isinstance(line.get(key), str):
+                parts.append((kind, line[key]))
+    attempts = [line["attempt"] for line in lines if "attempt" in line]
+    usage = [line["usage"] for line in lines if "usage" in line]
+    receipt = receipt_in(
+        {
+            "backend": first.get("backend"),
+            "model": first.get("model"),
+            "finish": "interrupted",
+            "error": "cut",
+            "told": LOST,
+            "attempts": attempts,
+            "usage": usage[-1] if usage else {},
+        }
+    )
+    answer = _joined(parts)
+    said = any(isinstance(part, TextPart) for part in answer)
+    return _turn(first, (prompt, Message("assistant", answer)) if said else (prompt,), receipt)
+
+
+def _ended(first: Json, end: Any) -> Turn:
+    made = turn_in(
+        {
+            **first,
+            "id": first.get("turn"),
+            "parent": end.get("parent"),
+            "session": "",
+            "messages": [first["message"], *end.get("messages", [])],
+            "receipt": end.get("receipt", {}),
+        }
+    )
+    return _turn(first, made.messages, made.receipt)._replace(parent=made.parent)
+
+
+def _turn(first: Json, messages: tuple[Message, ...], receipt: Receipt) -> Turn:
+    session, parent = first.get("session"), first.get("parent")
+    if not isinstance(session, dict) or not isinstance(session.get("id"), str):
+        raise ValueError("a journal of no session")
+    at = first.get("at")
+    when = float(at) if isinstance(at, int | float) else 0.0
+    kept = None if parent is None else str(parent)
+    return Turn(str(first.get("turn")), kept, messages, receipt, when, session["id"])
+
+
+def _joined(pieces: list[tuple[type[TextPart] | type[ReasoningPart], str]]) -> tuple[Part, ...]:
+    """Neighbours of a kind as one part."""
+    made: list[tuple[type[TextPart] | type[ReasoningPart], list[str]]] = []
+    for kind, text in pieces:
+        if not made or made[-1][0] is not kind:
+            made.append((kind, []))
+        made[-1][1].append(text)
+    return tuple(kind("".join(texts)) for kind, texts in made)
+
+
+def _table(line: bytes) -> Json | None:
+    try:
+        made = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return made if isinstance(made, dict) else None
+
+
+def _line(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _to_disk(handle: int) -> None:
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(handle)

@@ -1,0 +1,56 @@
+"""The tables of the store, as one function a version; it does not know who uses them.
+
+A session is a row and the turns that point to it; a turn points to the one it follows, so that sessions
+share a beginning. What was said is kept once, by its content. The index of words has no text of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def sessions_and_turns(db: sqlite3.Connection) -> None:
+    """Version 1."""
+    for statement in (
+        """CREATE TABLE session (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, title TEXT NOT NULL, system TEXT,
+            folder TEXT NOT NULL, terminal TEXT NOT NULL, created REAL NOT NULL, pinned INTEGER NOT NULL,
+            named INTEGER NOT NULL, last INTEGER NOT NULL, head INTEGER, branch TEXT)""",
+        "CREATE INDEX session_order ON session (pinned, last)",
+        "CREATE INDEX session_last ON session (last)",
+        "CREATE INDEX session_terminal ON session (terminal, last)",
+        "CREATE INDEX session_folder ON session (folder, last)",
+        """CREATE TABLE turn (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, session INTEGER NOT NULL,
+            parent INTEGER, kind TEXT NOT NULL, at REAL NOT NULL, backend TEXT NOT NULL, model TEXT NOT NULL,
+            unfinished INTEGER NOT NULL, receipt TEXT NOT NULL)""",
+        "CREATE INDEX turn_session ON turn (session)",
+        "CREATE INDEX turn_parent ON turn (parent)",
+        "CREATE INDEX turn_unfinished ON turn (id) WHERE unfinished",
+        """CREATE TABLE message (
+            id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, role TEXT NOT NULL, text TEXT NOT NULL,
+            parts TEXT)""",
+        """CREATE TABLE said (
+            turn INTEGER NOT NULL, place INTEGER NOT NULL, message INTEGER NOT NULL,
+            PRIMARY KEY (turn, place)) WITHOUT ROWID""",
+        "CREATE INDEX said_message ON said (message)",
+        "CREATE TABLE file (hash TEXT PRIMARY KEY, data BLOB NOT NULL)",
+        """CREATE TABLE holds (
+            message INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (message, file)) WITHOUT ROWID""",
+        "CREATE INDEX holds_file ON holds (file)",
+        """CREATE TABLE branch (
+            session INTEGER NOT NULL, name TEXT NOT NULL, turn INTEGER NOT NULL,
+            PRIMARY KEY (session, name)) WITHOUT ROWID""",
+        "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE VIRTUAL TABLE word USING fts5 (
+            text, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2')""",
+    ):
+        db.execute(statement)
+    if sqlite3.sqlite_version_info >= (3, 42):
+        db.execute("INSERT INTO word (word, rank) VALUES ('secure-delete', 1)")
+
+
+MIGRATIONS: Sequence[Migration] = (sessions_and_turns,)

@@ -1,0 +1,173 @@
+"""Finding what was said: full text over all sessions, ranked by relevance and age; it knows no terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+import time
+import unicodedata
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arawn.errors import StoreFault
+from arawn.store.rows import indexed, message_of, spaced
+
+if TYPE_CHECKING:
+    from arawn.store.sessions import Store
+
+CANDIDATES = 400
+"""So many of the newest messages with the words are ranked: a common word costs what a rare one does."""
+AROUND = 60
+HALF_LIFE_S = 90 * 86400.0
+MARK = ("[", "]")
+
+
+class Filter(NamedTuple):
+    """What else a message must be; times in seconds since 1970, None and "" ask for nothing."""
+
+    role: str = ""
+    backend: str = ""
+    model: str = ""
+    folder: str = ""
+    since: float | None = None
+    until: float | None = None
+    code: bool = False
+
+
+class Hit(NamedTuple):
+    """A message that was found; `snippet` has what was found between MARK, `turn` is the turn's id."""
+
+    session: str
+    title: str
+    turn: str
+    role: str
+    at: float
+    backend: str
+    model: str
+    snippet: str
+    score: float
+
+
+ANY = Filter()
+
+
+def search(store: Store, words: str, limit: int = 10, only: Filter = ANY) -> list[Hit]:
+    """The messages with all of `words`, best first; "words in quotes" are a phrase, word* a beginning.
+
+    Where nothing has them as whole words, beginnings of words are taken. Raises StoreFault.
+    """
+    terms = _terms(words)
+    if not terms:
+        return []
+    found = store.read(lambda db: _candidates(db, _query(terms, False), only))
+    if not found:
+        found = store.read(lambda db: _candidates(db, _query(terms, True), only))
+    hits = [_hit(store, row, terms) for row in found]
+    best: dict[tuple[str, int], Hit] = {}
+    for hit, row in zip(hits, found, strict=True):
+        key = (hit.session, row[-1])
+        if key not in best or best[key].score < hit.score:
+            best[key] = hit
+    return sorted(best.values(), key=lambda hit: -hit.score)[:limit]
+
+
+def _terms(words: str) -> list[str]:
+    found = [quoted or word for quoted, word in re.findall(r'"([^"]*)"|(\S+)', words)]
+    return [term.strip() for term in found if any(c.isalnum() for c in term)]
+
+
+def _query(terms: list[str], beginnings: bool) -> str:
+    """The query as FTS5 wants it: each term a phrase, so that no character of it is an operator."""
+    made = []
+    for term in terms:
+        begins = beginnings or term.endswith("*")
+        phrase = spaced(term.rstrip("*")).replace('"', " ").replace("\0", " ")
+        made.append(f'"{phrase}"' + ("*" if begins else ""))
+    return " ".join(made)
+
+
+def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
+    wanted: list[tuple[str, Any]] = [
+        ("word MATCH ?", query),
+        ("m.role = ?", only.role),
+        ("t.backend = ?", only.backend),
+        ("t.model LIKE ? || '%'", only.model),
+        ("s.folder LIKE ? || '%'", only.folder),
+        ("t.at >= ?", only.since),
+        ("t.at < ?", only.until),
+    ]
+    asked = [(condition, value) for condition, value in wanted if value not in ("", None)]
+    conditions, values = [condition for condition, _ in asked], [value for _, value in asked]
+    if only.code:
+        conditions.append("instr(m.text, '```') > 0")
+    statement = (
+        "SELECT s.name, s.title, t.name, m.role, t.at, t.backend, t.model, m.text, m.parts, m.id"
+        " FROM word CROSS JOIN message m ON m.id = word.rowid CROSS JOIN said ON said.message = m.id"
+        " CROSS JOIN turn t ON t.id = said.turn CROSS JOIN session s ON s.id = t.session"
+        f" WHERE {' AND '.join(conditions)} ORDER BY word.rowid DESC LIMIT {CANDIDATES}"
+    )
+    try:
+        return db.execute(statement, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error):
+            raise StoreFault("this SQLite has no FTS5, so nothing can be searched") from None
+        raise
+
+
+def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
+    session, title, turn, role, at, backend, model, text, parts, _ = row
+    if parts is not None:  # what tools answered is found too
+        text = indexed(message_of(store.db.connection, role, text, parts))
+    folded, places = _folded(text)
+    where: list[tuple[int, int]] = []
+    score = 0.0
+    for term in terms:
+        found = _places(folded, term)
+        where += found[:50]
+        often = len(found)
+        score += often / (often + 1.2 * (0.25 + 0.75 * len(text) / 1000))
+    age = max(0.0, time.time() - at)
+    score *= 0.4 + 0.6 * math.exp(-age / HALF_LIFE_S * math.log(2))
+    spans = sorted((places[start], places[end - 1] + 1) for start, end in where if end > start)
+    return Hit(session, title, turn, role, at, backend, model, _snippet(text, spans), score)
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """`text` as the index compares it, without case and accents, and where each character of it was."""
+    if text.isascii():
+        return text.lower(), list(range(len(text)))
+    letters, places = [], []
+    for place, letter in enumerate(text):
+        for part in unicodedata.normalize("NFKD", letter).casefold():
+            if not unicodedata.combining(part):
+                letters.append(part)
+                places.append(place)
+    return "".join(letters), places
+
+
+def _places(folded: str, term: str) -> list[tuple[int, int]]:
+    """Where a term stands, words of it divided by whatever is no letter."""
+    parts = re.findall(r"\w+", _folded(term)[0])
+    if not parts:
+        return []
+    pattern = r"\W+".join(re.escape(part) for part in parts)
+    begins = r"(?<!\w)" if term.isascii() else ""
+    return [found.span() for found in re.finditer(begins + pattern, folded)]
+
+
+def _snippet(text: str, spans: list[tuple[int, int]]) -> str:
+    """The neighbourhood with the most hits, on one line, each hit marked."""
+    if not spans:
+        return " ".join(text[: 2 * AROUND].split())
+    window = 3 * AROUND
+    best = max(spans, key=lambda span: sum(span[0] <= other[0] < span[0] + window for other in spans))[0]
+    start, end = max(0, best - AROUND), min(len(text), best + window - AROUND)
+    made, at = [], start
+    for first, last in spans:
+        if first < at or last > end:
+            continue
+        made += [text[at:first], MARK[0], text[first:last], MARK[1]]
+        at = last
+    made.append(text[at:end])
+    shown = " ".join("".join(made).split())
+    return ("…" if start else "") + shown + ("…" if end < len(text) else "")

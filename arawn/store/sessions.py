@@ -1,0 +1,236 @@
+"""The sessions in the store: put, found, loaded, changed, deleted; it does not know who speaks in them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from arawn.errors import StoreFault, UsageFault
+from arawn.record import clean
+from arawn.session import MAIN, Session, Turn
+from arawn.store import journal, trees
+from arawn.store.database import CORRUPT, NOT_A_DATABASE, Database, Tell, primary
+from arawn.store.trees import Info
+
+FILE = "sessions.db"
+JOURNALS = "journal"
+T = TypeVar("T")
+
+
+class Store:
+    """The store in a data folder. Opening it takes in what dead processes left behind.
+
+    Methods raise StoreFault where SQLite or the disk says no; a damaged file is set aside, told, and a new
+    one goes on.
+    """
+
+    def __init__(self, folder: Path, tell: Tell, busy: float = 30.0) -> None:
+        self.folder = folder
+        self.tell = tell
+        self.db = Database(folder / FILE, tell, busy)
+        self.waiting = 0
+        self._take_in()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    def put(self, session: Session, turns: Iterable[Turn], terminal: str = "") -> None:
+        """Keep turns of a session, and where it stands; what is there already stays as it is."""
+
+        def work() -> None:
+            with self.db.writing() as db:
+                row = trees.session_row(db, session, terminal)
+                for turn in turns:
+                    trees.put_turn(db, row, turn)
+                trees.put_heads(db, row, session)
+
+        self._guard(work)
+
+    def load(self, id: str) -> Session:
+        """A whole session by its id. Raises KeyError where there is none."""
+        return self._guard(lambda: trees.load(self.db.connection, id))
+
+    def listing(self, limit: int = 20, where: str = "", values: Sequence[Any] = ()) -> list[Info]:
+        """The sessions spoken in last, pinned ones first; `where` is a condition on session rows (SQL)."""
+        condition = f"WHERE {where}" if where else ""
+        query = f"SELECT id FROM session {condition} ORDER BY pinned DESC, last DESC LIMIT ?"
+        return self._guard(
+            lambda: [
+                trees.info(self.db.connection, row)
+                for (row,) in self.db.connection.execute(query, (*values, limit)).fetchall()
+            ]
+        )
+
+    def find(self, word: str) -> str:
+        """The id of the session meant by an id, its beginning, or a title. Raises UsageFault."""
+        return self._guard(lambda: trees.find(self.db.connection, word))
+
+    def find_turn(self, word: str) -> tuple[str, str]:
+        """(session, turn) meant by the id of a turn or its beginning, or by a session, whose last it is.
+
+        Raises UsageFault.
+        """
+
+        def work() -> tuple[str, str]:
+            db = self.db.connection
+            near = db.execute(
+                "SELECT s.name, t.name FROM turn t JOIN session s ON s.id = t.session"
+                " WHERE t.name >= ?1 AND t.name < ?1 || '{' LIMIT 2",
+                (word,),
+            ).fetchall()
+            if len(near) == 1 and len(word) >= 4:
+                return str(near[0][0]), str(near[0][1])
+            session = trees.find(db, word)
+            found = db.execute(
+                "SELECT t.name FROM session s JOIN turn t ON t.id = coalesce(s.head, s.last)"
+                " WHERE s.name = ?",
+                (session,),
+            ).fetchone()
+            if found is None:
+                raise UsageFault(f"nothing was said in session {session}")
+            return session, str(found[0])
+
+        return self._guard(work)
+
+    def last(self, terminal: str, folder: str) -> str | None:
+        """The session to go on with: this terminal's last, else this folder's, else the last of all."""
+
+        def work() -> str | None:
+            db = self.db.connection
+            for column, value in (("terminal", terminal), ("folder", folder), ("1", 1)):
+                if not value:
+                    continue
+                found = db.execute(
+                    f"SELECT name FROM session WHERE {column} = ? ORDER BY last DESC LIMIT 1", (value,)
+                ).fetchone()
+                if found is not None:
+                    return str(found[0])
+            return None
+
+        return self._guard(work)
+
+    def unfinished(self) -> tuple[str, str] | None:
+        """(session, turn) of the answer that broke off last and that nothing was said after."""
+        query = (
+            "SELECT s.name, t.name FROM turn t JOIN session s ON s.head = t.id AND s.id = t.session"
+            " WHERE t.unfinished ORDER BY t.id DESC LIMIT 1"
+        )
+        found = self._guard(lambda: self.db.connection.execute(query).fetchone())
+        return None if found is None else (str(found[0]), str(found[1]))
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` reads from the open file."""
+        return self._guard(lambda: work(self.db.connection))
+
+    def rename(self, id: str, title: str, by_person: bool = True) -> None:
+        """Give a title; what a model proposes does not go over what a person gave."""
+        self._change(
+            "UPDATE session SET title = ?, named = ? WHERE name = ? AND named <= ?",
+            (clean(title), int(by_person), id, int(by_person)),
+        )
+
+    def pin(self, id: str, pinned: bool) -> None:
+        """Keep a session at the top, and from being cleared away; or no longer."""
+        self._change("UPDATE session SET pinned = ? WHERE name = ?", (int(pinned), id))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove sessions so that nothing of them is left in the file; turns that others share stay."""
+
+        def work() -> None:
+            with self.db.writing() as db:
+                for id in ids:
+                    trees.delete(db, id)
+                trees.forget(db)
+            self.db.connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self.db.empty_log()
+
+        self._guard(work)
+
+    def purge(self, before: float) -> int:
+        """Delete the sessions last spoken in before that time, pinned ones excepted; returns how many."""
+        query = (
+            "SELECT s.name FROM session s LEFT JOIN turn t ON t.id = s.last"
+            " WHERE NOT s.pinned AND coalesce(t.at, s.created) < ?"
+        )
+        names = self._guard(lambda: [name for (name,) in self.db.connection.execute(query, (before,))])
+        if names:
+            self.delete(names)
+        return len(names)
+
+    def fact(self, name: str) -> str | None:
+        """A remembered value."""
+        query = "SELECT value FROM fact WHERE name = ?"
+        found = self._guard(lambda: self.db.connection.execute(query, (name,)).fetchone())
+        return None if found is None else str(found[0])
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a value by name."""
+        self._change("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def _take_in(self) -> None:
+        """Put what dead processes left behind into the store; what can't be put waits for the next time."""
+        folder = self.folder / JOURNALS
+        for left in journal.dead(folder):
+            if self.db.read_only:
+                self.waiting += 1
+                left.close()
+                continue
+            try:
+                self._adopt(left)
+            except (StoreFault, sqlite3.Error, OSError):
+                self.waiting += 1
+                left.close()
+            else:
+                left.drop()
+        if self.waiting:
+            self.tell(f"{self.waiting} turns wait in {folder} until the store can be written")
+
+    def _adopt(self, left: journal.Dead) -> None:
+        said, turn = left.first["session"], left.turn
+        session = Session(turn.session, str(said.get("title") or ""), said.get("system"))
+        session.folder = str(said.get("folder") or "")
+        session.created = float(said.get("created") or turn.at)
+        branch = said.get("branch")
+
+        def work() -> None:
+            with self.db.writing() as db:
+                known = trees.row_of(db, session.id)
+                if known is None:
+                    session.branch = str(branch) if branch else MAIN
+                    session.add(turn)
+                    row = trees.session_row(db, session, str(said.get("terminal") or ""))
+                    trees.put_turn(db, row, turn)
+                    trees.put_heads(db, row, session)
+                    return
+                new = trees.put_turn(db, known, turn)
+                if new is not None:
+                    trees.follow(db, known, new, turn.parent, branch)
+
+        self._guard(work)
+
+    def _change(self, statement: str, values: Sequence[Any]) -> None:
+        def work() -> None:
+            with self.db.writing() as db:
+                db.execute(statement, values)
+
+        self._guard(work)
+
+    def _guard(self, work: Callable[[], T]) -> T:
+        """Do `work`; once more in a new file where the old one turns out to be damaged."""
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            if primary(error) not in (CORRUPT, NOT_A_DATABASE) or self.db.read_only:
+                raise self.db.fault(error) from None
+            self.db.connection.close()
+            self.db.set_aside()
+            self.db = Database(self.folder / FILE, self.tell)
+            try:
+                return work()
+            except sqlite3.Error as again:
+                raise self.db.fault(again) from None
+        except OSError as error:
+            raise self.db.fault(error) from None

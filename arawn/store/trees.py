@@ -1,0 +1,247 @@
+"""Sessions, turns and branches as rows; it knows SQL, and neither files nor locks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from arawn.errors import StoreFault, UsageFault
+from arawn.record import clean, receipt_in, receipt_out
+from arawn.session import Session, Turn, title_of
+from arawn.store.rows import drop_unsaid, message_of, put_message
+
+
+class Info(NamedTuple):
+    """A session as lists show it. Times in seconds since 1970; `turns` are those up to the head."""
+
+    id: str
+    title: str
+    pinned: bool
+    created: float
+    updated: float
+    turns: int
+    folder: str
+    backend: str
+    model: str
+    unfinished: bool
+
+
+def row_of(db: sqlite3.Connection, id: str) -> int | None:
+    """The row of a session by its id, None where there is none."""
+    found = db.execute("SELECT id FROM session WHERE name = ?", (id,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def session_row(db: sqlite3.Connection, session: Session, terminal: str) -> int:
+    """The row of a session, made where there is none; what it is now holds."""
+    row = row_of(db, session.id)
+    first = next(iter(session.turns.values()), None)
+    title = session.title or (title_of(first.prompt.text) if first else "")
+    if row is None:
+        made = db.execute(
+            "INSERT INTO session (name, title, system, folder, terminal, created, pinned, named, last)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            (
+                session.id, clean(title), _clean(session.system), clean(session.folder), clean(terminal),
+                session.created, int(session.pinned),
+            ),
+        ).lastrowid  # fmt: skip
+        assert made is not None
+        return made
+    db.execute(
+        "UPDATE session SET system = ?, folder = ?, terminal = ? WHERE id = ?",
+        (_clean(session.system), clean(session.folder), clean(terminal), row),
+    )
+    return row
+
+
+def put_turn(db: sqlite3.Connection, session: int, turn: Turn) -> int | None:
+    """The row of a turn that was not there; None where it was."""
+    if db.execute("SELECT 1 FROM turn WHERE name = ?", (turn.id,)).fetchone():
+        return None
+    receipt = turn.receipt
+    row = db.execute(
+        "INSERT INTO turn (name, session, parent, kind, at, backend, model, unfinished, receipt)"
+        " VALUES (?, ?, (SELECT id FROM turn WHERE name = ?), ?, ?, ?, ?, ?, ?)",
+        (
+            turn.id, session, turn.parent, turn.kind, turn.at, clean(receipt.backend), clean(receipt.model),
+            int(turn.unfinished), json.dumps(receipt_out(receipt), ensure_ascii=False, separators=(",", ":")),
+        ),
+    ).lastrowid  # fmt: skip
+    assert row is not None
+    for place, message in enumerate(turn.messages):
+        db.execute("INSERT INTO said VALUES (?, ?, ?)", (row, place, put_message(db, message)))
+    db.execute("UPDATE session SET last = ? WHERE id = ?", (row, session))
+    return row
+
+
+def put_heads(db: sqlite3.Connection, row: int, session: Session) -> None:
+    """Where a session stands: head and branches."""
+    db.execute(
+        "UPDATE session SET head = (SELECT id FROM turn WHERE name = ?), branch = ?,"
+        " last = max(last, coalesce((SELECT id FROM turn WHERE name = ?), 0)) WHERE id = ?",
+        (session.head, _clean(session.branch), session.head, row),
+    )
+    db.execute("DELETE FROM branch WHERE session = ?", (row,))
+    for name, turn in session.branches.items():
+        db.execute("INSERT INTO branch SELECT ?, ?, id FROM turn WHERE name = ?", (row, clean(name), turn))
+
+
+def follow(db: sqlite3.Connection, row: int, turn: int, parent: str | None, branch: Any) -> None:
+    """A turn of a dead process: the head goes there where nobody moved it since."""
+    above = db.execute("SELECT id FROM turn WHERE name = ?", (parent,)).fetchone()
+    before = above[0] if above else None
+    db.execute("UPDATE session SET head = ? WHERE id = ? AND head IS ?", (turn, row, before))
+    if branch:
+        db.execute(
+            "UPDATE branch SET turn = ? WHERE session = ? AND name = ? AND turn IS ?",
+            (turn, row, branch, before),
+        )
+
+
+_UP = """
+WITH RECURSIVE up (id) AS (
+    SELECT id FROM turn WHERE session = ?1
+    UNION SELECT head FROM session WHERE id = ?1 AND head IS NOT NULL
+    UNION SELECT turn FROM branch WHERE session = ?1
+    UNION SELECT turn.parent FROM turn JOIN up ON turn.id = up.id WHERE turn.parent IS NOT NULL)
+"""
+
+
+def load(db: sqlite3.Connection, id: str) -> Session:
+    """A whole session. Raises KeyError where there is none, StoreFault where a turn of it is damaged."""
+    found = db.execute(
+        "SELECT id, title, system, folder, created, pinned, head, branch FROM session WHERE name = ?", (id,)
+    ).fetchone()
+    if found is None:
+        raise KeyError(id)
+    row, title, system, folder, created, pinned, head, branch = found
+    session = Session(id, title, system)
+    session.folder, session.created, session.pinned = folder, created, bool(pinned)
+    names: dict[int, str] = {}
+    for number, turn in turns(db, row):
+        names[number] = turn.id
+        session.turns[turn.id] = turn._replace(parent=names.get(int(turn.parent)) if turn.parent else None)
+        session.latest = turn.id
+    session.branches = {
+        name: names[turn]
+        for name, turn in db.execute("SELECT name, turn FROM branch WHERE session = ?", (row,))
+        if turn in names
+    }
+    session.head, session.branch = names.get(head), branch
+    return session
+
+
+def turns(db: sqlite3.Connection, session: int) -> Iterator[tuple[int, Turn]]:
+    """The turns of a session with their rows; `parent` is still the row of what they follow."""
+    said: dict[int, list[Any]] = {}
+    for turn, *message in db.execute(
+        f"{_UP} SELECT s.turn, m.role, m.text, m.parts FROM up JOIN said s ON s.turn = up.id"
+        " JOIN message m ON m.id = s.message ORDER BY s.turn, s.place",
+        (session,),
+    ).fetchall():
+        said.setdefault(turn, []).append(message)
+    for row, name, parent, kind, at, receipt, owner in db.execute(
+        f"{_UP} SELECT t.id, t.name, t.parent, t.kind, t.at, t.receipt, s.name FROM up"
+        " JOIN turn t ON t.id = up.id LEFT JOIN session s ON s.id = t.session ORDER BY t.id",
+        (session,),
+    ).fetchall():
+        try:
+            messages = tuple(message_of(db, *message) for message in said.get(row, ()))
+            kept = receipt_in(json.loads(receipt))
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreFault(
+                f"turn {name} is damaged ({error})", hints=("arawn session check", "arawn doctor --recover")
+            ) from None
+        if messages:
+            yield (
+                row,
+                Turn(name, None if parent is None else str(parent), messages, kept, at, owner or "", kind),
+            )
+
+
+def info(db: sqlite3.Connection, row: int) -> Info:
+    """A session as lists show it."""
+    count = db.execute(
+        "WITH RECURSIVE up (id) AS (SELECT head FROM session WHERE id = ?1 AND head IS NOT NULL"
+        " UNION ALL SELECT turn.parent FROM turn JOIN up ON turn.id = up.id WHERE turn.parent IS NOT NULL)"
+        " SELECT count(*) FROM up",
+        (row,),
+    ).fetchone()[0]
+    name, title, pinned, created, at, folder, backend, model, unfinished = db.execute(
+        "SELECT s.name, s.title, s.pinned, s.created, t.at, s.folder, t.backend, t.model, h.unfinished"
+        " FROM session s LEFT JOIN turn t ON t.id = s.last LEFT JOIN turn h ON h.id = s.head WHERE s.id = ?",
+        (row,),
+    ).fetchone()
+    when = created if at is None else at
+    return Info(
+        name, title, bool(pinned), created, when, count, folder, backend or "", model or "", bool(unfinished)
+    )
+
+
+def find(db: sqlite3.Connection, word: str) -> str:
+    """The id meant by an id, its beginning, or a title or part of one. Raises UsageFault."""
+    near = db.execute(
+        "SELECT name, title FROM session WHERE name >= ?1 AND name < ?1 || '{' ORDER BY last DESC LIMIT 6",
+        (word,),
+    ).fetchall()
+    if word and (len(near) == 1 or any(name == word for name, _ in near)):
+        return str(word if len(near) > 1 else near[0][0])
+    like = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    titled = db.execute(
+        "SELECT name, title FROM session WHERE title LIKE ? ESCAPE '\\'"
+        " ORDER BY title <> ?, last DESC LIMIT 6",
+        (like, word),
+    ).fetchall()
+    if not near and titled and (len(titled) == 1 or titled[0][1] == word):
+        return str(titled[0][0])
+    many = near or titled
+    if not word or not many:
+        raise UsageFault(f"there is no session {word!r}", hints=("arawn session list",))
+    lines = tuple(f"{name}  {title}" for name, title in many)
+    raise UsageFault(f"{word!r} may mean several sessions", hints=lines)
+
+
+def delete(db: sqlite3.Connection, id: str) -> None:
+    """Remove a session, and all that no other stands on."""
+    row = row_of(db, id)
+    if row is None:
+        return
+    # Turns that other sessions stand on become theirs.
+    db.execute(
+        """WITH RECURSIVE up (id, heir) AS (
+            SELECT t.parent, t.session FROM turn t WHERE t.session <> ?1 AND t.parent IN
+                (SELECT id FROM turn WHERE session = ?1)
+            UNION SELECT head, id FROM session WHERE id <> ?1
+                AND head IN (SELECT id FROM turn WHERE session = ?1)
+            UNION SELECT turn, session FROM branch WHERE session <> ?1
+                AND turn IN (SELECT id FROM turn WHERE session = ?1)
+            UNION SELECT t.parent, up.heir FROM turn t JOIN up ON t.id = up.id WHERE t.parent IS NOT NULL)
+        UPDATE turn SET session = (SELECT heir FROM up WHERE up.id = turn.id)
+        WHERE session = ?1 AND id IN (SELECT id FROM up)""",
+        (row,),
+    )
+    turns = [turn for (turn,) in db.execute("SELECT id FROM turn WHERE session = ?", (row,))]
+    messages: dict[int, None] = {}
+    for turn in turns:
+        for (message,) in db.execute("SELECT message FROM said WHERE turn = ?", (turn,)):
+            messages[message] = None
+        db.execute("DELETE FROM said WHERE turn = ?", (turn,))
+    db.execute("DELETE FROM turn WHERE session = ?", (row,))
+    db.execute("DELETE FROM branch WHERE session = ?", (row,))
+    db.execute("DELETE FROM session WHERE id = ?", (row,))
+    drop_unsaid(db, messages)
+
+
+def forget(db: sqlite3.Connection) -> None:
+    """Make the index of words let go of what was deleted, where it does not do so by itself."""
+    if sqlite3.sqlite_version_info < (3, 42):
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("INSERT INTO word (word) VALUES ('optimize')")
+
+
+def _clean(text: str | None) -> str | None:
+    return None if text is None else clean(text)
