@@ -139,25 +139,3 @@ def only(messages: tuple[Message, ...], kinds: frozenset[str]) -> tuple[Message,
         )
         made.append(message._replace(parts=parts))
     return tuple(made)
-
-
-NOT_RUN = "(this call was not run)"
-
-
-def answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """`messages` with a result for every tool call: services refuse a call that nobody answered."""
-    made: list[Message] = []
-    for place, message in enumerate(messages):
-        made.append(message)
-        calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
-        if not calls:
-            continue
-        following = messages[place + 1] if place + 1 < len(messages) else None
-        results = following.parts if following is not None and following.role == "tool" else ()
-        given = {part.call_id for part in results if isinstance(part, ToolResultPart)}
-        missing = tuple(
-            ToolResultPart(call.id, call.name, NOT_RUN, failed=True) for call in calls if call.id not in given
-        )
-        if missing:
-            made.append(Message("tool", missing))
-    return tuple(made)

@@ -20,9 +20,9 @@ from arawn.messages import (
     ToolCallPart,
     ToolResultPart,
     ToolSpec,
-    answered,
     user,
 )
+from arawn.orderly import orderly
 from arawn.providers import DIALECTS, PROVIDERS
 from arawn.wire import Call, Target
 
@@ -36,6 +36,7 @@ SCHEMA = {
 TOOL = ToolSpec(
     "weather", "Tells the weather", {"type": "object", "properties": {"city": {"type": "string"}}}
 )
+CUT_OFF = '{"__raw__": "{\\"city\\": "}'
 HI = (user("Hi"),)
 CALLS = (
     user("Oslo and Rome?"),
@@ -112,7 +113,7 @@ def _openai() -> dict[str, Any]:
             {
                 "role": "assistant",
                 "content": "Let me see.",
-                "tool_calls": [call("call_1", '{"city": "Oslo"}'), call("call_2", '{"city": ')],
+                "tool_calls": [call("call_1", '{"city": "Oslo"}'), call("call_2", CUT_OFF)],
             },
             {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
             {"role": "tool", "tool_call_id": "call_2", "content": "no city"},
@@ -172,7 +173,7 @@ def _responses() -> dict[str, Any]:
                 said("Oslo and Rome?"),
                 {"role": "assistant", "content": "Let me see."},
                 call("call_1", '{"city": "Oslo"}'),
-                call("call_2", '{"city": '),
+                call("call_2", CUT_OFF),
                 {"type": "function_call_output", "call_id": "call_1", "output": "rain"},
                 {"type": "function_call_output", "call_id": "call_2", "output": "no city"},
             ]
@@ -551,24 +552,24 @@ def parts(*made: Any) -> tuple[Message, ...]:
     ],
 )  # fmt: skip
 def test_what_is_opaque_goes_home_and_nowhere_else(dialect: str, part: Any, seen: str) -> None:
-    assert seen in str(written(dialect, Request(answered(parts(part)))).body)
+    assert seen in str(written(dialect, Request(orderly(parts(part, TextPart("x"))))).body)
     for origin in (("b", "another"), ("another", "m")):
         for other in DIALECTS:
-            body = written(other, Request(answered(parts(part._replace(origin=origin), TextPart("x"))))).body
+            body = written(other, Request(orderly(parts(part._replace(origin=origin), TextPart("x"))))).body
             assert seen not in str(body)
 
 
 def test_reasoning_goes_back_beside_calls_where_the_row_says_so() -> None:
     said = parts(ReasoningPart("hm", None, HERE), ToolCallPart("c", "t", "{}"))
-    body = written("openai", Request(answered(said)), reasoning_back="reasoning_content").body
+    body = written("openai", Request(orderly(said)), reasoning_back="reasoning_content").body
     assert body["messages"][1]["reasoning_content"] == "hm"
-    assert "hm" not in str(written("openai", Request(answered(said))).body)
+    assert "hm" not in str(written("openai", Request(orderly(said))).body)
 
 
 def test_a_call_nobody_answered_is_answered() -> None:
     said = parts(ToolCallPart("a", "t", "{}"), ToolCallPart("b", "t", "{}"))
     for dialect in ("openai", "anthropic", "gemini", "cohere", "ollama", "openai-responses"):
-        assert str(written(dialect, Request(answered(said))).body).count("was not run") == 2
+        assert str(written(dialect, Request(orderly(said))).body).count("was not run") == 2
 
 
 def test_a_model_with_levels_gets_a_level_and_signed_calls() -> None:

@@ -127,7 +127,7 @@ def _messages(request: Request, target: Target) -> list[dict[str, Any]]:
 def _block(part: Part, target: Target) -> dict[str, Any] | None:
     match part:
         case TextPart():
-            return {"type": "text", "text": part.text} if part.text else None
+            return {"type": "text", "text": part.text} if part.text.strip() else None
         case FilePart():
             source = {"type": "base64", "media_type": part.media_type, "data": part.base64}
             return {"type": "document" if part.kind == "pdf" else "image", "source": source}

@@ -12,6 +12,12 @@ from arawn.wire.frames import encodable, loads
 from arawn.wire.reading import key, word
 
 
+def as_text(arguments: str) -> str:
+    """Arguments as the text of a JSON object: many servers parse what goes back to them."""
+    found = as_object(arguments)
+    return json.dumps(found) if "__raw__" in found or not arguments else arguments
+
+
 def as_object(arguments: str) -> Any:
     """Arguments as the JSON object they should be; text that is none is kept under `__raw__`."""
     try:

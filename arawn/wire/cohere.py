@@ -12,7 +12,7 @@ from arawn.errors import Overloaded
 from arawn.events import Event, Finish, Notice, Progress, Usage
 from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, ToolResultPart
 from arawn.wire import Call, Target
-from arawn.wire.calls import Calls, functions
+from arawn.wire.calls import Calls, as_text, functions
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import sampling
@@ -74,7 +74,11 @@ def _messages(message: Message) -> list[dict[str, Any]]:
         ]
     made: dict[str, Any] = {"role": message.role, "content": _content(message)}
     calls = [
-        {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}}
+        {
+            "id": part.id,
+            "type": "function",
+            "function": {"name": part.name, "arguments": as_text(part.arguments)},
+        }
         for part in message.parts
         if isinstance(part, ToolCallPart)
     ]

@@ -22,7 +22,7 @@ from arawn.messages import (
     ToolResultPart,
 )
 from arawn.wire import Call, Target
-from arawn.wire.calls import fit_id, unique
+from arawn.wire.calls import as_text, fit_id, unique
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import effort_fields, sampling, url
@@ -117,7 +117,12 @@ def _item(part: Part, target: Target) -> list[dict[str, Any]]:
         case ToolCallPart():
             call_id = fit_id(part.id)
             return [
-                {"type": "function_call", "call_id": call_id, "name": part.name, "arguments": part.arguments}
+                {
+                    "type": "function_call",
+                    "call_id": call_id,
+                    "name": part.name,
+                    "arguments": as_text(part.arguments),
+                }
             ]
         case ToolResultPart():
             return [{"type": "function_call_output", "call_id": fit_id(part.call_id), "output": part.content}]

@@ -19,7 +19,7 @@ from arawn.messages import (
     ToolResultPart,
 )
 from arawn.wire import Call, Target
-from arawn.wire.calls import fit_id, functions
+from arawn.wire.calls import as_text, fit_id, functions
 from arawn.wire.reading import table
 
 MEDIA = frozenset({"image", "pdf", "audio"})
@@ -146,7 +146,7 @@ def _message(message: Message, target: Target) -> list[dict[str, Any]]:
         {
             "id": fit_id(part.id, length),
             "type": "function",
-            "function": {"name": part.name, "arguments": part.arguments},
+            "function": {"name": part.name, "arguments": as_text(part.arguments)},
             **(table(part.opaque) if part.origin == (target.backend, target.model) else {}),
         }
         for part in message.parts
