@@ -15,6 +15,8 @@ from arawn.errors import SecretFault
 
 SERVICE = "arawn"
 FILE_LIMIT = 64 * 1024
+SHORTEST_BASE64 = 8
+"""Fewer characters of a secret in base64 may be any word."""
 _PATTERN = (
     r"\$\$|\$env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|\$\{(?P<var>[A-Za-z_][A-Za-z0-9_]*)\}"
     r"|\$keyring:(?P<keyring>[A-Za-z0-9_.@/-]+)|\$file:(?P<file>\S+)"
@@ -239,13 +241,18 @@ class Redactor:
         if len(value) < 6 or value in self._known:
             return
         import json
+        import re
         from urllib.parse import quote
 
+        quoted = quote(value, safe="")
         forms = {
             value,
-            quote(value, safe=""),
+            quoted,
+            quote(value),
+            re.sub("%..", lambda escape: escape.group().lower(), quoted),
             json.dumps(value)[1:-1],
             value.encode("unicode_escape").decode(),
+            *_in_base64(value.encode("utf-8", "replace")),
         }
         self._known = sorted({*self._known, *forms}, key=len, reverse=True)
 
@@ -253,9 +260,47 @@ class Redactor:
         """`text` without secrets."""
         for value in self._known:
             text = text.replace(value, "****")
+        masked: str = self._shape().sub("****", text)
+        return masked
+
+    def spans(self, text: str, *, shapes: bool = True) -> list[tuple[int, int]]:
+        """Where secrets stand in `text`, from and up to; `shapes` False: those alone that are known."""
+        found = []
+        for value in self._known:
+            at = text.find(value)
+            while at >= 0:
+                found.append((at, at + len(value)))
+                at = text.find(value, at + 1)
+        if shapes:
+            found += [match.span() for match in self._shape().finditer(text)]
+        return found
+
+    def begun(self, text: str) -> int:
+        """Where at the end of `text` a known secret may begin that goes on after it; else its length."""
+        longest = 0
+        for value in self._known:
+            for length in range(min(len(value) - 1, len(text)), longest, -1):
+                if text.endswith(value[:length]):
+                    longest = length
+                    break
+        return len(text) - longest
+
+    def _shape(self) -> Any:
         if self._shapes is None:
             import re
 
             self._shapes = re.compile(_SHAPES)
-        masked: str = self._shapes.sub("****", text)
-        return masked
+        return self._shapes
+
+
+def _in_base64(value: bytes) -> set[str]:
+    """What `value` looks like inside of base64, whatever stands before it; short remains are left."""
+    from binascii import b2a_base64
+
+    forms = set()
+    for shift, begin in enumerate((0, 2, 3)):  # the first characters depend on what stands before
+        whole = b2a_base64(bytes(shift) + value, newline=False).decode().rstrip("=")
+        part = whole[begin : len(whole) - bool((shift + len(value)) % 3)]
+        if len(part) >= SHORTEST_BASE64:
+            forms |= {part, part.replace("+", "-").replace("/", "_")}
+    return forms

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from arawn.backends.http_access import PLAIN, Access, request_headers
 from arawn.backends.http_body import PIECE, decoded
-from arawn.backends.http_connect import Deadline, Network
+from arawn.backends.http_connect import Deadline
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
 from arawn.backends.http_net import address, load_httpx, probe
+from arawn.backends.http_transport import replays, way_to
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
 from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
@@ -27,7 +28,6 @@ LAST_BYTES_S = 0.25
 CANCEL_S = 2.0
 ERROR_BODY_S = 5.0
 """What a status that says "failed" gets to explain itself."""
-KEEP_ALIVE_S = 60.0
 
 
 class Limits(NamedTuple):
@@ -61,15 +61,21 @@ class _Course:
 
 
 class HttpBackend:
-    """A service behind HTTP. The client is made at the first request and kept for the next ones."""
+    """A service behind HTTP. The client is made at the first request and kept for the next ones.
 
-    def __init__(self, target: Target, dialect_name: str, access: Access, limits: Limits) -> None:
+    `way` is an httpx transport to take in the place of the network.
+    """
+
+    def __init__(
+        self, target: Target, dialect_name: str, access: Access, limits: Limits, way: Any = None
+    ) -> None:
         self.target = target
         self.name = target.backend
         self.model = target.model
         self.dialect = dialect_name
         self._access = access
         self._limits = limits
+        self._way = way
         self._client: Any = None
         self._proxy_place = ""
         self._parting: Any = None
@@ -174,7 +180,7 @@ class HttpBackend:
                 hints=("the limit is limits.first_event",),
                 retryable=False,
             )
-        if wait:
+        if wait and not replays():
             time.sleep(wait)
 
     def _cancel(self, call: Call) -> None:
@@ -274,24 +280,10 @@ class HttpBackend:
         """The client, made once. Raises ConfigFault naming the setting that makes it impossible."""
         if self._client is None:
             httpx = load_httpx()
-            from arawn.backends.http_tls import context, proxy_for
-
-            base = address(self.target.base_url)
-            own = f"proxy under [backends.{self.name}]"
-            proxy, self._proxy_place = proxy_for(base.scheme, base.host, self._access.proxy, own)
-            bundle, insecure = self._access.ca_bundle, self._access.insecure
-            trusted = context(bundle, insecure) if base.scheme == "https" else None
-            between = context(bundle) if proxy[:5] == "https" else None
-            beyond = httpx.Proxy(proxy, ssl_context=between) if proxy else None
-            transport = httpx.HTTPTransport(
-                verify=trusted or False,
-                proxy=beyond,
-                trust_env=False,
-                limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
-            )
-            # httpx hands no network backend through; without ours a look-up or a slow peer has no limit
-            transport._pool._network_backend = Network(self.target.label)
-            self._client = httpx.Client(transport=transport, trust_env=False)
+            way = self._way
+            if way is None:
+                way, self._proxy_place = way_to(self.target, self._access)
+            self._client = httpx.Client(transport=way, trust_env=False)
         return self._client
 
     def _failed(self, response: Any, exchange: _Exchange) -> ServiceFault:
@@ -366,7 +358,7 @@ class HttpBackend:
         from arawn.backends.http_tls import issuer_of
 
         base = address(self.target.base_url)
-        return "" if self._proxy_place else issuer_of(base.host, base.port or 443)
+        return "" if self._proxy_place or replays() else issuer_of(base.host, base.port or 443)
 
     def _clean(self, fault: ArawnError) -> ArawnError:
         """The fault without a key that a service may have said back."""

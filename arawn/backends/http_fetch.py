@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from arawn.backends.http_body import decoded
 from arawn.backends.http_connect import Deadline, Network, look_up
 from arawn.backends.http_net import is_address, load_httpx
+from arawn.backends.http_transport import through
 from arawn.errors import ArawnError, TimedOut, Unreachable, UsageFault
 
 HOPS = 5
@@ -203,7 +204,8 @@ def _hop(
 
     parts = urlsplit(url)
     host, scheme = parts.hostname or "", parts.scheme.lower()
-    try:
+
+    def way() -> Any:
         proxy, _ = proxy_for(scheme, host, None, "proxy")
         if proxy:  # the proxy looks the name up itself: what can be checked here is checked before
             _vet_for_proxy(host, parts.port or PORTS[scheme], min(connect, LOOK_S), allowed, resolve)
@@ -213,9 +215,12 @@ def _hop(
             trust_env=False,
         )
         transport._pool._network_backend = Network(proxy) if proxy else Checked(allowed, resolve)
+        return transport
+
+    try:
         waits = {"connect": Deadline("connect", connect), "read": total, "write": total, "pool": None}
         headers = {"user-agent": "arawn", "accept": "*/*", "accept-encoding": "identity"}
-        with httpx.Client(transport=transport, trust_env=False) as client:
+        with httpx.Client(transport=through(way), trust_env=False) as client:
             request = client.build_request("GET", url, headers=headers, extensions={"timeout": waits})
             response = client.send(request, stream=True)
             try:

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from arawn import backends
+
 _UNWANTED = ("anyio", "trio")
 PROBE_MOST = 4 * 1024 * 1024
 
@@ -90,6 +92,12 @@ def probe(url: str, limit: float) -> Any:
 
     A bare socket: the probe decides a start where nothing is configured, and httpx would cost more than it.
     """
+    if backends.tape is not None:
+        return backends.tape.probed(url, lambda: _probe(url, limit))
+    return _probe(url, limit)
+
+
+def _probe(url: str, limit: float) -> Any:
     import json
 
     until = time.monotonic() + limit

@@ -89,6 +89,12 @@ def root(
     debug: Annotated[
         bool, typer.Option("--debug", help="On a fault, a redacted traceback on stderr.")
     ] = False,
+    record: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Record all HTTP of this run, without keys.")
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Answer from a recording: no network, no key.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
@@ -103,6 +109,8 @@ def root(
     context.verbose = verbose
     context.debug = context.debug or debug
     context.take(backend, model, option, quiet)
+    if record is not None or replay is not None:
+        context.put_in(record, replay)
     if ctx.invoked_subcommand is None:
         from arawn.cli.context import is_terminal
 

@@ -12,6 +12,7 @@ from arawn.errors import UsageFault
 
 if TYPE_CHECKING:
     from arawn.app import App
+    from arawn.backends.cassette import Tape
     from arawn.config.load import Config
     from arawn.render.status import Status
 
@@ -38,6 +39,7 @@ class Context:
         self.verbose = False
         self.debug = bool(env.get("ARAWN_DEBUG"))
         self.printed = False
+        self._tape: Tape | None = None
         self._config: Config | None = None
         self._status: Status | None = None
         self._app: App | None = None
@@ -61,6 +63,19 @@ class Context:
                 )
             self.flags.append((key.strip(), value, "-o"))
 
+    def put_in(self, record: str | None, replay: str | None) -> None:
+        """Have all HTTP of this run recorded in one file or answered from another. Raises UsageFault."""
+        from arawn import backends
+        from arawn.backends.cassette import opened
+
+        tape = opened(record, replay, self.env, self._warn)
+        if tape is not None:
+            self._tape = backends.tape = tape
+            self.env = tape.env(self.env)
+
+    def _warn(self, line: str) -> None:
+        self.status.warn(line)  # made only now: what the config says of colour may be known by then
+
     def load(self) -> Config:
         """The effective config, read once. Raises ConfigFault with all mistakes."""
         if self._config is None:
@@ -68,7 +83,8 @@ class Context:
 
             if self.color is not None:
                 self.flags.append(("ui.color", self.color, "--color"))
-            self._config = load(env=self.env, cwd=_cwd(), config_file=self.config_file, flags=self.flags)
+            config = load(env=self.env, cwd=_cwd(), config_file=self.config_file, flags=self.flags)
+            self._config = config if self._tape is None else self._tape.config(config)
         return self._config
 
     @property
