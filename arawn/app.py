@@ -12,7 +12,7 @@ from arawn.backends.choose import Choice, check_local, choose
 from arawn.doors import Doors, options
 from arawn.errors import ArawnError, ConfigFault, UsageFault
 from arawn.messages import NOTHING, FilePart
-from arawn.ports import Backend
+from arawn.ports import Backend, Journal, Planner
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from arawn.config.load import Config
     from arawn.keeping import Keeper
     from arawn.models import Models
+    from arawn.planning import Around
     from arawn.render.status import Status
     from arawn.session import Receipt
 
@@ -52,6 +53,7 @@ class App:
         self._status = status
         self._doors = Doors(config, env)
         self._opened: dict[str, Opened] = {}
+        self._side_jobs: list[Opened] = []
         self._models: Models | None = None
         self.private = False
 
@@ -131,11 +133,36 @@ class App:
         data = paths(self._env).data_dir
         return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced)
 
+    def planner(self, journal: Journal | None = None) -> Planner:
+        """What sees that requests fit the models they go to, by `[context]`; summaries go to `journal`."""
+        from arawn.planning import planner
+
+        return planner(self.config, self._around(), journal)
+
+    def _around(self) -> Around:
+        from arawn.planning import Around
+
+        doors = self._doors.opened
+        return Around(self.config, self._env, self._opened, doors, lambda: self.models, self._aside)
+
+    def _aside(self, backend: str, model: str | None) -> tuple[Opened, Around]:
+        """A backend for a side job, which leaves those in use as they are. Raises as `open` does."""
+        app = App(self.config, self._env, self._status)
+        app.private = self.private
+        app._doors.redactor = self._doors.redactor
+        opened = app.open(backend, model)
+        self._side_jobs.append(opened)
+        return opened, app._around()
+
     def priced(self, receipt: Receipt) -> Receipt:
         """A receipt with provider, settings and cost: 0 for a local service, None where it is unknown."""
         from arawn.money import cost
 
+        asked = receipt.attempts[-1].model if receipt.attempts else ""
+        near = [one for one in self._side_jobs if (one.name, one.backend.model) == (receipt.backend, asked)]
         opened = self._opened.get(receipt.backend)
+        if near and (opened is None or opened.backend.model != asked):
+            opened = near[-1]
         if opened is None:
             return receipt
         settings = {**opened.settings, **receipt.settings}

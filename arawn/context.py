@@ -61,7 +61,7 @@ class Around(Protocol):
         """The window of its model in tokens, looked up; None where nobody knows."""
 
     def summariser(self, backend: Backend) -> Backend:
-        """Who sums up for `backend`. Raises an ArawnError where that one cannot be opened."""
+        """Who sums up for `backend`, closed after; an ArawnError where that one cannot be opened."""
 
     def larger(self, backend: Backend, tokens: int) -> tuple[str, ...]:
         """What to type for a configured model with a larger window, best first."""
@@ -266,6 +266,9 @@ class ContextPlanner:
             text, receipt = yield from summed_up(asked, older, size, space.summary, focus)
         except ContextFault:
             text, receipt = yield from summed_up(asked, older, size // 3, space.summary, focus)
+        finally:
+            if asked is not frame.backend:
+                asked.close()
         path = frame.session.path(parent)
         above = [turn for turn in path if turn not in kept and turn.kind == "said"]
         words = own_words(above, room(window or limit).words)

@@ -135,6 +135,9 @@ class Keeper:
     def settle(self) -> None:
         """Put the turns that ended into the store; what can't be put is kept otherwise, and told."""
         ended = [entry for entry in self._entries if entry.turn is not None]
+        ended.sort(
+            key=lambda entry: entry.turn is not None and entry.turn.kind == "said"
+        )  # it follows summaries
         self._entries = [entry for entry in self._entries if entry.turn is None]
         for entry in ended:
             session = entry.session

@@ -13,7 +13,7 @@ LINES = """
 cli
 repl
 app | attach | doctor
-keeping | doors | money
+keeping | doors | money | planning
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog

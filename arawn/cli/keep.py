@@ -40,7 +40,7 @@ def session_for(keeper: Keeper, continue_: bool, resume: str | None, system: str
         raise UsageFault(f"{flag} needs the store, which is off in this run")
     store = keeper.store
     place = keeper.place
-    found = store.find(resume) if resume is not None else store.last(place.terminal, place.folder)
+    found = store.find(resume) if resume else store.last(place.terminal, place.folder)
     if found is None:
         raise UsageFault("There is no session to go on with", hints=("arawn ask begins one",))
     session = store.load(found)
@@ -51,9 +51,9 @@ def session_for(keeper: Keeper, continue_: bool, resume: str | None, system: str
 
 
 def open_for(context: Context, session: Session, timeout: float | None = None) -> Opened:
-    """The backend to ask: what the options say, else what answered in this session last, else the config's."""
+    """The backend to ask: what the options say, else who answered in this session last, else the config's."""
     app = context.app
-    path = session.path()
+    path = [turn for turn in session.path() if turn.kind == "said"]
     if context.backend or context.model or not path:
         return app.open(context.backend, context.model, timeout)
     receipt = path[-1].receipt

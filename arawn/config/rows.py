@@ -89,7 +89,7 @@ _LLM = (
         "llm.routing.*",
         "str",
         None,
-        "Backend for a side job, NAME or NAME:MODEL: title names new sessions.",
+        "Backend for a side job, NAME or NAME:MODEL: title names new sessions, compact sums up old turns.",
         example="groq",
     ),
 )
@@ -344,4 +344,45 @@ _STORE = (
     Row("store.mask_keys", "bool", True, "Store **** in the place of what looks like a key."),
 )
 
-ROWS: tuple[Row, ...] = (*_LLM, *_BACKENDS, *_LIMITS, *_UI, *_FILES, *_MODELS, *_EMBEDDINGS, *_STORE, *_LATER)
+_CONTEXT = (
+    Row(
+        "context.policy",
+        "choice",
+        "compact",
+        "When a session outgrows its model: refuse, drop the oldest turns, or compact (sum them up).",
+        True,
+        choices=("refuse", "drop", "compact"),
+    ),
+    Row(
+        "context.reserve",
+        "int",
+        None,
+        "Tokens kept for the answer; max_tokens, else a quarter of the window, at most 4096.",
+        True,
+        low=1,
+        example=8192,
+    ),
+    Row(
+        "context.compact_at",
+        "float",
+        0.85,
+        "Share of the window at which it is summed up.",
+        True,
+        low=0.1,
+        high=1,
+    ),
+    Row("context.keep", "int", 4, "Last turns that are never summed up while they fit.", True, low=0),
+)
+
+ROWS: tuple[Row, ...] = (
+    *_LLM,
+    *_BACKENDS,
+    *_LIMITS,
+    *_UI,
+    *_FILES,
+    *_MODELS,
+    *_EMBEDDINGS,
+    *_STORE,
+    *_CONTEXT,
+    *_LATER,
+)

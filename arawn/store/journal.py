@@ -114,7 +114,9 @@ class Writer:
         """Write how the turn ended; it is on the disk then."""
         self._over.set()
         answers = [message_out(message) for message in turn.messages[1:]]
-        made = {"end": {"parent": turn.parent, "messages": answers, "receipt": receipt_out(turn.receipt)}}
+        receipt = receipt_out(turn.receipt)
+        end = {"parent": turn.parent, "kind": turn.kind, "messages": answers, "receipt": receipt}
+        made = {"end": end}
         with self._lock:
             self._pending.append(_line(made))
             self._flush()
@@ -263,12 +265,13 @@ def _ended(first: Json, end: Any) -> Turn:
             **first,
             "id": first.get("turn"),
             "parent": end.get("parent"),
+            "kind": end.get("kind"),
             "session": "",
             "messages": [first["message"], *end.get("messages", [])],
             "receipt": end.get("receipt", {}),
         }
     )
-    return _turn(first, made.messages, made.receipt)._replace(parent=made.parent)
+    return _turn(first, made.messages, made.receipt)._replace(parent=made.parent, kind=made.kind)
 
 
 def _turn(first: Json, messages: tuple[Message, ...], receipt: Receipt) -> Turn:

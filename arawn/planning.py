@@ -1,0 +1,131 @@
+"""What the planner of the context asks of the program: windows, who sums up, which models take more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from arawn.backends.choose import choose
+from arawn.context import ContextPlanner, Rules, Side
+from arawn.errors import ArawnError
+from arawn.ports import Backend, Journal
+
+if TYPE_CHECKING:
+    from arawn.backends.http import HttpBackend
+    from arawn.config.load import Config
+    from arawn.models import Models
+
+ROUTE = "llm.routing.compact"
+OFFERED = 3
+"""Models with a larger window that are named, at most."""
+
+
+class Opened(Protocol):
+    """An opened backend, as far as it matters here."""
+
+    @property
+    def backend(self) -> Backend:
+        """What is asked."""
+
+    @property
+    def provider(self) -> str:
+        """The name of the service's row."""
+
+    @property
+    def model(self) -> str:
+        """The model as the person calls it."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What its table says of every request."""
+
+
+class Around:
+    """The backends of one run as the planner sees them.
+
+    opened and doors: by name, what was opened. models: the models, loaded where they are needed. aside: opens
+    a backend beside the one in use, in a run of its own.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        env: Mapping[str, str],
+        opened: Mapping[str, Opened],
+        doors: Mapping[str, HttpBackend],
+        models: Callable[[], Models],
+        aside: Callable[[str, str | None], tuple[Opened, Around]],
+    ) -> None:
+        self._config = config
+        self._env = env
+        self._opened = opened
+        self._doors = doors
+        self._models = models
+        self._aside = aside
+        self._beside: tuple[Opened, Around] | None = None
+
+    def side(self, backend: Backend) -> Side:
+        """As `arawn.context.Around`."""
+        if self._beside is not None and self._beside[0].backend is backend:
+            return self._beside[1].side(backend)
+        opened, door = self._opened.get(backend.name), self._doors.get(backend.name)
+        if opened is None or door is None:
+            return Side(real=False)
+        options, table = door.target.options, self._config.backends.get(backend.name, {})
+        catalog = self._config.values.get("catalog", {})
+        said = {**catalog.get(opened.model, {}), **catalog.get(f"{backend.name}:{opened.model}", {})}
+        return Side(
+            context=options.get("num_ctx") or options.get("context") or said.get("context"),
+            max_tokens=opened.settings.get("max_tokens"),
+            system=table.get("system", self._config.get("llm.system")),
+            pictures=door.dialect,
+        )
+
+    def context(self, backend: Backend) -> int | None:
+        """As `arawn.context.Around`: what the service last said of its models, else the catalogue."""
+        if self._beside is not None and self._beside[0].backend is backend:
+            return self._beside[1].context(backend)
+        opened = self._opened.get(backend.name)
+        if opened is None:
+            return None
+        models = self._models()
+        listed = next((row for row in models.known(backend.name).entries if row.name == opened.model), None)
+        said = listed.said if listed is not None else {}
+        return models.joined(backend.name, opened.provider, opened.model, said).context
+
+    def summariser(self, backend: Backend) -> Backend:
+        """As `arawn.context.Around`: the backend of `[llm.routing] compact`, else the one in use."""
+        route = self._config.get(ROUTE)
+        if not route:
+            return backend
+        name, _, model = str(route).partition(":")
+        self._beside = self._aside(name, model or None)
+        return self._beside[0].backend
+
+    def larger(self, backend: Backend, tokens: int) -> tuple[str, ...]:
+        """As `arawn.context.Around`: among the backends of the config, without asking anybody."""
+        found: list[tuple[int, str]] = []
+        for name in self._config.backends:
+            try:
+                choice = choose(self._config, self._env, name, None)
+            except ArawnError:
+                continue
+            if choice is None:
+                continue
+            model = choice.model or choice.provider.model
+            context = self._models().facts(name, choice.provider.name, model).context
+            if context and context > tokens and (name, model) != (backend.name, backend.model):
+                found.append((context, f"-b {name} -m {model} ({context:,} tokens)"))
+        return tuple(typed for _, typed in sorted(found)[:OFFERED])
+
+
+def planner(config: Config, around: Around, journal: Journal | None) -> ContextPlanner:
+    """The planner that `[context]` describes."""
+    get = config.get
+    rules = Rules(
+        policy=get("context.policy"),
+        reserve=get("context.reserve"),
+        compact_at=float(get("context.compact_at")),
+        keep=int(get("context.keep")),
+    )
+    return ContextPlanner(rules, around, journal)
