@@ -77,7 +77,11 @@ class Conversation:
     def retry(self, backend: Backend) -> Iterator[Event]:
         """Ask once more what was asked last, as a turn beside it; nothing happens without one."""
         turn = self.session.turns.get(self.session.latest or "")
-        return iter(()) if turn is None else self._turn(backend, turn.prompt, turn.parent)
+        return iter(()) if turn is None else self.again(backend, turn)
+
+    def again(self, backend: Backend, turn: Turn) -> Iterator[Event]:
+        """Ask once more what a turn asked, after what was said before it; a new turn beside it."""
+        return self._turn(backend, turn.prompt, turn.parent)
 
     def resume(self, backend: Backend, turn: Turn) -> Iterator[Event]:
         """Go on with an answer that broke off; yields what is new. What came before keeps its place."""

@@ -12,8 +12,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-COMMANDS = ("ask", "chat", "embed", "backend", "model", "config", "secret", "trust", "doctor", "help")
-PLURALS = {"backends": "backend", "models": "model", "secrets": "secret"}
+COMMANDS = (
+    "ask",
+    "chat",
+    "resume",
+    "session",
+    "receipt",
+    "replay",
+    "embed",
+    "backend",
+    "model",
+    "config",
+    "secret",
+    "trust",
+    "doctor",
+    "help",
+)
+PLURALS = {"sessions": "session", "backends": "backend", "models": "model", "secrets": "secret"}
 
 Backend = Annotated[
     str | None, typer.Option("--backend", "-b", help="Backend to ask: a [backends.NAME] or a provider.")

@@ -99,6 +99,17 @@ class Showing:
             if close is not None:
                 close()  # where Ctrl-C came between two events, nobody has told the service yet
 
+    def show_before(self, text: str, seam: str) -> None:
+        """What came of this answer earlier, and a line for people where it goes on."""
+        if text:
+            self.collector.add(Text(text))
+            self._sink.feed(text)
+            if is_terminal(sys.stdout):  # the seam gets a line of its own there
+                self._sink.close()
+                self._sink = sink_for(self.form, self._context)
+        if seam:
+            self._status.note(f"[{seam}]")
+
     def take(self, event: Event) -> None:
         """Show one event."""
         self.collector.add(event)
@@ -156,12 +167,14 @@ def show(
     form: Form,
     session: Session,
     has_data: bool = False,
+    before: tuple[str, str] = ("", ""),
 ) -> None:
     """Show one turn of `session` whole. Raises what the turn raised, after the document if one is wanted.
 
-    `has_data` says that a whole answer is JSON.
+    `has_data` says that a whole answer is JSON; `before` is what of it came earlier, and what to say there.
     """
     showing = Showing(form, context, opened)
+    showing.show_before(*before)
     began = time.monotonic()
     fault: ArawnError | None = None
     stopped = True

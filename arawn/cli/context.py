@@ -100,6 +100,14 @@ class Context:
         return self._status
 
     @property
+    def color_out(self) -> bool:
+        """Whether standard output is to be coloured."""
+        from arawn.render.terminal import color_wanted
+
+        choice = self.color or str(self.load().get("ui.color"))
+        return color_wanted(self.env, is_terminal(sys.stdout), choice)
+
+    @property
     def app(self) -> App:
         """The program joined from its parts."""
         if self._app is None:

@@ -122,6 +122,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def span(text: str) -> float | None:
+    """Seconds of a duration such as 30s, 12h or 90d; None where it is none."""
+    return quantity(text, _TIMES)
+
+
 def quantity(text: str, units: Mapping[str, float]) -> float | None:
     """A number with a unit from `units` (case does not matter); None where it is not one."""
     stripped = text.strip().lower()

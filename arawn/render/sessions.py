@@ -69,8 +69,43 @@ def listing(sessions: Iterable[Listed], now: float | None = None) -> Iterator[st
     for info in sessions:
         marks = ("* " if info.pinned else "") + ("(unfinished) " if info.unfinished else "")
         who = f"{info.backend} · {info.model}" if info.backend else ""
-        line = f"{info.id}  {ago(now - info.updated):>7}  {info.turns:>3}  {marks}{info.title}"
-        yield clean(f"{line}  ({who})" if who else line, newlines=False)
+        told = clean(f"{marks}{info.title} ({who})" if who else f"{marks}{info.title}", newlines=False)
+        yield f"{info.id}  {ago(now - info.updated):>7}  {info.turns:>3}  {told}"
+
+
+class Found(Protocol):
+    """A message that was found."""
+
+    @property
+    def session(self) -> str:
+        """The session's id."""
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+
+    @property
+    def role(self) -> str:
+        """Who said it."""
+
+    @property
+    def at(self) -> float:
+        """When."""
+
+    @property
+    def pieces(self) -> tuple[tuple[str, bool], ...]:
+        """Its neighbourhood: texts, and whether each is a hit."""
+
+
+def found(hits: Iterable[Found], color: bool, now: float | None = None) -> Iterator[str]:
+    """Two lines a hit: the session, and what was said with the hits marked."""
+    now = time.time() if now is None else now
+    for hit in hits:
+        yield f"{hit.session}  {ago(now - hit.at):>7}  {clean(hit.title, newlines=False)}"
+        shown = [(clean(text, newlines=False), marked) for text, marked in hit.pieces]
+        begin, end = ("\x1b[1;33m", "\x1b[0m") if color else ("[", "]")
+        line = "".join(f"{begin}{text}{end}" if marked else text for text, marked in shown)
+        yield f"    {hit.role}: {line}"
 
 
 def spoken(session: Session, turns: Iterable[Turn]) -> Iterator[str]:

@@ -19,7 +19,6 @@ CANDIDATES = 400
 """So many of the newest messages with the words are ranked: a common word costs what a rare one does."""
 AROUND = 60
 HALF_LIFE_S = 90 * 86400.0
-MARK = ("[", "]")
 
 
 class Filter(NamedTuple):
@@ -35,7 +34,7 @@ class Filter(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A message that was found; `snippet` has what was found between MARK, `turn` is the turn's id."""
+    """A message that was found, in the turn of that id; `pieces`: (text, whether a hit) around it."""
 
     session: str
     title: str
@@ -44,8 +43,13 @@ class Hit(NamedTuple):
     at: float
     backend: str
     model: str
-    snippet: str
+    pieces: tuple[tuple[str, bool], ...]
     score: float
+
+    @property
+    def snippet(self) -> str:
+        """The neighbourhood, each hit between [ and ]."""
+        return "".join(f"[{text}]" if hit else text for text, hit in self.pieces)
 
 
 ANY = Filter()
@@ -129,7 +133,7 @@ def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
     age = max(0.0, time.time() - at)
     score *= 0.4 + 0.6 * math.exp(-age / HALF_LIFE_S * math.log(2))
     spans = sorted((places[start], places[end - 1] + 1) for start, end in where if end > start)
-    return Hit(session, title, turn, role, at, backend, model, _snippet(text, spans), score)
+    return Hit(session, title, turn, role, at, backend, model, _pieces(text, spans), score)
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
@@ -155,19 +159,18 @@ def _places(folded: str, term: str) -> list[tuple[int, int]]:
     return [found.span() for found in re.finditer(begins + pattern, folded)]
 
 
-def _snippet(text: str, spans: list[tuple[int, int]]) -> str:
-    """The neighbourhood with the most hits, on one line, each hit marked."""
+def _pieces(text: str, spans: list[tuple[int, int]]) -> tuple[tuple[str, bool], ...]:
+    """The neighbourhood with the most hits, on one line."""
     if not spans:
-        return " ".join(text[: 2 * AROUND].split())
+        return ((" ".join(text[: 2 * AROUND].split()), False),)
     window = 3 * AROUND
     best = max(spans, key=lambda span: sum(span[0] <= other[0] < span[0] + window for other in spans))[0]
     start, end = max(0, best - AROUND), min(len(text), best + window - AROUND)
-    made, at = [], start
+    made, at = [("…" if start else "", False)], start
     for first, last in spans:
         if first < at or last > end:
             continue
-        made += [text[at:first], MARK[0], text[first:last], MARK[1]]
+        made += [(text[at:first], False), (text[first:last], True)]
         at = last
-    made.append(text[at:end])
-    shown = " ".join("".join(made).split())
-    return ("…" if start else "") + shown + ("…" if end < len(text) else "")
+    made += [(text[at:end], False), ("…" if end < len(text) else "", False)]
+    return tuple((re.sub(r"\s+", " ", piece), hit) for piece, hit in made if piece)

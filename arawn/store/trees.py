@@ -144,23 +144,44 @@ def turns(db: sqlite3.Connection, session: int) -> Iterator[tuple[int, Turn]]:
         (session,),
     ).fetchall():
         said.setdefault(turn, []).append(message)
-    for row, name, parent, kind, at, receipt, owner in db.execute(
+    for row in db.execute(
         f"{_UP} SELECT t.id, t.name, t.parent, t.kind, t.at, t.receipt, s.name FROM up"
         " JOIN turn t ON t.id = up.id LEFT JOIN session s ON s.id = t.session ORDER BY t.id",
         (session,),
     ).fetchall():
-        try:
-            messages = tuple(message_of(db, *message) for message in said.get(row, ()))
-            kept = receipt_in(json.loads(receipt))
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreFault(
-                f"turn {name} is damaged ({error})", hints=("arawn session check", "arawn doctor --recover")
-            ) from None
-        if messages:
-            yield (
-                row,
-                Turn(name, None if parent is None else str(parent), messages, kept, at, owner or "", kind),
-            )
+        made = _turn(db, row, said.get(row[0], []))
+        if made is not None:
+            yield row[0], made
+
+
+def one_turn(db: sqlite3.Connection, row: int) -> Iterator[Turn]:
+    """The turn of a row, its `parent` by name; nothing where it has no messages. Raises StoreFault."""
+    said = db.execute(
+        "SELECT m.role, m.text, m.parts FROM said s JOIN message m ON m.id = s.message"
+        " WHERE s.turn = ? ORDER BY s.place",
+        (row,),
+    ).fetchall()
+    found = db.execute(
+        "SELECT t.id, t.name, p.name, t.kind, t.at, t.receipt, s.name FROM turn t"
+        " LEFT JOIN turn p ON p.id = t.parent LEFT JOIN session s ON s.id = t.session WHERE t.id = ?",
+        (row,),
+    ).fetchone()
+    made = _turn(db, found, said) if found is not None else None
+    if made is not None:
+        yield made
+
+
+def _turn(db: sqlite3.Connection, row: Any, said: list[Any]) -> Turn | None:
+    _, name, parent, kind, at, receipt, owner = row
+    try:
+        messages = tuple(message_of(db, *message) for message in said)
+        kept = receipt_in(json.loads(receipt))
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreFault(
+            f"turn {name} is damaged ({error})", hints=("arawn session check", "arawn doctor --recover")
+        ) from None
+    above = None if parent is None else str(parent)
+    return Turn(name, above, messages, kept, at, owner or "", kind) if messages else None
 
 
 def info(db: sqlite3.Connection, row: int) -> Info:

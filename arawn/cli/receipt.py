@@ -1,0 +1,33 @@
+"""`arawn receipt`: how an answer came to be: attempts, who answered, time, tokens, cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def receipt(
+    ctx: typer.Context,
+    which: Annotated[
+        str | None, typer.Argument(metavar="ID", help="A turn or a session; the last answer unless said.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How an answer came to be: attempts, who answered, waits, time, tokens, cost, settings, files."""
+    from arawn.cli.session import found_turn, opened, print_json
+    from arawn.render.receipt import document, lines
+    from arawn.render.safe import clean
+
+    _, store = opened(ctx)
+    _, turn = found_turn(store, which)
+    if json:
+        print_json(document(turn))
+        return
+    made = list(lines(turn))
+    width = max(len(what) for what, _ in made)
+    for what, value in made:
+        print(f"{what:<{width}}  {clean(value, newlines=False)}")

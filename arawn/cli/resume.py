@@ -1,0 +1,79 @@
+"""`arawn resume`: show an answer that broke off, and go on with it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from arawn.cli import Backend, Model, Quiet, Setting
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def resume(
+    ctx: typer.Context,
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID|TITLE", help="A session or turn; the answer that broke off last unless said."
+        ),
+    ] = None,
+    show_only: Annotated[bool, typer.Option("--show", help="Show what came, and ask nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")] = False,
+    backend: Backend = None,
+    model: Model = None,
+    option: Setting = None,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with an answer that broke off, at the same backend or another: what came, then the rest."""
+    from arawn.cli.answer import Form, show
+    from arawn.cli.keep import open_for
+    from arawn.cli.session import found_turn
+    from arawn.engine import Conversation
+    from arawn.errors import UsageFault
+
+    context = ctx.find_root().obj
+    context.take(backend, model, option, quiet)
+    for notice in context.load().notices:
+        context.status.warn(notice)
+    keeper = context.app.keeper()
+    if not keeper.enabled:
+        raise UsageFault("the store is off, so nothing is kept that could be gone on with")
+    if which is None:
+        found = keeper.store.unfinished()
+        if found is None:
+            context.status.note("No answer broke off: there is nothing to go on with")
+            raise typer.Exit(0)
+        session = keeper.store.load(found[0])
+        turn = session.turns[found[1]]
+    else:
+        session, turn = found_turn(keeper.store, which)
+    if not turn.unfinished and turn.receipt.finish != "length":
+        raise UsageFault(f"the answer of turn {turn.id} did not break off", hints=("arawn ask -c asks more",))
+    session.stand_at(turn.id)
+    context.status.note(f"session {session.id}: {session.title}")
+    if show_only:
+        context.status.note(f"broke off: {turn.receipt.told or turn.receipt.finish}")
+        sys.stdout.write(turn.answer + "\n" * (not turn.answer.endswith("\n")))
+        return
+    opened = open_for(context, session)
+    seam = (
+        f"gone on with by {opened.name} · {opened.model}" if turn.answer else "nothing had come; asked again"
+    )
+    conversation = Conversation(session, journal=keeper)
+    form: Form = "json" if json else "text"
+    try:
+        show(
+            context,
+            opened,
+            conversation.resume(opened.backend, turn),
+            form,
+            session,
+            before=(turn.answer, seam),
+        )
+    finally:
+        opened.backend.close()
+        keeper.settle()
