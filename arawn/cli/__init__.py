@@ -19,6 +19,7 @@ COMMANDS = (
     "session",
     "receipt",
     "replay",
+    "curl",
     "embed",
     "backend",
     "model",

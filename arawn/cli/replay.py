@@ -158,7 +158,8 @@ def _sum_up(whole: dict[str, Any]) -> None:
     if not turns:
         print("Nothing was asked in this session.")
         return
+    paid = f"{money(cost['before'])} -> {money(cost['after'])}"
     print(
         f"{len(turns)} turns, {whole['likeness']:.0%} alike, {whole['failed']} failed; "
-        f"{spent['before']:.1f} s -> {spent['after']:.1f} s; {money(cost['before'])} -> {money(cost['after'])}"
+        f"{spent['before']:.1f} s -> {spent['after']:.1f} s; {paid}"
     )

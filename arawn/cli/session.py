@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arawn.cli import session_transfer
 from arawn.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ app = typer.Typer(
     no_args_is_help=False,
     invoke_without_command=True,
 )
+
+app.command("export")(session_transfer.export)
+app.command("import")(session_transfer.import_)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Which = Annotated[

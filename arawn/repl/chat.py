@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arawn.keeping import Keeper
     from arawn.ports import Backend
     from arawn.render.status import Status
+    from arawn.session import Session, Turn
 
 
 class Opened(Protocol):
@@ -62,6 +63,9 @@ class Backends(Protocol):
 
     def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
         """Raises UsageFault for a file that this backend cannot take."""
+
+    def curl(self, session: Session, turn: Turn, backend: str | None = None, *, brief: bool = False) -> str:
+        """The request of a turn as a curl command without keys, or an ArawnError."""
 
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""

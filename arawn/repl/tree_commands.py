@@ -199,11 +199,11 @@ def search(repl: Repl, words: FreeText = "") -> None:
 @command()
 def export(repl: Repl, name: PathName = "") -> None:
     """Write this session to a file: .md, .html, .json or .jsonl."""
-    from arawn.transfer import write_file
+    from arawn.transfer.file import write_file
 
     if not name:
         raise UsageFault("/export takes a file: .md, .html, .json or .jsonl")
-    path = write_file(repl.session, name)
+    path = write_file([repl.session], name)
     repl.say(f"Written: {path}")
 
 

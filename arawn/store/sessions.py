@@ -49,6 +49,25 @@ class Store:
 
         self._guard(work)
 
+    def take(self, session: Session) -> int:
+        """Take in a session from elsewhere; returns how many turns were new.
+
+        Where it is here already it gets what it lacks, and stays where it stands.
+        """
+
+        def work() -> int:
+            with self.db.writing() as db:
+                row = trees.row_of(db, session.id)
+                known = row is not None
+                if row is None:
+                    row = trees.session_row(db, session, "")
+                made = [trees.put_turn(db, row, turn) for turn in session.turns.values()]
+                if not known:
+                    trees.put_heads(db, row, session)
+                return sum(new is not None for new in made)
+
+        return self._guard(work)
+
     def load(self, id: str) -> Session:
         """A whole session by its id. Raises KeyError where there is none."""
         return self._guard(lambda: trees.load(self.db.connection, id))

@@ -1,0 +1,116 @@
+"""`arawn session export` and `import`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arawn.errors import UsageFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from arawn.session import Session
+
+JOURNAL = b'{"arawn":"journal"'
+
+
+def export(
+    ctx: typer.Context,
+    which: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID|TITLE...", help="The sessions; the last one unless said."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
+    form: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="markdown|html|json|jsonl", help="The form.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-O", metavar="FILE", help="Write a file; its ending tells the form."),
+    ] = None,
+) -> None:
+    """Write sessions as Markdown, HTML, JSON or JSONL (messages for training), to stdout or a file."""
+    from arawn.cli.session import opened, session_of
+    from arawn.transfer import export as pieces
+    from arawn.transfer.file import write_file
+
+    context, store = opened(ctx)
+    if which and every:
+        raise UsageFault("--all exports every session; name none beside it")
+
+    def chosen() -> Iterator[Session]:
+        if every:
+            for info in store.listing(10**9):
+                yield store.load(info.id)
+        else:
+            words: list[str | None] = [*which] if which else [None]
+            for word in words:
+                yield session_of(store, word)
+
+    if output is not None and output != "-":
+        path = write_file(chosen(), output, form)
+        context.status.note(f"written: {path}")
+        return
+    for piece in pieces(chosen(), form or "markdown"):
+        sys.stdout.write(piece)
+
+
+def import_(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, folders or zip archives.")],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="NAME",
+            help="What wrote it: chatgpt, claude, llm, aichat, gptme, or a form of export.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Take in sessions: exports of Arawn, ChatGPT and Claude, logs of llm, sessions of aichat and gptme.
+
+    What is here already is passed over, so a file can be taken in again.
+    """
+    from arawn.cli.session import done, opened
+    from arawn.render.safe import clean
+
+    context, store = opened(ctx)
+    sessions = turns = 0
+    for file in files:
+        for session in _read(file, form, lambda line: context.status.warn(clean(line, newlines=False))):
+            new = store.take(session)
+            sessions += new > 0
+            turns += new
+    done(context, json, f"{sessions} sessions, {turns} turns taken in", sessions=sessions, turns=turns)
+
+
+def _read(file: Path, form: str | None, tell: Callable[[str], None]) -> Iterator[Session]:
+    """The sessions of a file; one that was kept because the store could not take it is one too."""
+    from arawn.store.journal import read as read_journal
+    from arawn.transfer import read
+
+    try:
+        with open(file, "rb") as begun:
+            kept = begun.read(len(JOURNAL)) == JOURNAL
+    except OSError:
+        kept = False
+    if not kept or form is not None:
+        yield from read(file, form, tell)
+        return
+    from arawn.session import Session
+
+    try:
+        first, turn = read_journal(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageFault(f"{file}: {error}") from None
+    said = first["session"]
+    session = Session(turn.session, str(said.get("title") or ""), said.get("system"))
+    session.folder, session.created = str(said.get("folder") or ""), turn.at
+    session.add(turn)
+    yield session

@@ -1,0 +1,21 @@
+"""The slash commands that show what goes over the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arawn.errors import UsageFault
+from arawn.repl.commands import command
+
+if TYPE_CHECKING:
+    from arawn.repl.loop import Repl
+
+
+@command()
+def curl(repl: Repl) -> None:
+    """Show the last request as a curl command, with $KEY in the key's place."""
+    session = repl.conversation.session
+    turn = session.turns.get(session.latest or "")
+    if turn is None:
+        raise UsageFault("Nothing was asked yet, so there is no request to show")
+    repl.say(repl.app.curl(session, turn, brief=repl.on_terminal))
