@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from arawn.models import Models
     from arawn.planning import Around
     from arawn.render.status import Status
-    from arawn.session import Receipt
+    from arawn.session import Receipt, Session, Turn
 
 
 PROBE_S = 0.2
@@ -172,6 +172,21 @@ class App:
         if row is not None and row.local and facts.input_price is None:
             return receipt._replace(cost_usd=0.0)
         return receipt._replace(cost_usd=cost(receipt.usage, facts), prices=facts.priced)
+
+    def curl(self, session: Session, turn: Turn, backend: str | None = None, *, brief: bool = False) -> str:
+        """The request of a turn as a curl command without keys; `backend` in the place of who answered it.
+
+        Raises UsageFault where nothing was sent, and whatever `open` and the request itself would raise.
+        """
+        from arawn.curl import Names, asked, caught, command, request_of
+
+        name, model = asked(turn, backend)
+        names = Names(self.config, self._env, name)
+        shown = App(self.config, names.env, self._status)
+        shown._doors = names
+        opened = shown.open(name, model, attempts=1)
+        sent = caught(names, opened.backend, request_of(session, turn))
+        return command(sent, names.options, self.redact, brief=brief)
 
     def embedder(self, backend: str | None, model: str | None, timeout: float | None = None) -> Embedder:
         """Choose and build who makes vectors. Raises ConfigFault or SecretFault where that cannot be done."""

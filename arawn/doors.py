@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Doors:
-    """The doors of one run by the names of their backends, in `opened`; keys are resolved when used."""
+    """The doors of one run by the names of their backends, in `opened`; keys are resolved when used.
+
+    `way` is an httpx transport that all of them take in the place of the network.
+    """
 
     def __init__(self, config: Config, env: Mapping[str, str]) -> None:
         from arawn.secret import Redactor
@@ -24,6 +27,7 @@ class Doors:
         self.config = config
         self.redactor: Redactor = Redactor() if backends.tape is None else backends.tape.redactor
         self.opened: dict[str, HttpBackend] = {}
+        self.way: Any = None
         self._env = env
 
     def open(self, choice: Choice, timeout: float | None) -> HttpBackend:
@@ -45,7 +49,7 @@ class Doors:
             insecure=bool(table.get("insecure", False)),
             redact=self.redactor.redact,
         )
-        door = HttpBackend(target, choice.dialect, access, self._limits(table, timeout))
+        door = HttpBackend(target, choice.dialect, access, self._limits(table, timeout), self.way)
         self.opened[choice.name] = door
         return door
 

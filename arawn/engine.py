@@ -185,6 +185,7 @@ class Conversation:
             "max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p,
             "stop": list(self.stop), "reasoning": self.reasoning, "extra": dict(self.extra),
             "format": None if self.format is None else self.format._asdict(),
+            "stream": None if self.stream else False,
         }  # fmt: skip
         finish = reply.finish
         return Receipt(

@@ -13,6 +13,7 @@ LINES = """
 cli
 repl
 app | attach | doctor
+curl
 keeping | doors | money | planning
 engine | context | backends | render | models | store | transfer
 wire | config

@@ -93,6 +93,11 @@ class Repl:
         self._fetching: set[str] = set()
         self._code = 0
 
+    @property
+    def on_terminal(self) -> bool:
+        """Whether what is said goes to somebody's eyes."""
+        return _isatty(self._chat.out)
+
     def talk(self, source: TextIO, quiet: Quiet) -> int:
         """The loop on a terminal."""
         self._welcome()
