@@ -33,6 +33,7 @@ BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}
 LEAST_BUDGET = 1024
 WORTH_CACHING = 4000
 """Characters from which a prompt is long enough for the service to cache it (about 1024 tokens)."""
+THOUGHTS = ("thinking", "redacted_thinking")
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -110,6 +111,8 @@ def _messages(request: Request, target: Target) -> list[dict[str, Any]]:
     for message in request.messages:
         role = "assistant" if message.role == "assistant" else "user"
         blocks = [block for part in message.parts if (block := _block(part, target)) is not None]
+        while blocks and blocks[-1]["type"] in THOUGHTS:
+            blocks.pop()  # refused at the end of a message, where what it led to did not come
         if made and made[-1]["role"] == role:
             made[-1]["content"] += blocks
         elif blocks:
@@ -132,8 +135,8 @@ def _block(part: Part, target: Target) -> dict[str, Any] | None:
             source = {"type": "base64", "media_type": part.media_type, "data": part.base64}
             return {"type": "document" if part.kind == "pdf" else "image", "source": source}
         case ReasoningPart():
-            ours = part.opaque is not None and part.origin == (target.backend, target.model)
-            return dict(part.opaque) if ours and part.opaque is not None else None
+            opaque, ours = part.opaque or {}, part.origin == (target.backend, target.model)
+            return dict(opaque) if ours and opaque.get("type") in THOUGHTS else None
         case ToolCallPart():
             given = as_object(part.arguments)
             return {"type": "tool_use", "id": fit_id(part.id), "name": part.name, "input": given}

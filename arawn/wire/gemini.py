@@ -30,6 +30,7 @@ from arawn.wire.reading import Speech, count, reason, table, tables, torn, word
 MEDIA = frozenset({"image", "pdf", "audio"})
 BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
 LEVELS = {"off": "low", "low": "low", "medium": "medium", "high": "high"}
+SIGNATURE = "thoughtSignature"
 UNSIGNED = "skip_thought_signature_validator"
 """Google's word for a call whose signature is not to be checked, for calls that another model made."""
 PURPOSES = {
@@ -140,8 +141,8 @@ def _ours(part: ToolCallPart | ReasoningPart, target: Target) -> bool:
 def _parts(message: Message, target: Target, ids: Mapping[str, str]) -> list[dict[str, Any]]:
     made = [found for part in message.parts if (found := _part(part, target, ids)) is not None]
     calls = [part for part in made if "functionCall" in part]
-    if calls and "thoughtSignature" not in calls[0] and _has_levels(target):
-        calls[0]["thoughtSignature"] = UNSIGNED
+    if calls and SIGNATURE not in calls[0] and _has_levels(target):
+        calls[0][SIGNATURE] = UNSIGNED
     return made
 
 
@@ -152,14 +153,14 @@ def _part(part: Part, target: Target, ids: Mapping[str, str]) -> dict[str, Any] 
         case FilePart():
             return {"inlineData": {"mimeType": part.media_type, "data": part.base64}}
         case ReasoningPart():
-            signed = part.opaque.get("thoughtSignature") if part.opaque and _ours(part, target) else None
-            return {"text": "", "thoughtSignature": signed} if signed else None
+            signed = part.opaque.get(SIGNATURE) if part.opaque and _ours(part, target) else None
+            return {"text": "", SIGNATURE: signed} if signed else None
         case ToolCallPart():
             call: dict[str, Any] = {"name": part.name, "args": as_object(part.arguments)}
             opaque = dict(part.opaque) if part.opaque and _ours(part, target) else {}
             if "id" in opaque:
-                call["id"] = opaque.pop("id")
-            return {"functionCall": call, **opaque}
+                call["id"] = opaque["id"]
+            return {"functionCall": call} | {key: opaque[key] for key in (SIGNATURE,) if key in opaque}
         case ToolResultPart():
             answer: dict[str, Any] = {
                 "name": part.name,

@@ -98,6 +98,8 @@ def _items(message: Message, target: Target) -> list[dict[str, Any]]:
                 items.append({"role": message.role, "content": [content]})
         else:
             items += _item(part, target)
+    while items and items[-1].get("type") == "reasoning":
+        items.pop()  # refused without what it led to, which did not come
     return items
 
 
@@ -127,7 +129,7 @@ def _item(part: Part, target: Target) -> list[dict[str, Any]]:
         case ToolResultPart():
             return [{"type": "function_call_output", "call_id": fit_id(part.call_id), "output": part.content}]
         case ReasoningPart() if part.opaque and part.origin == (target.backend, target.model):
-            return [dict(part.opaque)]
+            return [dict(part.opaque)] if part.opaque.get("type") == "reasoning" else []
     return []
 
 

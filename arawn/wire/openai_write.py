@@ -23,6 +23,8 @@ from arawn.wire.calls import as_text, fit_id, functions
 from arawn.wire.reading import table
 
 MEDIA = frozenset({"image", "pdf", "audio"})
+SIGNED = "extra_content"
+"""In this field Google's models sign their calls."""
 LOW, MEDIUM = 4096, 16384
 """Budgets in tokens up to which an effort is called low or medium, where a service takes only words."""
 
@@ -147,7 +149,7 @@ def _message(message: Message, target: Target) -> list[dict[str, Any]]:
             "id": fit_id(part.id, length),
             "type": "function",
             "function": {"name": part.name, "arguments": as_text(part.arguments)},
-            **(table(part.opaque) if part.origin == (target.backend, target.model) else {}),
+            **_signed(part, target),
         }
         for part in message.parts
         if isinstance(part, ToolCallPart)
@@ -156,6 +158,12 @@ def _message(message: Message, target: Target) -> list[dict[str, Any]]:
         made["tool_calls"] = calls
         made["content"] = made["content"] or None
     return [made | _reasoning(message, target, bool(calls))]
+
+
+def _signed(part: ToolCallPart, target: Target) -> dict[str, Any]:
+    """The signature of a call, in the field that it came in."""
+    ours = part.opaque is not None and part.origin == (target.backend, target.model)
+    return {key: value for key, value in table(part.opaque).items() if key == SIGNED} if ours else {}
 
 
 def _content(message: Message, target: Target) -> str | list[dict[str, Any]]:
