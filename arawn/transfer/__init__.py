@@ -56,17 +56,23 @@ def read(
         tell(line)
 
     given = empty = 0
+    fault: UsageFault | None = None
     for name, source in readers(path, form, note, limits):
-        for session in _read(name, source, note):
-            if name in FOREIGN and not session.turns:
-                empty += 1
-                continue
-            given += 1
-            yield session
+        try:
+            for session in _read(name, source, note):
+                if name in FOREIGN and not session.turns:
+                    empty += 1
+                    continue
+                given += 1
+                yield session
+        except UsageFault as error:
+            fault = error
+            note(error.sentence)
     if empty:
         tell(f"{empty} without a message {'is' if empty == 1 else 'are'} passed over")
     if not given:
-        raise UsageFault(f"There is no conversation in {path} that could be read", detail="\n".join(told[:3]))
+        why = "\n".join(told[:3])
+        raise fault or UsageFault(f"There is no conversation in {path} that could be read", detail=why)
 
 
 def _read(name: str, source: Source, tell: Tell) -> Iterator[Session]:

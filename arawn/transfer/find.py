@@ -49,7 +49,8 @@ def _one(source: Source, form: str | None, begins: bytes, tell: Tell) -> Reader:
     if form == "llm":
         raise UsageFault(f"{source.label} is no SQLite database, as llm's logs.db is one")
     text = source.text(tell)
-    again = source._replace(load=text.encode)
+    data = text.encode()
+    again = source._replace(load=lambda _: data)
     name = form or told_by(text)
     if not name:
         raise UsageFault(
@@ -124,9 +125,8 @@ def _first(whole: str) -> Iterator[Any]:
 def _shape(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
-    inner = next(
-        (value[key] for key in ("conversations", "sessions") if isinstance(value.get(key), list)), []
-    )
+    held = [value.get(key) for key in ("conversations", "sessions")]
+    inner: list[Any] = [one for listed in held if isinstance(listed, list) for one in listed[:50]]
     for key, name in (
         ("arawn", "json"),
         ("mapping", "chatgpt"),

@@ -84,6 +84,16 @@ def elements(text: str) -> Iterator[Any]:
             raise ValueError(f"it is not whole: a comma or ] was expected at character {at}")
 
 
+def conversations(text: str) -> Iterator[Any]:
+    """The elements of a JSON list, or of the `conversations` of an object; any other value alone."""
+    for value in elements(text):
+        inner = value.get("conversations") if isinstance(value, dict) else None
+        if isinstance(inner, list):
+            yield from inner
+        else:
+            yield value
+
+
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
@@ -102,6 +112,11 @@ def table(value: Any) -> Mapping[str, Any]:
 def tables(value: Any) -> list[Mapping[str, Any]]:
     """The objects of a list; what is none is passed over, no list at all is an empty one."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def strings(value: Any) -> list[str]:
+    """The texts of a list; no list at all is an empty one."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def text(value: Any) -> str:

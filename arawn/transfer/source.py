@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import UsageFault
-from arawn.transfer.shape import Tell
+from arawn.media import MEDIA_LIMIT, media_type
+from arawn.messages import FilePart, Part, TextPart
+from arawn.transfer.shape import Tell, shown
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -36,11 +38,13 @@ LIMITS = Limits()
 class Source(NamedTuple):
     """One file: how it is called in sentences, its bytes, and the files it came with by their names.
 
-    `path` is set where it lies on disk by itself. `load` and the values of `beside` raise UsageFault.
+    `load(limit)` raises UsageFault where there are more bytes, or none can be had. `path` is set where it
+    lies on disk by itself.
     """
 
     label: str
-    load: Callable[[], bytes]
+    load: Callable[[int], bytes]
+    limit: int
     path: Path | None = None
     beside: Mapping[str, Source] = {}
 
@@ -51,7 +55,7 @@ class Source(NamedTuple):
 
     def text(self, tell: Tell) -> str:
         """Its text: UTF-8, or UTF-16 with a mark; bytes that are none become U+FFFD, which is told."""
-        data = self.load()
+        data = self.load(self.limit)
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return data.decode("utf-16", "replace")
         data = data.removeprefix(b"\xef\xbb\xbf")
@@ -75,7 +79,7 @@ def open_file(path: Path, limits: Limits = LIMITS) -> Source:
         raise UsageFault(f"{label} is empty")
     if state.st_size > limits.file:
         raise UsageFault(f"{label} is larger than {limits.file} bytes")
-    return Source(label, lambda: _read(path, limits.text), path)
+    return Source(label, lambda limit: _read(path, limit), limits.text, path)
 
 
 def _why(error: Exception) -> str:
@@ -118,7 +122,7 @@ def open_folder(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
 
 
 def _in_folder(path: Path, limits: Limits) -> Source:
-    return Source(str(path), lambda: _read(path, limits.text), path)
+    return Source(str(path), lambda limit: _read(path, limit), limits.text, path)
 
 
 def open_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
@@ -134,7 +138,7 @@ def open_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
         raise UsageFault(f"{path} holds more than {limits.members} files")
     meter = _Meter(path, limits)
     return {
-        one.filename: Source(f"{one.filename} in {path}", meter.reader(archive, one.filename))
+        one.filename: Source(f"{one.filename} in {path}", meter.reader(archive, one.filename), limits.text)
         for one in members
         if not one.is_dir()
     }
@@ -148,11 +152,11 @@ class _Meter:
         self._limits = limits
         self._spent = 0
 
-    def reader(self, archive: ZipFile, name: str) -> Callable[[], bytes]:
-        return lambda: self._read(archive, name)
+    def reader(self, archive: ZipFile, name: str) -> Callable[[int], bytes]:
+        return lambda limit: self._read(archive, name, limit)
 
-    def _read(self, archive: ZipFile, name: str) -> bytes:
-        left = min(self._limits.text, self._limits.unpacked - self._spent)
+    def _read(self, archive: ZipFile, name: str, limit: int) -> bytes:
+        left = min(limit, self._limits.unpacked - self._spent)
         try:
             with archive.open(name) as file:
                 data = file.read(left + 1)
@@ -174,6 +178,20 @@ def _zip_faults() -> tuple[type[Exception], ...]:
 
     known = (BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
     return (*known, RuntimeError, ValueError, KeyError, IndexError)
+
+
+def file_part(source: Source | None, name: str) -> Part:
+    """A picture, PDF or recording; a line of text in the place of one that is not there or is none."""
+    if source is None:
+        return TextPart(f"[{shown(name) or 'a file'}: not in the export]\n")
+    try:
+        data = source.load(MEDIA_LIMIT)
+    except UsageFault:
+        return TextPart(f"[{shown(name) or 'a file'}: too large, or damaged]\n")
+    kind = media_type(data)
+    if not kind:
+        return TextPart(f"[{shown(name) or 'a file'}: of no kind that a model takes]\n")
+    return FilePart(data, kind, name)
 
 
 _OPENAI_FILE = re.compile(r"file[-_][A-Za-z0-9]+")

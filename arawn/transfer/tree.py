@@ -168,9 +168,7 @@ def _turn(id: str, above: str | None, chain: list[Said], at: float, session: str
 def _receipt(chain: list[Said], answered: bool) -> Receipt:
     """What is known of all the calls of a turn together; the last one says who answered and how it ended."""
     known = [one.receipt for one in chain if one.receipt is not None]
-    made = known[-1] if known else Receipt()
-    if made.finish == "interrupted" and answered:
-        made = made._replace(finish="stop")
+    made = known[-1] if known else Receipt(finish="stop" if answered else "interrupted")
     if len(known) > 1:
         costs = [one.cost_usd for one in known if one.cost_usd is not None]
         usage = Usage(*(_sum(one.usage[place] for one in known) for place in range(len(Usage._fields))))
