@@ -147,7 +147,7 @@ class Body:
 
     def _given(self, count: int, all_of_it: bool = False) -> list[Piece]:
         data = b"".join(piece.data for piece in self._held)
-        said = data.decode("ascii", "replace")
+        said = data.decode("ascii", "replace").replace("\r", "\n")
         find = _keys if self._structured else _plain
         spans, whole, settled = find(said, self._redactor)
         ends, end = [], 0

@@ -31,9 +31,8 @@ def difference(recorded: Any, asked: Any, place: str = "") -> str | None:
         return None if len(recorded) == len(asked) else f"the length of {place or 'the body'}"
     if isinstance(recorded, str) and isinstance(asked, str):
         return None if _alike(recorded, asked) else place or "the body"
-    same = type(recorded) is type(asked) and recorded == asked
-    numbers = isinstance(recorded, int | float) and isinstance(asked, int | float) and recorded == asked
-    return None if same or numbers else place or "the body"
+    same = recorded == asked and isinstance(recorded, bool) is isinstance(asked, bool)
+    return None if same else place or "the body"
 
 
 def _tables(recorded: Mapping[str, Any], asked: Mapping[str, Any], place: str) -> str | None:

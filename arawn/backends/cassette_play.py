@@ -128,23 +128,17 @@ class Player:
 
     def find(self, method: str, url: str, body: bytes) -> Played:
         """The first exchange not yet played that answers this request. Raises NotRecorded."""
-        asked = self._asked(body)
+        asked, masked = _body(body, _AsItIs()), _body(body, self.redactor)
         where = cover.address(url, self.redactor)
         with self._lock:
             like = [one for one in self._left if one.method == method and _path(one.url) == _path(where)]
-            found = [one for one in like if difference(one.body, asked) is None]
+            found = [one for one in like if _same(one.body, asked, masked)]
             exact = [one for one in found if one.url == where]
             if found:
                 played = (exact or found)[0]
                 self._left.remove(played)
                 return played
             raise self._not_recorded(method, where, asked, like)
-
-    def _asked(self, body: bytes) -> Any:
-        try:
-            return cover.value(json.loads(body), self.redactor) if body else None
-        except (ValueError, RecursionError):
-            return cover.text(body.decode("utf-8", "replace"), self.redactor)
 
     def _not_recorded(self, method: str, url: str, asked: Any, like: list[Played]) -> NotRecorded:
         if like:
@@ -157,6 +151,25 @@ class Player:
             f"{self._place} holds no answer to {method} {url}",
             hints=(hint, "a replay asks what was recorded, in the same words and with the same settings"),
         )
+
+
+class _AsItIs(Redactor):
+    """Leaves keys in: a mask in the recording is like any of them, and which were known then is not known."""
+
+    def redact(self, text: str) -> str:
+        """`text`."""
+        return text
+
+
+def _body(body: bytes, redactor: Redactor) -> Any:
+    try:
+        return cover.value(json.loads(body), redactor) if body else None
+    except (ValueError, RecursionError):
+        return cover.text(body.decode("utf-8", "replace"), redactor)
+
+
+def _same(recorded: Any, *forms: Any) -> bool:
+    return any(difference(recorded, asked) is None for asked in forms)
 
 
 def _lines(place: str) -> Any:
