@@ -139,6 +139,23 @@ class App:
 
         return planner(self.config, self._around(), journal)
 
+    def title(self, session: Session) -> str | None:
+        """A title by the backend of `[llm.routing] title`; None without one, or where it gives none.
+
+        Raises an ArawnError where that backend cannot be asked.
+        """
+        route = self.config.get("llm.routing.title")
+        if not route:
+            return None
+        from arawn.titles import title_by
+
+        name, _, model = str(route).partition(":")
+        opened, _ = self._aside(name, model or None)
+        try:
+            return title_by(opened.backend, session)
+        finally:
+            opened.backend.close()
+
     def _around(self) -> Around:
         from arawn.planning import Around
 
@@ -164,7 +181,7 @@ class App:
         if near and (opened is None or opened.backend.model != asked):
             opened = near[-1]
         if opened is None:
-            return receipt
+            return receipt._replace(cost_usd=0.0) if receipt.backend == GUIDE else receipt
         settings = {**opened.settings, **receipt.settings}
         receipt = receipt._replace(provider=opened.provider, settings=settings)
         row = PROVIDERS.get(opened.provider)

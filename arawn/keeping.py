@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from arawn.errors import StoreFault
+from arawn.errors import ArawnError, StoreFault
 from arawn.events import Event
 from arawn.messages import Message, TextPart
 from arawn.ports import Backend
@@ -154,6 +154,17 @@ class Keeper:
                     entry.writer.drop()
         if ended:
             self._clear_away()
+
+    def entitle(self, session: Session, title: str | None, fault: ArawnError | None = None) -> None:
+        """A better title than the first prompt, of a session that is stored; trouble with that is told."""
+        try:
+            if fault is not None:
+                raise fault
+            if title is not None and self.enabled:
+                session.title = self._mask(title)
+                self.store.rename(session.id, session.title, by_person=False)
+        except ArawnError as error:
+            self.tell(f"this session has no better title: {error.sentence}")
 
     def moved(self, session: Session) -> None:
         """Keep where a session stands now; told, not raised, where that fails."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -80,13 +81,19 @@ def test_only_the_end_of_a_long_history_is_read(tmp_path: Path) -> None:
 
 
 def test_commands_are_those_promised() -> None:
-    promised = ["help", "backend", "model", "system", "attach", "json", "clear", "retry", "quit"]
-    assert list(commands.COMMANDS) == promised
+    import_module("arawn.repl.loop")  # makes all of them known
+    first = ["help", "backend", "model", "system", "attach", "json", "clear", "quit"]
+    tree = [
+        *("undo", "edit", "retry", "continue", "fork", "branch", "goto", "tree", "diff", "graft"),
+        *("session", "resume", "rename", "search", "export", "why"),
+    ]
+    assert list(commands.COMMANDS)[: len(first)] == first
+    assert {*first, *tree, "curl"} <= set(commands.COMMANDS)
     aliases = {alias: one.name for one in commands.COMMANDS.values() for alias in one.aliases}
     assert aliases == {"h": "help", "?": "help", "new": "clear", "q": "quit", "exit": "quit"}
     for one in commands.COMMANDS.values():
         assert one.help.endswith(".") and "\n" not in one.help
-        assert one.argument in ("", "CommandName", "BackendName", "ModelName", "FreeText", "PathName")
+        assert one.argument in ("", *commands.WORDS), f"/{one.name} {one.argument}"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
 from arawn.cli.keep import Continue, NoStore, Private, Resume
+from arawn.errors import ArawnError
+
+if TYPE_CHECKING:
+    from arawn.cli.context import Context
+    from arawn.keeping import Keeper
+    from arawn.session import Session
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -95,8 +101,9 @@ def ask(
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
     conversation = Conversation(
-        session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper
-    )
+        session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper,
+        planner=context.app.planner(keeper),
+    )  # fmt: skip
     form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
     events = conversation.ask(opened.backend, prompt.text, prompt.parts)
     try:
@@ -104,6 +111,15 @@ def ask(
     finally:
         opened.backend.close()
         keeper.settle()
+    if keeper.enabled and len(session.turns) == 1 and config.get("llm.routing.title"):
+        _entitle(context, keeper, session)
+
+
+def _entitle(context: Context, keeper: Keeper, session: Session) -> None:
+    try:
+        keeper.entitle(session, context.app.title(session))
+    except ArawnError as fault:
+        keeper.entitle(session, None, fault)
 
 
 def _piped(words: list[str], files: list[str]) -> bytes | None:

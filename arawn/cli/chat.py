@@ -56,7 +56,12 @@ def chat(
         Chat(
             app=context.app,
             opened=opened,
-            conversation=Conversation(session, reasoning=wanted_effort(reasoning), journal=keeper),
+            conversation=Conversation(
+                session,
+                reasoning=wanted_effort(reasoning),
+                journal=keeper,
+                planner=context.app.planner(keeper),
+            ),
             keeper=keeper,
             status=context.status,
             out=sys.stdout,

@@ -63,7 +63,7 @@ def resume(
     seam = (
         f"gone on with by {opened.name} · {opened.model}" if turn.answer else "nothing had come; asked again"
     )
-    conversation = Conversation(session, journal=keeper)
+    conversation = Conversation(session, journal=keeper, planner=context.app.planner(keeper))
     form: Form = "json" if json else "text"
     try:
         show(

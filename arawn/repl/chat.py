@@ -67,6 +67,9 @@ class Backends(Protocol):
     def curl(self, session: Session, turn: Turn, backend: str | None = None, *, brief: bool = False) -> str:
         """The request of a turn as a curl command without keys, or an ArawnError."""
 
+    def title(self, session: Session) -> str | None:
+        """What a model would call the session; None where none is asked. May raise an ArawnError."""
+
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""
 

@@ -21,6 +21,12 @@ FreeText = str
 PathName = str
 
 LEAVE = 0
+WORDS = {
+    "CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]", "FreeText": "[TEXT]",
+    "PathName": "[FILE]", "SessionName": "[ID|TITLE]", "TurnName": "[N|BRANCH]", "TurnNames": "[A B]",
+    "BranchName": "[NAME]", "RetryName": "[with NAME]",
+}  # fmt: skip
+"""How each kind of argument is told."""
 
 
 class Command(NamedTuple):
@@ -35,9 +41,7 @@ class Command(NamedTuple):
     @property
     def usage(self) -> str:
         """How it is typed."""
-        words = {"CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]"}
-        words |= {"FreeText": "[TEXT]", "PathName": "[FILE]"}
-        return f"/{self.name} {words.get(self.argument, '')}".rstrip()
+        return f"/{self.name} {WORDS.get(self.argument, '')}".rstrip()
 
 
 COMMANDS: dict[str, Command] = {}
@@ -99,6 +103,10 @@ def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
         "BackendName": repl.app.backend_names,
         "ModelName": repl.known_models,
         "PathName": lambda: _paths(argument),
+        "SessionName": repl.known_sessions,
+        "TurnName": lambda: list(repl.session.branches),
+        "TurnNames": lambda: list(repl.session.branches),
+        "RetryName": repl.app.backend_names,
     }
     names: Any = offered.get(found.argument, list)()
     return [(one, "") for one in names if one.startswith(argument) and repl.is_clean(one)]

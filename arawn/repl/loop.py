@@ -14,6 +14,7 @@ from arawn.events import Event
 from arawn.messages import FilePart
 from arawn.repl import commands, tree_commands, wire_commands
 from arawn.repl.chat import Backends, Chat, Opened, Settings
+from arawn.repl.naming import Naming
 from arawn.repl.show import Show, Sink
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
@@ -85,6 +86,7 @@ class Repl:
         self.conversation = chat.conversation
         self.keeper = chat.keeper
         self.draft = ""
+        self._naming = Naming(chat.keeper, chat.app.title) if chat.keeper is not None else None
         self._chat = chat
         self._signals = signals
         self._editor: Editor | None = None
@@ -215,6 +217,8 @@ class Repl:
         fault = show.run(events, self.opened.waiting)
         if self.keeper is not None:
             self.keeper.settle()
+        if self._naming is not None:
+            self._naming.after_turn(self.session)
         if show.stopped and self._editor is None:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
@@ -334,6 +338,15 @@ class Repl:
         self._models[self.opened.name] = names
         return names
 
+    def known_sessions(self) -> list[str]:
+        """The ids of the sessions spoken in last; none where they cannot be told."""
+        if self.keeper is None or not self.keeper.enabled:
+            return []
+        try:
+            return [info.id for info in self.keeper.store.listing(20)]
+        except ArawnError:
+            return []
+
     def known_models(self) -> list[str]:
         """The models of this backend as far as they are known; asks for them beside the typing."""
         opened = self.opened
@@ -353,6 +366,8 @@ class Repl:
     def close(self) -> None:
         """Let go of the backend and the store."""
         self.opened.backend.close()
+        if self._naming is not None:
+            self._naming.close()
         if self.keeper is not None:
             self.keeper.close()
 

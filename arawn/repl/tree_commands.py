@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from arawn.repl.loop import Repl
 
 TurnName = str
+TurnNames = str
+BranchName = str
 SessionName = str
 RetryName = str
 
 
 @command()
 def undo(repl: Repl) -> None:
-    """Take back the last turn; it stays in the tree, and its prompt comes back to edit."""
+    """Take back the last turn; its prompt comes back to edit."""
     number = repl.session.number(repl.session.head) if repl.session.head else 0
     turn = repl.session.step_back()
     if turn is None:
@@ -32,7 +34,7 @@ def undo(repl: Repl) -> None:
 
 @command()
 def edit(repl: Repl, number: TurnName = "") -> None:
-    """Say a turn otherwise: its prompt comes back to edit, its branch stays."""
+    """Say a turn otherwise; what it led to stays."""
     turn = _turn(repl, number)
     repl.session.stand_at(turn.parent)
     repl.moved()
@@ -42,7 +44,7 @@ def edit(repl: Repl, number: TurnName = "") -> None:
 
 @command()
 def retry(repl: Repl, with_backend: RetryName = "") -> None:
-    """Ask again, with another backend if you like: /retry with NAME. The last answer stays in the tree."""
+    """Ask again, with another backend if you like."""
     if not repl.conversation.can_retry:
         raise UsageFault("Nothing was asked yet, so there is nothing to ask again")
     name = with_backend.removeprefix("with ").strip()
@@ -51,7 +53,7 @@ def retry(repl: Repl, with_backend: RetryName = "") -> None:
 
 @command()
 def continue_(repl: Repl, with_backend: RetryName = "") -> None:
-    """Go on with an answer that broke off, with another backend if you like."""
+    """Go on with an answer that broke off."""
     turn = repl.session.turns.get(repl.session.latest or "")
     if turn is None or not (turn.unfinished or turn.receipt.finish == "length"):
         raise UsageFault("The last answer did not break off")
@@ -61,7 +63,7 @@ def continue_(repl: Repl, with_backend: RetryName = "") -> None:
 
 @command()
 def fork(repl: Repl) -> None:
-    """Go on in a new session that shares what was said so far."""
+    """A new session that shares what was said so far."""
     old, keeper = repl.session, _keeper(repl)
     if old.head is None:
         raise UsageFault("Nothing was said yet, so there is nothing to share")
@@ -72,8 +74,8 @@ def fork(repl: Repl) -> None:
 
 
 @command()
-def branch(repl: Repl, name: FreeText = "") -> None:
-    """Show the branches, or name the one that you are on."""
+def branch(repl: Repl, name: BranchName = "") -> None:
+    """Show the branches, or name this one."""
     session = repl.session
     if name:
         if not name.replace("-", "").replace("_", "").replace("/", "").replace(".", "").isalnum():
@@ -94,7 +96,7 @@ def branch(repl: Repl, name: FreeText = "") -> None:
 
 @command()
 def goto(repl: Repl, place: TurnName = "") -> None:
-    """Go to a turn by its number, or to a branch by its name."""
+    """Go to a turn or a branch."""
     session = repl.session
     if place in session.branches:
         session.switch(place)
@@ -116,11 +118,14 @@ def tree(repl: Repl) -> None:
 
 
 @command()
-def diff(repl: Repl, two: FreeText = "") -> None:
-    """Compare two answers word by word: /diff A B, turns or branches; alone, the last with its sibling."""
+def diff(repl: Repl, two: TurnNames = "") -> None:
+    """Compare two answers word by word."""
     from arawn.differing import pieces
 
     one, other = _two(repl, two.split())
+    if one.answer == other.answer:
+        repl.say("Both answers are the same.")
+        return
     repl.say(f"--- turn {repl.session.number(one.id)} ({one.receipt.model})")
     repl.say(f"+++ turn {repl.session.number(other.id)} ({other.receipt.model})")
     repl.show_difference(list(pieces(one.answer, other.answer)))
@@ -128,7 +133,7 @@ def diff(repl: Repl, two: FreeText = "") -> None:
 
 @command()
 def graft(repl: Repl, place: TurnName = "") -> None:
-    """Put the turns of another branch, or of a session, after this one."""
+    """Put turns of another branch or session after this one."""
     session, keeper = repl.session, _keeper(repl)
     if place in session.branches or place.isdecimal():
         source = session
@@ -160,7 +165,7 @@ def session(repl: Repl) -> None:
 
 @command()
 def resume(repl: Repl, which: SessionName = "") -> None:
-    """Go on with another session: choose one, or name it by id or title."""
+    """Go on with another session."""
     store = _keeper(repl).store
     id = store.find(which) if which else repl.pick_session()
     if not id:
@@ -198,7 +203,7 @@ def search(repl: Repl, words: FreeText = "") -> None:
 
 @command()
 def export(repl: Repl, name: PathName = "") -> None:
-    """Write this session to a file: .md, .html, .json or .jsonl."""
+    """Write this session as .md, .html, .json or .jsonl."""
     from arawn.transfer.file import write_file
 
     if not name:
@@ -209,7 +214,7 @@ def export(repl: Repl, name: PathName = "") -> None:
 
 @command()
 def why(repl: Repl) -> None:
-    """Tell how the last answer came to be: attempts, who answered, time, tokens, cost."""
+    """How the last answer came to be: who, when, tokens, cost."""
     from arawn.render.receipt import lines
 
     turn = repl.session.turns.get(repl.session.latest or "")
