@@ -17,6 +17,8 @@ from arawn.tokens import of_message, of_messages, of_part, of_request
 
 SEEN = 8
 """Of so many turns at most the counts are looked at, the newest."""
+RECENT = 3
+"""Turns that a count is held against: one alone may have had a schema, or pages that were searched."""
 PRIOR = 500
 """Tokens that our guess counts for against real ones, so that a short prompt proves little."""
 ADDED = 1500
@@ -53,8 +55,14 @@ class Gauge:
         self.factor = _factor(self.samples)
         last = self.samples[-1] if self.samples and ranked[0] == EXACT else None
         self._anchor = last
-        self._offset = last.counted - self.factor * last.guess if last is not None else 0.0
+        self._offset = self._added(last) if last is not None else 0.0
         self.last = None if last is None else (last.counted, last.told or ceil(last.guess))
+
+    def _added(self, last: Sample) -> float:
+        """What the service adds to a prompt: by the last count, unless that was out of the ordinary."""
+        over = [one.counted - self.factor * one.guess for one in self.samples[-RECENT:]]
+        middle = sorted(over)[(len(over) - 1) // 2]
+        return over[-1] if abs(over[-1] - middle) <= max(PRIOR, last.counted / 10) else middle
 
     def of(self, turns: Iterable[Turn], following: Sequence[Message] = ()) -> int:
         """Tokens of a request with these turns and messages."""
@@ -165,6 +173,9 @@ _LIMITS = (
 
 def limits(text: str) -> tuple[int | None, int | None]:
     """Tokens that a request had and that are allowed, in a service's words; None where they do not tell."""
+    over = re.search(r"(\d[\d,]*(?:\s*\+\s*\d[\d,]*)*)\s*(?:tokens?\s*)?>\s*(\d[\d,]*)", text)
+    if over is not None:
+        return sum(_number(part) for part in over.group(1).split("+")), _number(over.group(2))
     numbers = [_number(found) for found in re.findall(r"\d[\d,_.]*", text)]
     for pattern in _LIMITS:
         match = re.search(pattern, text, re.I)
