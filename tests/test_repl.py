@@ -65,7 +65,7 @@ def test_the_prompt_is_coloured_only_where_colour_is_on(start: Start) -> None:
     [
         ("/help", "Ctrl-R searches"),
         ("/?", "Ctrl-R searches"),
-        ("/help retry", "/retry [with NAME]  Ask again"),
+        ("/help retry", "/retry [NAME]  Ask again"),
         ("/help quit", "(also /q, /exit)"),
         ("/", "Unknown command: /"),
         ("/hlep", "did you mean /help?"),

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arawn.errors import UsageFault
+from arawn.messages import user
 from arawn.repl import commands
 from arawn.repl.history import TAIL, HistoryFile
 from arawn.repl.typeahead import tidy
+from arawn.session import Session, Turn
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,15 @@ class FakeRepl:
     def known_models(self) -> list[str]:
         return ["m-1", "max", "\x1b[2Jm"]
 
+    def known_sessions(self) -> list[str]:
+        return ["k3x9", "abcd"]
+
+    @property
+    def session(self) -> Session:
+        session = Session("s")
+        session.add(Turn("t", None, (user("hi"),)))
+        return session
+
     def is_clean(self, text: str) -> bool:
         return "\x1b" not in text
 
@@ -131,14 +142,14 @@ class FakeRepl:
 @pytest.mark.parametrize(
     ("text", "offered"),
     [
-        (
-            "/",
-            ["/help ", "/backend ", "/model ", "/system ", "/attach ", "/json ", "/clear", "/retry", "/quit"],
-        ),
+        ("/b", ["/backend ", "/branch "]),
+        ("/goto m", ["main"]),
+        ("/resume k", ["k3x9"]),
+        ("/retry g", ["groq", "guide"]),
         ("/q", ["/quit"]),
         ("/backend g", ["groq", "guide"]),
         ("/model m", ["m-1", "max"]),
-        ("/help re", ["retry"]),
+        ("/help ret", ["retry"]),
         ("/system m", []),
         ("/quit m", []),
         ("/nothing m", []),

@@ -23,8 +23,8 @@ PathName = str
 LEAVE = 0
 WORDS = {
     "CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]", "FreeText": "[TEXT]",
-    "PathName": "[FILE]", "SessionName": "[ID|TITLE]", "TurnName": "[N|BRANCH]", "TurnNames": "[A B]",
-    "BranchName": "[NAME]", "RetryName": "[with NAME]",
+    "PathName": "[FILE]", "SessionName": "[ID]", "TurnName": "[N]", "TurnNames": "[A B]",
+    "BranchName": "[NAME]", "RetryName": "[NAME]",
 }  # fmt: skip
 """How each kind of argument is told."""
 
@@ -194,7 +194,7 @@ def attach(repl: Repl, name: PathName = "") -> None:
 
 @command()
 def json(repl: Repl, fields: FreeText = "") -> None:
-    """Answer in JSON of a shape like 'name, age int'; off ends it."""
+    """Answer in JSON, of a shape like 'name, age int'; off ends it."""
     if fields == "off":
         repl.conversation.format = None
         repl.say("Answers are text again.")

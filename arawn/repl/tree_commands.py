@@ -214,7 +214,7 @@ def export(repl: Repl, name: PathName = "") -> None:
 
 @command()
 def why(repl: Repl) -> None:
-    """How the last answer came to be: who, when, tokens, cost."""
+    """How the last answer came to be."""
     from arawn.render.receipt import lines
 
     turn = repl.session.turns.get(repl.session.latest or "")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @command()
 def curl(repl: Repl) -> None:
-    """Show the last request as a curl command, with $KEY in the key's place."""
+    """Show the last request as a curl command, without the key."""
     session = repl.conversation.session
     turn = session.turns.get(session.latest or "")
     if turn is None:
