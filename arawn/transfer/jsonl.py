@@ -76,7 +76,7 @@ def _data_url(part: FilePart) -> str:
 
 def read(source: Source, tell: Tell) -> Iterator[Session]:
     """A session of each line; lines that are the same are one."""
-    return each(lines(source.text(tell), tell), session, tell)
+    return each(lines(source.text(tell), tell), lambda value: session(value, source.at), tell)
 
 
 def lines(whole: str, tell: Tell) -> Iterator[tuple[str, Any]]:
@@ -94,12 +94,13 @@ def lines(whole: str, tell: Tell) -> Iterator[tuple[str, Any]]:
         yield f"line {number}", value
 
 
-def session(value: Any) -> Session:
-    """A session from `{"messages": [...]}`. Raises ValueError."""
+def session(value: Any, at: float) -> Session:
+    """A session from `{"messages": [...]}`, said at `at`. Raises ValueError."""
     given = table(value).get("messages")
     if not isinstance(given, list):
         raise ValueError("it has no list of messages")
     made = Session(id_of("openai", dumps(given)))
+    made.created = at
     system: list[str] = []
     said: list[Said] = []
     for number, one in enumerate(tables(given)):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from arawn.errors import UsageFault
 from arawn.media import MEDIA_LIMIT, media_type
 from arawn.messages import FilePart, Part, TextPart
-from arawn.transfer.shape import Tell, shown
+from arawn.transfer.shape import Tell, moment, shown
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -39,13 +39,14 @@ class Source(NamedTuple):
     """One file: how it is called in sentences, its bytes, and the files it came with by their names.
 
     `load(limit)` raises UsageFault where there are more bytes, or none can be had. `path` is set where it
-    lies on disk by itself.
+    lies on disk by itself, `at` is when it was last changed (seconds since 1970, 0: unknown).
     """
 
     label: str
     load: Callable[[int], bytes]
     limit: int
     path: Path | None = None
+    at: float = 0.0
     beside: Mapping[str, Source] = {}
 
     @property
@@ -79,7 +80,7 @@ def open_file(path: Path, limits: Limits = LIMITS) -> Source:
         raise UsageFault(f"{label} is empty")
     if state.st_size > limits.file:
         raise UsageFault(f"{label} is larger than {limits.file} bytes")
-    return Source(label, lambda limit: _read(path, limit), limits.text, path)
+    return Source(label, lambda limit: _read(path, limit), limits.text, path, state.st_mtime)
 
 
 def _why(error: Exception) -> str:
@@ -122,7 +123,7 @@ def open_folder(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
 
 
 def _in_folder(path: Path, limits: Limits) -> Source:
-    return Source(str(path), lambda limit: _read(path, limit), limits.text, path)
+    return Source(str(path), lambda limit: _read(path, limit), limits.text, path, path.stat().st_mtime)
 
 
 def open_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
@@ -138,10 +139,19 @@ def open_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
         raise UsageFault(f"{path} holds more than {limits.members} files")
     meter = _Meter(path, limits)
     return {
-        one.filename: Source(f"{one.filename} in {path}", meter.reader(archive, one.filename), limits.text)
+        one.filename: Source(
+            f"{one.filename} in {path}",
+            meter.reader(archive, one.filename),
+            limits.text,
+            at=_when(one.date_time),
+        )
         for one in members
         if not one.is_dir()
     }
+
+
+def _when(date: tuple[int, ...]) -> float:
+    return moment("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*date))
 
 
 class _Meter:
