@@ -12,13 +12,14 @@ from arawn.backends.choose import Choice, check_local, choose
 from arawn.doors import Doors, options
 from arawn.errors import ArawnError, ConfigFault, UsageFault
 from arawn.messages import NOTHING, FilePart
-from arawn.ports import Backend, Journal, Planner
+from arawn.ports import Backend, Journal
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.embedding import Embedder
     from arawn.config.load import Config
     from arawn.keeping import Keeper
+    from arawn.late import LatePlanner
     from arawn.models import Models
     from arawn.planning import Around
     from arawn.render.status import Status
@@ -133,11 +134,11 @@ class App:
         data = paths(self._env).data_dir
         return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced)
 
-    def planner(self, journal: Journal | None = None) -> Planner:
+    def planner(self, journal: Journal | None = None) -> LatePlanner:
         """What sees that requests fit the models they go to, by `[context]`; summaries go to `journal`."""
-        from arawn.planning import planner
+        from arawn.late import LatePlanner
 
-        return planner(self.config, self._around(), journal)
+        return LatePlanner(lambda: self._around().planner(journal), self.config)
 
     def title(self, session: Session) -> str | None:
         """A title by the backend of `[llm.routing] title`; None without one, or where it gives none.

@@ -118,14 +118,13 @@ class Around:
                 found.append((context, f"-b {name} -m {model} ({context:,} tokens)"))
         return tuple(typed for _, typed in sorted(found)[:OFFERED])
 
-
-def planner(config: Config, around: Around, journal: Journal | None) -> ContextPlanner:
-    """The planner that `[context]` describes."""
-    get = config.get
-    rules = Rules(
-        policy=get("context.policy"),
-        reserve=get("context.reserve"),
-        compact_at=float(get("context.compact_at")),
-        keep=int(get("context.keep")),
-    )
-    return ContextPlanner(rules, around, journal)
+    def planner(self, journal: Journal | None) -> ContextPlanner:
+        """The planner that `[context]` describes."""
+        get = self._config.get
+        rules = Rules(
+            policy=get("context.policy"),
+            reserve=get("context.reserve"),
+            compact_at=float(get("context.compact_at")),
+            keep=int(get("context.keep")),
+        )
+        return ContextPlanner(rules, self, journal)

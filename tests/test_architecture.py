@@ -14,7 +14,7 @@ cli
 repl
 app | attach | doctor
 curl
-keeping | doors | money | planning | titles
+keeping | doors | money | planning | titles | late
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog

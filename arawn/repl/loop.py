@@ -12,7 +12,7 @@ from arawn import __version__
 from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
 from arawn.events import Event
 from arawn.messages import FilePart
-from arawn.repl import commands, tree_commands, wire_commands
+from arawn.repl import commands, context_commands, tree_commands, wire_commands
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.naming import Naming
 from arawn.repl.show import Show, Sink
@@ -73,7 +73,7 @@ def _isatty(stream: TextIO | None) -> bool:
         return False
 
 
-MODULES = (commands, tree_commands, wire_commands)  # importing them makes their commands known
+MODULES = (commands, tree_commands, context_commands, wire_commands)  # importing makes their commands known
 __all__ = ["Backends", "Chat", "Opened", "Repl", "Settings", "run"]
 
 

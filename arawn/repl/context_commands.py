@@ -1,0 +1,106 @@
+"""The slash commands about what goes to the model: how full its window is, and summing up to make room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arawn.errors import UsageFault
+from arawn.events import Text
+from arawn.late import LatePlanner
+from arawn.messages import Message, user
+from arawn.repl.commands import FreeText, command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arawn.context import ContextPlanner, Outlook
+    from arawn.events import Event
+    from arawn.repl.loop import Repl
+
+
+@command()
+def compact(repl: Repl, focus: FreeText = "") -> None:
+    """Sum up what was said, to make room; TEXT is what matters."""
+    from arawn.summary import text_of
+
+    planner = _planner(repl)
+    before = _outlook(repl, planner).total
+    head = repl.session.head
+
+    def summed_up() -> Iterator[Event]:
+        request = repl.conversation.request(())
+        turn = yield from planner.compact(repl.session, repl.opened.backend, request, focus)
+        if turn is not None:
+            yield Text(text_of(turn) + "\n")
+
+    repl.answer(summed_up())
+    if repl.session.head == head:
+        repl.say("Nothing was summed up.")
+        return
+    after = _outlook(repl, planner).total
+    repl.say(f"{before:,} tokens are now about {after:,}; the turns stay in the tree, /undo goes back.")
+
+
+@command()
+def context(repl: Repl) -> None:
+    """Show how full the model's window is, and what would go."""
+    planner = _planner(repl)
+    for line in told(_outlook(repl, planner), repl.opened.model):
+        repl.say(line)
+
+
+def told(seen: Outlook, model: str) -> list[str]:
+    """The outlook as lines: tokens by kind, and what they are held against."""
+    rows = [(kind, size) for kind, size in seen.kinds if size]
+    rows.append(("together", seen.total))
+    if seen.window is not None:
+        rows += [("kept for the answer", seen.reserve)]
+        rows += [
+            ("free", max(0, seen.window - seen.reserve - seen.total)),
+            (f"window of {model}", seen.window),
+        ]
+    width = max(len(kind) for kind, _ in rows)
+    lines = [f"{kind:<{width}}  {size:>9,}{_share(size, seen.window)}" for kind, size in rows]
+    if seen.window is None:
+        lines.append(f"The window of {model} is not known: everything is sent, and the service tells.")
+    if seen.counted is not None:
+        counted, guessed = seen.counted
+        lines.append(
+            f"Last request: {counted:,} tokens as the service counted, {guessed:,} as we had guessed."
+        )
+    lines.append(_next(seen))
+    return lines
+
+
+def _share(size: int, window: int | None) -> str:
+    return f"  {100 * size / window:5.1f} %" if window else ""
+
+
+def _next(seen: Outlook) -> str:
+    """What would be done with the next message."""
+    if not seen.left_out:
+        return "Nothing would be left out now."
+    turns = "1 turn" if seen.left_out == 1 else f"{seen.left_out} turns"
+    match seen.policy:
+        case "compact":
+            return f"With the next message the older turns would be summed up, about {turns} of them."
+        case "drop":
+            return f"With the next message the {turns} said first would be left out."
+        case _:
+            return f"The next message would be refused; without the {turns} said first it would fit."
+
+
+def _outlook(repl: Repl, planner: ContextPlanner) -> Outlook:
+    message = Message("user", ())
+    if repl.attached:
+        from arawn.attach import enclosed, parts
+
+        message = user("\n\n".join(enclosed(repl.attached)), parts(repl.attached))
+    return planner.outlook(repl.session, message, repl.conversation.request(()), repl.opened.backend)
+
+
+def _planner(repl: Repl) -> ContextPlanner:
+    planner = repl.conversation.planner
+    if not isinstance(planner, LatePlanner):
+        raise UsageFault("this chat does not look after what is sent")
+    return planner.whole
