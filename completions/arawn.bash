@@ -9,37 +9,70 @@ _arawn() {
   COMPREPLY=()
   case "$prev" in
     --backend) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
+    --before) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
+    --by) return ;;
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --dimensions) return ;;
     --file) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
+    --folder) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --format) return ;;
     --keys) return ;;
+    --limit) return ;;
     --model) return ;;
+    --of) return ;;
+    --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --purpose) COMPREPLY=($(compgen -W "query document classification clustering" -- "$cur")); return ;;
     --reasoning) COMPREPLY=($(compgen -W "off low medium high TOKENS" -- "$cur")); return ;;
+    --record) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --replay) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --resume) COMPREPLY=($(compgen -W "ID TITLE" -- "$cur")); return ;;
+    --role) COMPREPLY=($(compgen -W "user assistant tool" -- "$cur")); return ;;
     --schema) COMPREPLY=($(compgen -W "FILE JSON FIELDS" -- "$cur")); return ;;
+    --since) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
     --system) return ;;
     --timeout) return ;;
+    --turn) COMPREPLY=($(compgen -W "N BRANCH" -- "$cur")); return ;;
+    --until) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
+    -O) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     -b) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
     -f) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
     -m) return ;;
+    -n) return ;;
     -o) return ;;
     -s) return ;;
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--color|--config|--dimensions|--file|--keys|--model|--purpose|--reasoning|--schema|--system|--timeout|-b|-f|-m|-o|-s) ((i++)); continue ;;
+      --backend|--before|--by|--color|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
+    case "|ask|chat|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|curl|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --version --help -h" ;;
-    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --quiet -q --install-completion --show-completion --help -h" ;;
-    "chat") words="--system -s --backend -b --model -m -o --reasoning --quiet -q --install-completion --show-completion --help -h" ;;
+    "") words="ask chat resume session receipt replay curl embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
+    "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
+    "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
+    "session") words="export import list show search rename pin delete graph stats backup check --install-completion --show-completion --help -h" ;;
+    "session export") words="--all --format -f --output -O --help -h" ;;
+    "session import") words="--format -f --json --help -h" ;;
+    "session list") words="--limit -n --all --here --json --help -h" ;;
+    "session show") words="--turn --json --help -h" ;;
+    "session search") words="--limit -n --role --by --of --folder --since --until --code --json --help -h" ;;
+    "session rename") words="--json --help -h" ;;
+    "session pin") words="--off --json --help -h" ;;
+    "session delete") words="--before --yes -y --json --help -h" ;;
+    "session graph") words="--json --help -h" ;;
+    "session stats") words="--json --help -h" ;;
+    "session backup") words="--json --help -h" ;;
+    "session check") words="--json --help -h" ;;
+    "receipt") words="--json --install-completion --show-completion --help -h" ;;
+    "replay") words="--backend -b --model -m -o --json --quiet -q --install-completion --show-completion --help -h" ;;
+    "curl") words="--backend -b -o --install-completion --show-completion --help -h" ;;
     "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --install-completion --show-completion --help -h" ;;
     "backend") words="list test --install-completion --show-completion --help -h" ;;
     "backend list") words="--json --help -h" ;;
@@ -68,7 +101,7 @@ _arawn() {
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
   case "$path" in
-    "trust") COMPREPLY+=($(compgen -f -- "$cur")) ;;
+    "session import"|"session backup"|"trust") COMPREPLY+=($(compgen -f -- "$cur")) ;;
   esac
 }
 complete -o default -F _arawn arawn

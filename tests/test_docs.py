@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,13 @@ from arawn.cli import app as root_app
 from arawn.config.load import load
 from arawn.events import Reply
 from arawn.manual import reference
+from arawn.messages import Message, TextPart, user
 from arawn.providers import PROVIDERS
 from arawn.render.document import document
 from arawn.render.markdown import MarkdownStream
 from arawn.repl.commands import COMMANDS as SLASH
+from arawn.session import Receipt, Session, Turn
+from arawn.store.sessions import Store
 
 ROOT = Path(__file__).parents[1]
 MANUAL = ROOT / "arawn" / "manual"
@@ -118,6 +122,11 @@ RULES = [
     Rule(r"arawn secret (list|test|delete) ?.*"),
     Rule(r"arawn trust (--list|--revoke \S+|\S+ --yes)"),
     Rule(r"arawn help( \w+)?", says="#"),
+    Rule(r"arawn resume( --show)?", says="half"),
+    Rule(r"arawn session search checkpoint", says="[checkpoint]"),
+    Rule(r"arawn session (list|show|search|graph|rename|pin|delete|backup|stats|check|export) ?.*"),
+    Rule(r"arawn receipt.*", says="turn"),
+    Rule(r"arawn replay .*", says="alike"),
 ]  # fmt: skip
 
 
@@ -206,6 +215,7 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
     (work / "completions").symlink_to(ROOT / "completions")
     (tmp_path / "docs_keyring.py").write_text(KEYRING)
     (tmp_path / "keys.json").write_text(json.dumps({"arawn/anthropic": "sk-kept-0123456789abcdef"}))
+    keep_some(Path(env["HOME"], ".local/share/arawn"))
     with FakeProvider(serve) as fake:
         for row in PROVIDERS.values():
             env[f"{row.name.upper()}_API_BASE"] = fake.url + ("" if row.dialect != "openai" else "/v1")
@@ -219,6 +229,20 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
             "DOCS_KEYRING": str(tmp_path / "keys.json"),
         }
         yield env, work, fake
+
+
+def keep_some(folder: Path) -> None:
+    """What the examples go on with: a session, and one whose answer broke off."""
+    store = Store(folder, print)
+    for name, title, end in (
+        ("broken", "A long story", "cut"),
+        ("walsession", "Explain WAL in SQLite", "stop"),
+    ):
+        session = Session(name, title)
+        said = (user("Tell me"), Message("assistant", (TextPart("half of it, up to a checkpoint"),)))
+        session.add(Turn(f"turn-{name}", None, said, Receipt("groq", "groq", "m", end), 1.0, name))
+        store.put(session, session.turns.values())
+    store.close()
 
 
 def run(line: str, rule: Rule, env: dict[str, str], work: Path, url: str) -> None:
@@ -341,8 +365,9 @@ def test_pages_named_are_pages() -> None:
 
 
 def test_slash_commands() -> None:
-    table = set(re.findall(r"^\| `/(\w+)", manual.text("chat"), re.M))
-    assert table == set(SLASH)
+    import_module("arawn.repl.loop")  # makes all of them known
+    rows = re.findall(r"^\| (`/.*?) \|", manual.text("chat"), re.M)
+    assert set(re.findall(r"`/(\w+)", " ".join(rows))) == set(SLASH)
 
 
 def test_json_fields() -> None:

@@ -79,7 +79,40 @@ def test_ask_into_a_pipe_is_light(tmp_path, env, home, key: str) -> None:
         (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url, key=key))
         found = roots(loaded(tmp_path, env, "ask", "hi", FAKE_KEY="sk-env-0123456789abcdef"))
         assert len(fake.requests) == 1, "one question is one request"
+    assert not found & ({*HEAVY} - {"sqlite3"}), found & set(HEAVY)
+
+
+def test_ask_without_a_store_loads_no_sqlite(tmp_path, env, home) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        (home / ".config" / "arawn").mkdir(parents=True)
+        (home / ".config" / "arawn" / "config.toml").write_text(
+            CONFIG.format(url=fake.url, key="sk-0123456789")
+        )
+        found = roots(loaded(tmp_path, env, "ask", "--no-store", "hi"))
     assert not found & set(HEAVY), found & set(HEAVY)
+
+
+def test_the_store_is_loaded_when_the_request_is_out(tmp_path, env, home) -> None:
+    """The prompt is in its journal then; SQLite comes after the first byte was sent."""
+    program = (
+        "import sys\nseen = []\n"
+        "sys.addaudithook(lambda event, args: seen.append(event) if event == 'socket.connect' else "
+        "seen.append(args[0]) if event == 'import' and args[0] in ('sqlite3', '_sqlite3') else None)\n"
+        "import os\nos._exit = lambda code: (print(seen, file=sys.stderr), sys.stderr.flush(), leave(code))\n"
+        "import posix\nleave = posix._exit\nsys.argv = ['arawn', 'ask', 'hi']\n"
+        "from arawn.__main__ import main\nmain()\n"
+    )
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        (home / ".config" / "arawn").mkdir(parents=True)
+        (home / ".config" / "arawn" / "config.toml").write_text(
+            CONFIG.format(url=fake.url, key="sk-0123456789")
+        )
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    seen = ast.literal_eval(done.stderr.splitlines()[-1])
+    assert done.returncode == 0 and seen[0] == "socket.connect" and "sqlite3" in seen, done.stderr
 
 
 def test_help_opens_no_config(arawn: Callable, env) -> None:

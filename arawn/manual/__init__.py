@@ -13,6 +13,7 @@ ORDER = (
     "start",
     "ask",
     "chat",
+    "sessions",
     "backends",
     "config",
     "secrets",
