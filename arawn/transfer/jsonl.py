@@ -166,7 +166,10 @@ def data_file(url: str, name: str = "") -> Part:
     begins, _, data = url.partition(",")
     if not begins.startswith("data:") or not begins.endswith(";base64"):
         return TextPart(f"[{shown(name or url) or 'a file'}: not in the export]\n")
-    found = b64decode(data, validate=True)
+    try:
+        found = b64decode(data, validate=True)
+    except ValueError:
+        return TextPart(f"[{shown(name) or 'a file'}: damaged in the export]\n")
     kind = media_type(found) or begins[5:-7]
     if not kind.startswith(("image/", "audio/")) and kind != "application/pdf":
         return TextPart(f"[{shown(name) or 'a file'}: {shown(kind)}, which no model takes]\n")
