@@ -25,8 +25,14 @@ from typing import NamedTuple
 import common
 from fake_provider import Conn, FakeProvider, openai_stream, sse
 
-WORDS = "the river bends where old stones lie and every answer finds its way home under quiet light".split()
-CODE = '\n```python\ndef area(width: float, height: float) -> float:\n    """In square metres."""\n    return width * height\n```\n'
+TEXT = "the river bends where old stones lie and every answer finds its way home under quiet light"
+WORDS = TEXT.split()
+CODE = """
+```python
+def area(width: float, height: float) -> float:
+    return width * height
+```
+"""
 GROWTH_MB = 20.0
 PASTE_ON, PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the editor sends them as it begins and ends a line
 COMMANDS = ("/tree", "/session", "/undo", "/retry", "/search river", "/fork", "/branch")

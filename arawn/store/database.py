@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from arawn.errors import StoreFault
-from arawn.store.files import create, locked
+from arawn.store.files import create, locked, make
 from arawn.store.schema import MIGRATIONS, Migration
 
 CORRUPT, NOT_A_DATABASE = 11, 26
@@ -140,12 +140,8 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         path = self.path
-        try:
-            os.close(create(path))
-        except OSError:
-            if not path.exists():
-                raise
-            self.read_only = not os.access(path, os.W_OK)
+        make(path)
+        self.read_only = not os.access(path, os.W_OK)
         db = self._connect_to_read() if self.read_only else self._connect(str(path))
         try:
             db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -178,7 +174,7 @@ class Database:
         """Migrate what is older, and leave alone what is newer."""
         newest = len(self._migrations)
         version = _version(db)
-        if version == newest and (self.read_only or _is_wal(self.path)):
+        if version == newest and (self.read_only or _is_wal(db)):
             return
         if version > newest:
             self.read_only = True
@@ -237,7 +233,5 @@ def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _is_wal(path: Path) -> bool:
-    """Whether the file says that it has a write-ahead log (https://sqlite.org/fileformat.html#file_format)."""
-    with open(path, "rb") as file:
-        return file.read(20)[18:20] == b"\x02\x02"
+def _is_wal(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("PRAGMA journal_mode").fetchone()[0] == "wal")

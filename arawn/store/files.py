@@ -27,6 +27,23 @@ def create(path: Path) -> int:
     return handle
 
 
+def make(path: Path) -> None:
+    """Make an empty file with mode 0600 where there is none, and let nobody else read one that is there.
+
+    A file that is there is not opened: closing it would drop the locks that SQLite holds on it for this
+    process (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    Raises OSError.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        os.close(create(path))
+        return
+    if mode & 0o077:
+        with contextlib.suppress(OSError):  # a file of somebody else's, or a file system without modes
+            os.chmod(path, mode & 0o700)
+
+
 def try_lock(handle: int) -> bool:
     """Take the lock of an open file; False where another process has it. Without locks: True."""
     try:
