@@ -142,10 +142,13 @@ EXACT = 2
 
 
 def _nearness(turn: Turn, asked: tuple[str, str]) -> int:
-    """EXACT for the same model (services add a date to the name), 1 for the same backend, else 0."""
-    if turn.receipt.backend != asked[0]:
+    """EXACT for the same model (services answer under longer names), 1 for the same backend, else 0."""
+    receipt = turn.receipt
+    if receipt.backend != asked[0]:
         return 0
-    answered, wanted = (name.rpartition("/")[2].lower() for name in (turn.receipt.model, asked[1]))
+    if receipt.attempts and receipt.attempts[-1].model == asked[1]:
+        return EXACT
+    answered, wanted = (name.rpartition("/")[2].lower() for name in (receipt.model, asked[1]))
     return EXACT if answered.startswith(wanted) or wanted.startswith(answered) else 1
 
 
