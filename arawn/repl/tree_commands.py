@@ -141,7 +141,8 @@ def graft(repl: Repl, place: TurnName = "") -> None:
     else:
         source = keeper.store.load(keeper.store.find(place))
         path = source.path()
-    new = path[common(session.path(), path) :]
+    beyond = path[common(session.path(), path) :]
+    new = tuple(turn for turn in beyond if turn.kind == "said")  # a summary would stand for what is here
     if not new:
         raise UsageFault("There is nothing there that is not here already")
     copies = keeper.graft(session, new)
