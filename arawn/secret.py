@@ -22,8 +22,8 @@ _PATTERN = (
     r"|\$keyring:(?P<keyring>[A-Za-z0-9_.@/-]+)|\$file:(?P<file>\S+)"
 )
 _SHAPES = (
-    r"\b(?:sk|gsk|xai|hf|r8|pplx|csk|fw|nvapi|ghp|github_pat)[-_][A-Za-z0-9_\-]{8,}"
-    r"|\bAIza[A-Za-z0-9_\-]{20,}"
+    r"(?:\b|(?<=\\[nrt]))(?:sk|gsk|xai|hf|r8|pplx|csk|fw|nvapi|ghp|github_pat)[-_][A-Za-z0-9_\-]{8,}"
+    r"|(?:\b|(?<=\\[nrt]))AIza[A-Za-z0-9_\-]{20,}"
     r"|(?i:\bbearer\s+)[A-Za-z0-9_\-.=+/~]{8,}"
     r"|(?<=key=)[^&\s\"']{6,}"
     r"|(?<=://)[^/\s@:]+:[^/\s@]+(?=@)"

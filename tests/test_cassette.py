@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -356,6 +355,28 @@ def test_a_kept_connection_that_died_is_asked_twice_in_both(tmp_path: Path) -> N
         assert both(url) == first == ["One", "Two"]
 
 
+def test_a_reply_leads_on_and_its_headers_are_any_bytes(run, env, tape) -> None:
+    """Also where the address that it leads to has a key in it."""
+
+    def serve(conn: Conn) -> None:
+        if conn.request.path.startswith("/page"):
+            return raw(
+                b"HTTP/1.1 302 X\r\nlocation: /there?x=1&access_token=opaque-0123456789\r\n"
+                b"x-name: caf\xe9\r\ncontent-length: 0\r\n\r\n"
+            )(conn)
+        if conn.request.path.startswith("/there"):
+            return body_reply(200, b"it is 42", "text/plain", x_name="\u00e9\u00e8")(conn)
+        openai_stream(["42"])(conn)
+
+    with FakeProvider(serve) as fake:
+        config = CONFIG + '[files]\nallow_hosts = ["127.0.0.1"]\n'
+        args = ("ask", "what?", "-f", f"{fake.url}/page")
+        first = run(fake, "--record", str(tape), *args, config=config)
+    again = replay(env, tape, *args)
+    assert first.stdout == again.stdout == "42\n", first.stderr + again.stderr
+    assert "opaque-0123456789" not in said_in(tape)
+
+
 def test_pieces_keep_their_bounds(tmp_path: Path) -> None:
     """Even inside of a character."""
     whole = openai_stream(["日本", "語"])
@@ -422,6 +443,13 @@ def escaped(conn: Conn) -> None:
     Stream([body, sse({"choices": [{"delta": {}, "finish_reason": "stop"}]}), b"data: [DONE]\n\n"])(conn)
 
 
+def nested(conn: Conn) -> None:
+    """The key in JSON that stands in a string of JSON, after an escaped line end, as models write code."""
+    told = conn.request.headers["authorization"].removeprefix("Bearer ")
+    text = json.dumps({"code": f"key =\n{told}"})
+    openai_stream([text, "\n", *(text[at : at + 5] for at in range(0, len(text), 5))])(conn)
+
+
 def packed(conn: Conn) -> None:
     told = conn.request.headers["authorization"].removeprefix("Bearer ")
     data = gzip.compress(openai_stream([f"packed {told}"]).body)
@@ -451,7 +479,7 @@ def in_two_reads(conn: Conn) -> None:
     conn.end()
 
 
-@pytest.mark.parametrize("service", [echo, escaped, packed, in_headers, as_page, in_two_reads])
+@pytest.mark.parametrize("service", [echo, escaped, nested, packed, in_headers, as_page, in_two_reads])
 @pytest.mark.parametrize("key", [KEY, SHAPED])
 def test_no_key_from_a_reply(run, tape, key: str, service: Behaviour) -> None:
     with FakeProvider(service) as fake:
@@ -636,6 +664,8 @@ def test_both_flags_exclude_each_other(run, tape) -> None:
 
 def test_a_full_disk_costs_no_answer(run, tape) -> None:
     def limited() -> None:
+        import resource
+
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))
 
@@ -709,6 +739,8 @@ BROKEN = {
     "bad config": HEAD + '{"config":[{"layer":"user","values":{"llm":{"backend":7}}}]}\n',
     "config of another kind": HEAD + '{"config":[{"layer":"user","values":{"ui":{"color":"always"}}}]}\n',
     "config over the flags": HEAD + '{"config":[{"layer":"flag","values":{}}]}\n',
+    "half a character in a header": HEAD
+    + '{"n":1,"request":"GET","url":"x"}\n{"n":1,"status":200,"headers":[["a","\\ud800"]]}\n',
     "deep": HEAD + "[" * 100_000 + "\n",
     "deep config": HEAD + '{"config":[{"layer":"user","values":' + '{"llm":' * 2000 + "1" + "}" * 2000 + "}]}\n",
 }  # fmt: skip

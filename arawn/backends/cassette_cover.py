@@ -28,6 +28,8 @@ SECRET_NAME = re.compile(
 LONG_BASE64 = re.compile(r"(?:data:[\w/+.;=-]{0,100},)?[A-Za-z0-9+/_-]{1024,}={0,2}")
 """A file on its way: its digest is enough to know it again."""
 ENCODED = re.compile(r"[A-Za-z0-9+/_-]{20,100000}={0,2}")
+QUERY = re.compile(r"""([?&]([\w.%-]{1,60})=)([^&\s"'<>#\\]{4,})""")
+"""Name and value in an address, wherever it stands."""
 STRING = re.compile(r'(?:"([^"\\\n]*(?:\\.[^"\\\n]*)*)"\s*:\s*)?"([^"\\\n]*(?:\\.[^"\\\n]*)*)"')
 """A string of JSON, after the name it has in its object where it has one."""
 ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.S)
@@ -69,15 +71,25 @@ def sent_headers(headers: Iterable[tuple[str, str]], redactor: Redactor) -> list
 def got_headers(headers: Iterable[tuple[str, str]], redactor: Redactor) -> list[list[str]]:
     """The headers of a reply, those that say how its bytes were packed left out."""
     return [
-        [name.lower(), MASK if SECRET_NAME.match(name) else text(value, redactor)]
+        [name.lower(), _got_header(name.lower(), value, redactor)]
         for name, value in headers
         if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
     ]
 
 
+def _got_header(name: str, value: str, redactor: Redactor) -> str:
+    if SECRET_NAME.match(name):
+        return MASK
+    try:
+        return address(value, redactor) if name.endswith("location") else text(value, redactor)
+    except ValueError:  # no address at all
+        return MASK
+
+
 def text(value: str, redactor: Redactor) -> str:
     """A text without keys, those in base64 included."""
-    masked = redactor.redact(value)
+    masked = QUERY.sub(lambda pair: pair[1] + MASK if SECRET_NAME.match(pair[2]) else pair[0], value)
+    masked = redactor.redact(masked)
     return ENCODED.sub(lambda run: MASK if _hides(run.group(), redactor) else run.group(), masked)
 
 
@@ -277,6 +289,7 @@ def _plain(said: str, redactor: Redactor) -> Keys:
 
 def _found(said: str, redactor: Redactor) -> Iterator[tuple[int, int]]:
     yield from redactor.spans(said)
+    yield from (pair.span(3) for pair in QUERY.finditer(said) if SECRET_NAME.match(pair[2]))
     for run in ENCODED.finditer(said):
         if _hides(run.group(), redactor):
             yield run.span()

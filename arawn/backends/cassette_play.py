@@ -53,6 +53,8 @@ class Played:
         if "status" in line:
             self.status = int(line["status"])
             self.headers = [(_text(name), _text(value)) for name, value in line["headers"]]
+            for name, value in self.headers:
+                (name + value).encode("utf-8")
             if not 100 <= self.status <= 999:
                 raise ValueError("status")
         elif "fault" in line:

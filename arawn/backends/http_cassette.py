@@ -89,7 +89,8 @@ class Playing(httpx.BaseTransport):
             connect.used = found.connected
         if found.status is None:
             raise _again(found, request)
-        return httpx.Response(found.status, headers=found.headers, stream=_Played(found, request))
+        headers = [(name.encode("utf-8"), value.encode("utf-8")) for name, value in found.headers]
+        return httpx.Response(found.status, headers=headers, stream=_Played(found, request))
 
 
 class _Played(httpx.SyncByteStream):
