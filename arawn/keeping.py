@@ -64,6 +64,7 @@ class Keeper:
         self._complete = complete
         self._told: set[str] = set()
         self._entries: list[_Entry] = []
+        self._late: list[_Entry] = []
         self._store: Store | None = None
 
     @property
@@ -135,36 +136,32 @@ class Keeper:
     def settle(self) -> None:
         """Put the turns that ended into the store; what can't be put is kept otherwise, and told."""
         ended = [entry for entry in self._entries if entry.turn is not None]
-        ended.sort(
-            key=lambda entry: entry.turn is not None and entry.turn.kind == "said"
-        )  # it follows summaries
         self._entries = [entry for entry in self._entries if entry.turn is None]
-        for entry in ended:
-            session = entry.session
-            if not session.title and entry.turn is not None:
-                session.title = title_of(self._mask(entry.turn.prompt.text))
+        # A turn follows the summaries made for it, and all that could not be put before.
+        self._late += sorted(ended, key=lambda entry: entry.turn is not None and entry.turn.kind == "said")
+        while self._late:
             try:
-                self.store.put(
-                    session, [self._kept(turn) for turn in [entry.turn] if turn], self.place.terminal
-                )
+                self._put(self._late[0])
             except StoreFault as fault:
-                self._left(entry, fault)
-            else:
-                if entry.writer is not None:
-                    entry.writer.drop()
+                for entry in ended:
+                    self._left(entry, fault)
+                return
+            self._late.pop(0)
         if ended:
             self._clear_away()
 
-    def entitle(self, session: Session, title: str | None, fault: ArawnError | None = None) -> None:
-        """A better title than the first prompt, of a session that is stored; trouble with that is told."""
-        try:
-            if fault is not None:
-                raise fault
-            if title is not None and self.enabled:
-                session.title = self._mask(title)
-                self.store.rename(session.id, session.title, by_person=False)
-        except ArawnError as error:
-            self.tell(f"this session has no better title: {error.sentence}")
+    def _put(self, entry: _Entry) -> None:
+        """Put a turn into the store, and away what kept it so far. Raises StoreFault."""
+        turn, session = entry.turn, entry.session
+        if turn is None:
+            return
+        if not session.title:
+            session.title = title_of(self._mask(turn.prompt.text))
+        self.store.put(session, [self._kept(turn)], self.place.terminal)
+        if entry.writer is not None:
+            entry.writer.drop()
+        if entry.rescued is not None:
+            entry.rescued.unlink(missing_ok=True)
 
     def moved(self, session: Session) -> None:
         """Keep where a session stands now; told, not raised, where that fails."""
@@ -204,18 +201,19 @@ class Keeper:
         """A turn that the store did not take: its journal keeps it, or a file in the folder for such."""
         writer = entry.writer
         if writer is not None and writer.trouble is None:
-            self.tell(f"{fault.sentence}; the answer waits in {writer.path} and is taken in at the next use")
+            place = writer.path.parent
+            self.tell(f"{fault.sentence}; the answer waits in {place} and is taken in at the next use")
             return
-        if writer is not None:
-            writer.drop()
-        path = self._rescue(entry)
+        entry.rescued = path = self._rescue(entry)
         if path is None:
             self.tell(f"this answer is not stored: {fault.sentence}")
-        else:
-            self.tell(
-                f"this answer is not stored: {fault.sentence}; it is kept in {path}: "
-                "arawn session import takes it in"
-            )
+            return
+        if writer is not None:  # it has a part of this answer, which must not be taken in before the whole
+            writer.drop()
+        self.tell(
+            f"this answer is not stored: {fault.sentence}; it is kept in {path}: "
+            "arawn session import takes it in"
+        )
 
     def _rescue(self, entry: _Entry) -> Path | None:
         import json
@@ -266,6 +264,7 @@ class _Entry:
         self.writer = writer
         self.turn: Turn | None = None
         self.first: Json | None = None
+        self.rescued: Path | None = None
         self._complete = complete
 
     def add(self, event: Event) -> None:

@@ -23,6 +23,10 @@ CHECKPOINT_BYTES = 4 * 1024 * 1024
 Tell = Callable[[str], None]
 
 
+class Unfit(StoreFault):
+    """What was to be stored has no place in the store, now and later."""
+
+
 def primary(error: sqlite3.Error) -> int:
     """The primary result code of SQLite (https://sqlite.org/rescode.html), 0 where there is none."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
@@ -38,30 +42,35 @@ class Database:
         self.path = path
         self.read_only = False
         self._tell = tell
-        self._busy = busy
+        self.busy = busy
         self._migrations = migrations
+        self._identity: tuple[int, int] | None = None
+        self._held = False
         try:
             self.connection = self._open()
         except sqlite3.DatabaseError as error:
             if primary(error) not in (CORRUPT, NOT_A_DATABASE):
                 raise self.fault(error) from None
-            self.set_aside()
             try:
+                self.set_aside()
                 self.connection = self._open()
-            except sqlite3.Error as again:
+            except (sqlite3.Error, OSError) as again:
                 raise self.fault(again) from None
         except OSError as error:
-            raise StoreFault(f"{path}: {error.strerror or error}") from None
+            raise self.fault(error) from None
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that writes, on the disk when it ends. Raises sqlite3.Error, OSError, StoreFault."""
         if self.read_only:
             raise StoreFault(f"{self.path} is read-only here")
-        with self._alone():
+        with self.alone():
+            self._follow()
             db = self.connection
             db.execute("BEGIN IMMEDIATE")
             try:
+                if _version(db) != len(self._migrations):
+                    raise StoreFault(f"a newer Arawn has taken over {self.path}: it is not written here")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
@@ -73,18 +82,30 @@ class Database:
     def close(self) -> None:
         """Let go of the file. The last to do so empties the log, and nobody writes meanwhile."""
         quiet = contextlib.suppress(OSError, sqlite3.Error, StoreFault)
-        with quiet, locked(self._lock_path, 0.2) as got:
-            if got:
-                self.connection.close()
+        with quiet, locked(self._lock_path, 0.2):  # where others hold it, they have the file open too
+            self.connection.close()
+        with quiet:
+            self.connection.close()
 
-    def empty_log(self) -> None:
-        """Move all of the log into the file and cut it off, so that nothing deleted is left in it."""
-        with contextlib.suppress(OSError, StoreFault), self._alone():
-            self._checkpoint(0)
+    def empty_log(self) -> bool:
+        """Move all of the log into the file and cut it off; False where somebody reads from it all the time.
+
+        Raises OSError, sqlite3.Error, StoreFault.
+        """
+        with self.alone():
+            self._checkpoint(0, wait=True)
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(f"{self.path}-wal").st_size == 0
+        return True
 
     def set_aside(self) -> Path | None:
-        """Rename a broken file, with its log, and say so; None where another process did it before."""
-        with self._alone():
+        """Rename a broken file, with its log, and say so; None where another process did it before.
+
+        Raises OSError, StoreFault.
+        """
+        with self.alone():
+            if _identity(self.path) != self._identity:
+                return None
             stamp = time.strftime("%Y%m%d-%H%M%S")
             aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
             number = 1
@@ -106,15 +127,12 @@ class Database:
 
     def backup(self, target: Path) -> None:
         """Write a whole copy, consistent whatever others do meanwhile. Raises OSError, sqlite3.Error."""
-        handle = create(target)
-        os.close(handle)
-        with contextlib.closing(sqlite3.connect(target)) as copy:
-            self.connection.backup(copy)
+        _copy(self.connection, target)
 
     def fault(self, error: sqlite3.Error | OSError) -> StoreFault:
         """What an error of SQLite means, in a sentence."""
         if isinstance(error, OSError):
-            return StoreFault(f"{self.path}: {error.strerror or error}")
+            return StoreFault(f"{error.filename or self.path}: {error.strerror or error}")
         said = {
             BUSY: "another program holds it",
             LOCKED: "another program holds it",
@@ -132,16 +150,33 @@ class Database:
         return self.path.with_name(f".{self.path.name}.lock")
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with locked(self._lock_path, self._busy) as got:
-            if not got:
-                raise StoreFault(f"{self.path}: another program has been writing for {self._busy:.0f} s")
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes or checkpoints meanwhile. Raises OSError, StoreFault."""
+        if self._held:
             yield
+            return
+        with locked(self._lock_path, self.busy) as got:
+            if not got:
+                raise StoreFault(f"{self.path}: another program has been writing for {self.busy:.0f} s")
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
+
+    def _follow(self) -> None:
+        """Open the file again where it was set aside, or put back from a copy, since it was opened."""
+        if _identity(self.path) != self._identity:
+            self.connection.close()
+            self.connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
         path = self.path
+        if path.is_symlink():
+            raise StoreFault(f"{path} is a symbolic link, which is not followed; link its folder instead")
         make(path)
-        self.read_only = not os.access(path, os.W_OK)
+        self._identity = _identity(path)
+        self.read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         db = self._connect_to_read() if self.read_only else self._connect(str(path))
         try:
             db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -155,7 +190,7 @@ class Database:
         return db
 
     def _connect(self, place: str, uri: bool = False) -> sqlite3.Connection:
-        return sqlite3.connect(place, timeout=self._busy, isolation_level=None, uri=uri)
+        return sqlite3.connect(place, timeout=self.busy, isolation_level=None, uri=uri)
 
     def _connect_to_read(self) -> sqlite3.Connection:
         """A file that may not be written; where not even its log can be opened, the file alone."""
@@ -178,6 +213,7 @@ class Database:
             return
         if version > newest:
             self.read_only = True
+            db.execute("PRAGMA query_only = ON")
             self._tell(
                 f"a newer Arawn wrote {self.path} (version {version}, this one knows {newest}): "
                 "it is read and not written"
@@ -185,7 +221,7 @@ class Database:
             return
         if self.read_only:
             raise StoreFault(f"{self.path} is of an older Arawn and may not be written")
-        with self._alone():
+        with self.alone():
             if version == 0:
                 db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             with contextlib.suppress(sqlite3.OperationalError):  # a file system without shared memory
@@ -201,9 +237,7 @@ class Database:
         if 0 < version < newest:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             copy = self.path.with_name(f"{self.path.name}.backup-v{version}-{stamp}")
-            os.close(create(copy))
-            with contextlib.closing(sqlite3.connect(copy)) as target:
-                db.backup(target)
+            _copy(db, copy)
             self._tell(f"the store of sessions is brought up to date; as it was it is kept as {copy}")
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -216,17 +250,18 @@ class Database:
                 db.execute("ROLLBACK")
             raise
 
-    def _checkpoint(self, least: int) -> None:
-        """Move the log into the file where it is this long; readers that hold it back are not waited for."""
+    def _checkpoint(self, least: int, wait: bool = False) -> None:
+        """Move the log into the file where it is this long; readers are waited for where `wait` says so."""
         try:
             if os.stat(f"{self.path}-wal").st_size < least:
                 return
-            self.connection.execute("PRAGMA busy_timeout = 0")
+            if not wait:
+                self.connection.execute("PRAGMA busy_timeout = 0")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except (OSError, sqlite3.OperationalError):
             return
         finally:
-            self.connection.execute(f"PRAGMA busy_timeout = {int(self._busy * 1000)}")
+            self.connection.execute(f"PRAGMA busy_timeout = {int(self.busy * 1000)}")
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -235,3 +270,25 @@ def _version(db: sqlite3.Connection) -> int:
 
 def _is_wal(db: sqlite3.Connection) -> bool:
     return bool(db.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _copy(db: sqlite3.Connection, target: Path) -> None:
+    """A whole copy, which has its name only when it is whole. Raises OSError, sqlite3.Error."""
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        os.close(create(fresh))
+        with contextlib.closing(sqlite3.connect(fresh)) as copy:
+            db.backup(copy)
+        os.replace(fresh, target)
+    finally:
+        for ending in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(OSError):
+                os.unlink(f"{fresh}{ending}")

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ from arawn.store.files import create, try_lock
 VERSION = 1
 TICK = 0.25
 """Seconds between two writes of what came."""
+
+
+class Newer(ValueError):
+    """A journal that a newer Arawn wrote."""
+
+
 LOST = "Arawn was ended before the answer was whole"
 SUFFIX = ".jsonl"
 
@@ -186,6 +192,11 @@ class Dead:
             os.unlink(self.path)
         self.close()
 
+    def set_aside(self, tell: Callable[[str], None], why: str) -> None:
+        """It can't be used: keep it under another name, and say so."""
+        _set_aside(self.path, tell, why)
+        self.close()
+
     def close(self) -> None:
         """Let go of it; it stays."""
         if self._handle >= 0:
@@ -193,13 +204,17 @@ class Dead:
             self._handle = -1
 
 
-def dead(folder: Path) -> Iterator[Dead]:
-    """The journals that were left behind, oldest first; one that can't be read is set aside as `.broken`."""
-    try:
-        paths = sorted(folder.glob("*" + SUFFIX), key=lambda path: path.lstat().st_mtime)
-    except OSError:
-        return
-    for path in paths:
+def dead(folder: Path, tell: Callable[[str], None] = lambda line: None) -> Iterator[Dead]:
+    """The journals that were left behind, oldest first; one that can't be read is set aside, which is told.
+
+    Those of a newer Arawn are left to it.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        for path in folder.glob("*" + SUFFIX):
+            with contextlib.suppress(OSError):  # another process takes them in as well
+                found.append((path.lstat().st_mtime_ns, path))
+    for _, path in sorted(found):
         try:
             handle = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
         except OSError:
@@ -208,11 +223,21 @@ def dead(folder: Path) -> Iterator[Dead]:
             os.close(handle)
             continue
         try:
-            yield Dead(path, handle)
-        except (OSError, ValueError):
-            with contextlib.suppress(OSError):
-                path.rename(path.with_suffix(".broken"))
+            left = Dead(path, handle)
+        except (OSError, Newer):
             os.close(handle)
+        except ValueError as error:
+            _set_aside(path, tell, str(error))
+            os.close(handle)
+        else:
+            yield left
+
+
+def _set_aside(path: Path, tell: Callable[[str], None], why: str) -> None:
+    aside = path.with_suffix(".broken")
+    with contextlib.suppress(OSError):
+        path.rename(aside)
+        tell(f"a turn that was left behind cannot be read ({why}): it is kept as {aside}")
 
 
 def read(data: bytes) -> tuple[Json, Turn]:
@@ -224,11 +249,16 @@ def read(data: bytes) -> tuple[Json, Turn]:
     first = _table(lines[0])
     if first is None or first.get("arawn") != "journal":
         raise ValueError("this is no journal of Arawn")
-    if first.get("version") != VERSION:
-        raise ValueError(f"a journal of version {first.get('version')!r}")
+    version = first.get("version")
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        raise (Newer if newer else ValueError)(f"a journal of version {version!r}")
     made = [line for line in map(_table, lines[1:]) if line is not None]
     ends = [line["end"] for line in made if isinstance(line.get("end"), dict)]
-    return first, _ended(first, ends[0]) if ends else _interrupted(first, made)
+    try:
+        return first, _ended(first, ends[0]) if ends else _interrupted(first, made)
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"a journal with something else in it: {error}") from None
 
 
 def _interrupted(first: Json, lines: list[Json]) -> Turn:

@@ -11,12 +11,19 @@ from arawn.errors import StoreFault, UsageFault
 from arawn.record import clean
 from arawn.session import MAIN, Session, Turn
 from arawn.store import journal, trees
-from arawn.store.database import CORRUPT, NOT_A_DATABASE, Database, Tell, primary
+from arawn.store.database import CORRUPT, NOT_A_DATABASE, Database, Tell, Unfit, primary
 from arawn.store.trees import Info
 
 FILE = "sessions.db"
 JOURNALS = "journal"
 T = TypeVar("T")
+_UNFIT = (
+    UnicodeError,
+    OverflowError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 
 
 class Store:
@@ -159,12 +166,14 @@ class Store:
         """Remove sessions so that nothing of them is left in the file; turns that others share stay."""
 
         def work() -> None:
-            with self.db.writing() as db:
-                for id in ids:
-                    trees.delete(db, id)
-                trees.forget(db)
-            self.db.connection.execute("PRAGMA incremental_vacuum").fetchall()
-            self.db.empty_log()
+            with self.db.alone():
+                with self.db.writing() as db:
+                    for id in ids:
+                        trees.delete(db, id)
+                    trees.forget(db)
+                self.db.connection.execute("PRAGMA incremental_vacuum").fetchall()
+                if not self.db.empty_log():
+                    self.tell("another program reads the store: what was deleted leaves the file later")
 
         self._guard(work)
 
@@ -192,14 +201,16 @@ class Store:
     def _take_in(self) -> None:
         """Put what dead processes left behind into the store; what can't be put waits for the next time."""
         folder = self.folder / JOURNALS
-        for left in journal.dead(folder):
-            if self.db.read_only:
+        for left in journal.dead(folder, self.tell):
+            if self.db.read_only or self.waiting:  # a turn stands on those before it
                 self.waiting += 1
                 left.close()
                 continue
             try:
                 self._adopt(left)
-            except (StoreFault, sqlite3.Error, OSError):
+            except (Unfit, ValueError, TypeError) as error:
+                left.set_aside(self.tell, str(error))
+            except StoreFault:
                 self.waiting += 1
                 left.close()
             else:
@@ -241,15 +252,17 @@ class Store:
         """Do `work`; once more in a new file where the old one turns out to be damaged."""
         try:
             return work()
+        except _UNFIT as error:
+            raise Unfit(f"{self.db.path}: this cannot be stored: {error}") from None
         except sqlite3.DatabaseError as error:
             if primary(error) not in (CORRUPT, NOT_A_DATABASE) or self.db.read_only:
                 raise self.db.fault(error) from None
             self.db.connection.close()
-            self.db.set_aside()
-            self.db = Database(self.folder / FILE, self.tell)
             try:
+                self.db.set_aside()
+                self.db = Database(self.folder / FILE, self.tell, self.db.busy)
                 return work()
-            except sqlite3.Error as again:
+            except (sqlite3.Error, OSError) as again:
                 raise self.db.fault(again) from None
         except OSError as error:
             raise self.db.fault(error) from None
