@@ -107,6 +107,7 @@ RULES = [
     Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--jsonl.*", says='"type": "result"'),
     Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--json.*", says='"ok": true'),
     Rule(r"arawn .*ask .* > \S+\.txt"),
+    Rule(r"arawn --(record|replay) \S+ ask .*", says=ANSWER),
     Rule(r"arawn --backend guide ask .*", says="keyring"),
     Rule(r"(\w+=\w+ )?arawn (--?[a-z-]+( [\w-]+)? )*ask .*", says=ANSWER),
     Rule(r"(git diff|cat notes\.txt|echo .*) \| arawn( ask .*)?", says=ANSWER),
@@ -127,6 +128,7 @@ RULES = [
     Rule(r"arawn session (list|show|search|graph|rename|pin|delete|backup|stats|check|export) ?.*"),
     Rule(r"arawn receipt.*", says="turn"),
     Rule(r"arawn replay .*", says="alike"),
+    Rule(r"arawn curl.*", says="curl -sSN"),
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ ORDER = (
     "ask",
     "chat",
     "sessions",
+    "context",
     "backends",
     "config",
     "secrets",
@@ -21,6 +22,7 @@ ORDER = (
     "errors",
     "json",
     "embed",
+    "cassettes",
     "privacy",
     "shell",
 )
