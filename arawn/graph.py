@@ -24,7 +24,9 @@ def graph(session: Session, plain: bool = False) -> Iterator[str]:
     names: dict[str, list[str]] = {}
     for name, end in session.branches.items():
         names.setdefault(end, []).append(name)
-    waiting = [("", "", turn) for turn in reversed(below.get(None, []))]
+    roots = below.get(None, [])
+    waiting = [("", "", last) for last in roots[-1:]]
+    waiting += [("", fork, other) for other in reversed(roots[:-1])]
     while waiting:
         before, own, turn = waiting.pop()
         labels = [f"[{name}]" for name in names.get(turn.id, [])]

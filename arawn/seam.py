@@ -39,15 +39,15 @@ def without_overlap(before: str, events: Iterator[Event]) -> Iterator[Event]:
                 held += event.text
                 if _may_grow(before, held):
                     continue
-                fresh, held = rest(before, held), None
-                if fresh:
-                    yield Text(fresh)
+            elif held is None or not isinstance(event, ToolCall | Finish):
+                yield event
                 continue
-            if held and isinstance(event, ToolCall | Finish):
+            if rest(before, held):
                 yield Text(rest(before, held))
-                held = None
-            yield event
-        if held:
+            held = None
+            if not isinstance(event, Text):
+                yield event
+        if held and rest(before, held):
             yield Text(rest(before, held))
     finally:
         close = getattr(events, "close", None)

@@ -60,9 +60,7 @@ def resume(
         sys.stdout.write(turn.answer + "\n" * (not turn.answer.endswith("\n")))
         return
     opened = open_for(context, session)
-    seam = (
-        f"gone on with by {opened.name} · {opened.model}" if turn.answer else "nothing had come; asked again"
-    )
+    seam = f"continued by {opened.name} · {opened.model}" if turn.answer else "nothing had come; asked again"
     conversation = Conversation(session, journal=keeper, planner=context.app.planner(keeper))
     form: Form = "json" if json else "text"
     try:

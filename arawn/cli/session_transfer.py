@@ -28,6 +28,7 @@ def export(
     form: Annotated[
         str | None, typer.Option("--format", "-f", metavar="markdown|html|json|jsonl", help="The form.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     output: Annotated[
         str | None,
         typer.Option("--output", "-O", metavar="FILE", help="Write a file; its ending tells the form."),
@@ -39,6 +40,7 @@ def export(
     from arawn.transfer.file import write_file
 
     context, store = opened(ctx)
+    form = "json" if json else form
     if which and every:
         raise UsageFault("--all exports every session; name none beside it")
 

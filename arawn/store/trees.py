@@ -85,9 +85,10 @@ def put_heads(db: sqlite3.Connection, row: int, session: Session) -> None:
         " last = max(last, coalesce((SELECT id FROM turn WHERE name = ?), 0)) WHERE id = ?",
         (session.head, _clean(session.branch), session.head, row),
     )
-    db.execute("DELETE FROM branch WHERE session = ?", (row,))
-    for name, turn in session.branches.items():
-        db.execute("INSERT INTO branch SELECT ?, ?, id FROM turn WHERE name = ?", (row, clean(name), turn))
+    for name, turn in session.branches.items():  # those that another process made meanwhile stay
+        db.execute(
+            "INSERT OR REPLACE INTO branch SELECT ?, ?, id FROM turn WHERE name = ?", (row, clean(name), turn)
+        )
 
 
 def follow(db: sqlite3.Connection, row: int, turn: int, parent: str | None, branch: Any) -> None:
