@@ -163,6 +163,17 @@ class Keeper:
         if entry.rescued is not None:
             entry.rescued.unlink(missing_ok=True)
 
+    def entitle(self, session: Session, title: str | None, fault: ArawnError | None = None) -> None:
+        """A better title than the first prompt, of a session that is stored; trouble with that is told."""
+        try:
+            if fault is not None:
+                raise fault
+            if title is not None and self.enabled:
+                session.title = self._mask(title)
+                self.store.rename(session.id, session.title, by_person=False)
+        except ArawnError as error:
+            self.tell(f"this session has no better title: {error.sentence}")
+
     def moved(self, session: Session) -> None:
         """Keep where a session stands now; told, not raised, where that fails."""
         if not self.enabled or not session.turns:
