@@ -240,7 +240,7 @@ class Keeper:
             handle, name = tempfile.mkstemp(".jsonl", "arawn-")
             with open(handle, "w", encoding="utf-8", errors="replace") as file:
                 for line in (entry.first, {"end": end}):
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
         except OSError:
             return None
         return Path(name)

@@ -26,4 +26,4 @@ def title_by(backend: Backend, session: Session) -> str | None:
     request = Request((user(said),), max_tokens=TOKENS, reasoning="off", stream=False)
     text = "".join(event.text for event in backend.stream(request) if isinstance(event, Text))
     line = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
-    return line.strip(" \"'`*#.“”«»").removeprefix("Title:").strip()[:TITLE] or None
+    return line.removeprefix("Title:").strip(" \"'`*#.“”«»")[:TITLE] or None

@@ -128,7 +128,8 @@ def search(
         _moment(until, "--until"),
         code,
     )
-    hits = find(store, " ".join(f'"{word}"' if " " in word else word for word in words), limit, only)
+    phrases = [f'"{word}"' if " " in word and '"' not in word else word for word in words]
+    hits = find(store, " ".join(phrases), limit, only)
     if json:
         print_json([_hit(hit) for hit in hits])
         return
