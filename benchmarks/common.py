@@ -16,7 +16,7 @@ for place in (ROOT, ROOT / "tests"):
 PROGRAM = [sys.executable, "-P", "-m", "arawn"]
 CONFIG = (
     '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\n'
-    'model = "m-1"\napi_key = "sk-bench-0123456789abcdef"\n'
+    'model = "m-1"\napi_key = "$env:BENCH_KEY"\n'
 )
 
 
@@ -31,6 +31,7 @@ def environment(home: Path, url: str, more: str = "") -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
         "PYTHONPATH": str(ROOT),
+        "BENCH_KEY": "sk-bench-0123456789abcdef",
     }
 
 

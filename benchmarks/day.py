@@ -12,7 +12,6 @@ import os
 import pty
 import random
 import select
-import signal
 import statistics
 import subprocess
 import sys
@@ -92,7 +91,8 @@ class OnTerminal:
         os.close(slave)
         self._tail = b""
         self._seen = threading.Condition()
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._drainer = threading.Thread(target=self._drain, daemon=True)
+        self._drainer.start()
         self._ready(30)
 
     def _drain(self) -> None:
@@ -132,6 +132,13 @@ class OnTerminal:
         """Until the next prompt."""
         self._ready(60)
 
+    def close(self) -> None:
+        """End it and let go of its terminal."""
+        self.process.kill()
+        self.process.wait()
+        self._drainer.join(5)
+        os.close(self._master)
+
 
 class OnPipes:
     """A chat that is fed with lines; what it prints to `/session` tells that it is done."""
@@ -161,6 +168,11 @@ class OnPipes:
             got += piece
         if b"Traceback" in got:
             sys.stderr.write(got.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """End it and let go of its pipes."""
+        self.process.kill()
+        self.process.communicate()
 
 
 def look(pid: int, hours: float, turns: int) -> Sample:
@@ -221,8 +233,7 @@ def live(
                 if limit and turns >= limit:
                     break
         finally:
-            chat.process.send_signal(signal.SIGKILL)
-            chat.process.wait()
+            chat.close()
     return samples
 
 

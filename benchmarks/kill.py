@@ -211,13 +211,19 @@ class Home:
             if when is not None:
                 self.tally.killed(run.kind if run.kind in ("list", "delete") else moment)
             elif run.process.returncode != 0:
-                self.tally.break_("runs that failed", f"{run.out.name}: {run.err.read_bytes()!r}")
+                self.tally.break_("runs that failed", f"{run.kind}: {self._said_by(run)}")
             with self._lock:
                 self._judge(run, when, ended if when is not None else list(run.keys))
             for path in (run.out, run.err):
                 if b"Traceback" in path.read_bytes():
-                    self.tally.break_("tracebacks", path.read_text(errors="replace"))
+                    self.tally.break_("tracebacks", self._said_by(run))
                 path.unlink()
+
+    def _said_by(self, run: Run) -> str:
+        """The end of what a run left behind for people to read."""
+        crash = self.path / ".local" / "state" / "arawn" / "crash.txt"
+        texts = [path.read_text(errors="replace") for path in (run.out, run.err, crash) if path.exists()]
+        return "\n".join([f"exit code {run.process.returncode}", *(text[-600:] for text in texts)])
 
     def _start(self, slot: int) -> tuple[Run | None, str]:
         dice = self._dice
@@ -381,7 +387,7 @@ def main() -> int:
         print(f"{name:<36}{tally.counts[name]:>8}")
     lost = tally.lost_s or [0.0]
     print(f"{'text lost, greatest':<36}{max(lost):>8.2f} s (median {statistics.median(lost):.2f} s)")
-    for line in tally.broken[:20]:
+    for line in tally.broken[:10]:
         print(f"FAILED {line}")
     return 1 if tally.broken else 0
 
