@@ -22,6 +22,8 @@ from arawn.messages import (
 from arawn.session import MAIN, Kind, Receipt, Seam, Session, Turn
 
 VERSION = 1
+LARGEST = 1.7976931348623157e308
+"""The largest number that is one (IEEE 754)."""
 Json = dict[str, Any]
 Bytes = Callable[[str], bytes]
 """sha256 in hex -> the file's bytes. Raises KeyError for one that is not there."""
@@ -148,21 +150,29 @@ def receipt_in(value: Any) -> Receipt:
     for key in ("estimate", "left_out"):
         made[key] = _count(made.get(key))
     made["left_out"] = made["left_out"] or 0
-    cost = made.get("cost_usd")
-    made["cost_usd"] = float(cost) if isinstance(cost, int | float) else None
+    for key in ("error", "told", "prices"):
+        made[key] = None if made.get(key) is None else str(made[key])
+    made["cost_usd"] = _number(made.get("cost_usd"))
     return Receipt(**made)
 
 
 def _attempt(value: Any) -> Attempt:
     made = _known(Attempt._fields, value)
-    if not {"backend", "model"} <= set(made):
-        raise ValueError("an attempt without its backend")
-    return Attempt(**made)
+    error = made.get("error")
+    return Attempt(
+        _text(made, "backend"),
+        _text(made, "model"),
+        _count(made.get("status")),
+        None if error is None else str(error),
+        _number(made.get("waited_s")) or 0.0,
+        _number(made.get("first_event_s")),
+        _number(made.get("total_s")) or 0.0,
+    )
 
 
 def _seam(value: Any) -> Seam:
     made = _known(Seam._fields, value)
-    return Seam(int(made.get("at", 0)), str(made.get("backend", "")), str(made.get("model", "")))
+    return Seam(_count(made.get("at")) or 0, str(made.get("backend", "")), str(made.get("model", "")))
 
 
 def turn_out(turn: Turn, *, whole: bool = True) -> Json:
@@ -192,7 +202,7 @@ def turn_in(value: Any, bytes_of: Bytes | None = None) -> Turn:
         None if parent is None else str(parent),
         messages,
         receipt_in(made.get("receipt", {})),
-        float(at) if isinstance(at, int | float) else 0.0,
+        _number(at) or 0.0,
         str(made.get("session") or ""),
         kind,
     )
@@ -230,7 +240,7 @@ def session_in(value: Any) -> Session:
     session.pinned = bool(made.get("pinned", False))
     session.folder = str(made.get("folder") or "")
     created = made.get("created", 0)
-    session.created = float(created) if isinstance(created, int | float) else 0.0
+    session.created = _number(created) or 0.0
     for one in _list(made.get("turns")):
         turn = turn_in(one)
         session.turns[turn.id] = turn
@@ -238,8 +248,10 @@ def session_in(value: Any) -> Session:
     ends = {str(name): str(turn) for name, turn in _table(made.get("branches", {})).items()}
     session.branches = {name: turn for name, turn in ends.items() if turn in session.turns}
     head, branch = made.get("head"), made.get("branch")
-    session.head = head if head in session.turns else None
-    session.branch = str(branch) if branch in session.branches else None if session.turns else MAIN
+    session.head = head if isinstance(head, str) and head in session.turns else None
+    session.branch = (
+        branch if isinstance(branch, str) and branch in session.branches else None if session.turns else MAIN
+    )
     return session
 
 
@@ -264,6 +276,13 @@ def _text(made: Mapping[str, Any], key: str) -> str:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        return None
+    return float(value)
 
 
 def _known(fields: tuple[str, ...], value: Any) -> Json:

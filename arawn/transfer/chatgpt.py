@@ -174,6 +174,6 @@ def _part(part: Any, names: Mapping[str, str], files: Files) -> Part:
     )
     if not pointer:
         return TextPart(text(held.get("text")))
-    found = _ASSET.search(pointer)
+    found = _ASSET.match(pointer.rpartition("/")[2])
     id = found[0] if found else ""
     return file_part(files.get(id), names.get(id) or id or pointer)

@@ -76,6 +76,8 @@ def _inside(files: Mapping[str, Source], label: str, form: str | None, tell: Tel
         try:
             yield _one(one, form, head(one.path) if one.path else b"", tell)
         except UsageFault as error:
+            if len(found) == 1:
+                raise
             tell(error.sentence)
 
 

@@ -130,7 +130,7 @@ def read(source: Source, tell: Tell) -> Iterator[Session]:
     text = source.text(tell)
     begins = [found.start() for found in re.finditer(r"^<!-- arawn:session ", text, re.M)]
     ends = [*begins[1:], len(text)]
-    blocks = (text[begin:end] for begin, end in zip(begins, ends, strict=True))
+    blocks = (text[begin:end] for begin, end in zip(begins, ends, strict=False))
     found = ((f"session {number}", block) for number, block in enumerate(blocks, 1))
     return each(found, _session, tell)
 

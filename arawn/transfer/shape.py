@@ -20,6 +20,8 @@ FAULTS = (ValueError, OverflowError, RecursionError)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _SHOWN = 60
+LATEST = 253402300800.0
+"""Seconds since 1970 at the end of the year 9999."""
 
 
 def id_of(*words: str) -> str:
@@ -147,17 +149,18 @@ def kind(value: Any) -> str:
 
 
 def moment(value: Any, *, local: bool = False) -> float:
-    """Seconds since 1970 of a number or an ISO 8601 text, 0 where it is neither.
+    """Seconds since 1970 of a number or an ISO 8601 text, 0 where it is neither, or of no year up to 9999.
 
     A text without a zone is in UTC, or in this machine's where `local`.
     """
-    if not isinstance(value, str):
-        return number(value) or 0.0
-    try:
-        found = datetime.fromisoformat(value.strip())
-        return (found if found.tzinfo or local else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return 0.0
+    at = number(value) or 0.0
+    if isinstance(value, str):
+        try:
+            found = datetime.fromisoformat(value.strip())
+            at = (found if found.tzinfo or local else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return 0.0
+    return at if 0 <= at < LATEST else 0.0
 
 
 def day(at: float) -> str:
@@ -169,19 +172,22 @@ def day(at: float) -> str:
 
 
 def sound(session: Session) -> Session:
-    """`session`, where its ids are ids and no turn follows itself. Raises ValueError."""
+    """`session`, where ids are ids, times are times and no turn follows itself. Raises ValueError."""
     known: set[str] = set()
     for id in (session.id, *session.turns):
         if not _ID.fullmatch(id):
             raise ValueError(f"{shown(id)!r} is no id")
+    for at in (session.created, *(turn.at for turn in session.turns.values())):
+        if not 0 <= at < LATEST:
+            raise ValueError(f"{at} is no time")
     for turn in session.turns.values():
         seen: set[str] = set()
-        at: str | None = turn.id
-        while at is not None and at in session.turns and at not in known:
-            if at in seen:
+        one: str | None = turn.id
+        while one is not None and one in session.turns and one not in known:
+            if one in seen:
                 raise ValueError("its turns follow one another in a circle")
-            seen.add(at)
-            at = session.turns[at].parent
+            seen.add(one)
+            one = session.turns[one].parent
         known |= seen
     return session
 

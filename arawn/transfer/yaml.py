@@ -132,7 +132,7 @@ class _Reader:
             self.at -= 1
             raise self.fault("anchors, aliases, tags and directives are not read")
         lines = [plain]
-        while plain and (self._indent() or 0) > indent and not _COMMENT.search(words):
+        while plain and self._indent() > indent and not _COMMENT.search(words):
             words = self.lines[self.at]
             lines.append(_COMMENT.split(words, maxsplit=1)[0])
             self.at += 1
@@ -142,13 +142,13 @@ class _Reader:
             return _WORDS[plain]
         return _number(plain) if _NUMBER.fullmatch(plain) else plain
 
-    def _indent(self) -> int | None:
-        """How far the next line of a plain text is indented; empty ones in between belong to it."""
-        for line in self.lines[self.at :]:
-            if line.strip():
-                words = line.lstrip(" ")
-                return None if words.startswith("#") else len(line) - len(words)
-        return None
+    def _indent(self) -> int:
+        """How far the next line of a plain text is indented, -2 where none goes on with it."""
+        for at in range(self.at, len(self.lines)):
+            words = self.lines[at].lstrip(" ")
+            if words.strip():
+                return -2 if words.startswith("#") else len(self.lines[at]) - len(words)
+        return -2
 
     def _quoted(self, words: str) -> str:
         """A text in quotes, perhaps on several lines."""
