@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from arawn.errors import ArawnError, ContextFault
-from arawn.events import Event, Notice, Progress
+from arawn.events import Event, Notice
 from arawn.gauge import Gauge, limits, oldest
 from arawn.messages import Message, Request
 from arawn.ports import Backend, Journal, Planned
@@ -213,6 +213,9 @@ class ContextPlanner:
         size = frame.size(turns)
         if size <= self._most(window, reserve):
             return frame.planned(turns, parent)
+        alone = frame.size(())
+        if frame.gauge.least((), alone) > hard:
+            raise self._refusal(frame, alone, window, reserve, False)
         if self.rules.policy == "compact":
             parent = yield from self._compacted(frame, turns, parent, window, size > hard)
             turns = standing(frame.session.path(parent))
@@ -261,7 +264,7 @@ class ContextPlanner:
         limit = mine or self._around.side(asked).context or self._around.context(asked) or UNKNOWN
         space = room(limit)
         size = int(space.piece / max(1.0, frame.gauge.factor))
-        yield Progress(f"{asked.name} is summing up {_turns(len(older))}")
+        yield Notice(f"summing up the {_turns(len(older))} first, by {asked.name}")
         try:
             text, receipt = yield from summed_up(asked, older, size, space.summary, focus)
         except ContextFault:

@@ -9,6 +9,7 @@ from arawn.backends.choose import choose
 from arawn.context import ContextPlanner, Rules, Side
 from arawn.errors import ArawnError
 from arawn.ports import Backend, Journal
+from arawn.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend
@@ -63,6 +64,7 @@ class Around:
         self._models = models
         self._aside = aside
         self._beside: tuple[Opened, Around] | None = None
+        self._contexts: dict[tuple[str, str], int | None] = {}
 
     def side(self, backend: Backend) -> Side:
         """As `arawn.context.Around`."""
@@ -88,10 +90,21 @@ class Around:
         opened = self._opened.get(backend.name)
         if opened is None:
             return None
+        asked = (backend.name, opened.model)
+        if asked not in self._contexts:
+            self._contexts[asked] = self._looked_up(backend.name, opened)
+        return self._contexts[asked]
+
+    def _looked_up(self, name: str, opened: Opened) -> int | None:
+        """The window by the kept list and the catalogue; a local server is asked where they are silent."""
         models = self._models()
-        listed = next((row for row in models.known(backend.name).entries if row.name == opened.model), None)
-        said = listed.said if listed is not None else {}
-        return models.joined(backend.name, opened.provider, opened.model, said).context
+        listed = next((row.said for row in models.known(name).entries if row.name == opened.model), {})
+        found = models.joined(name, opened.provider, opened.model, listed).context
+        row = PROVIDERS.get(opened.provider)
+        if found is None and row is not None and row.local:
+            said = models.details(name)
+            found = models.joined(name, opened.provider, opened.model, said).context
+        return found
 
     def summariser(self, backend: Backend) -> Backend:
         """As `arawn.context.Around`: the backend of `[llm.routing] compact`, else the one in use."""
@@ -103,9 +116,10 @@ class Around:
         return self._beside[0].backend
 
     def larger(self, backend: Backend, tokens: int) -> tuple[str, ...]:
-        """As `arawn.context.Around`: among the backends of the config, without asking anybody."""
+        """As `arawn.context.Around`: of the backends that have a table or a key, without asking anybody."""
+        keyed = [row.name for row in PROVIDERS.values() if any(map(self._env.get, row.telling_names))]
         found: list[tuple[int, str]] = []
-        for name in self._config.backends:
+        for name in dict.fromkeys((*self._config.backends, *keyed)):
             try:
                 choice = choose(self._config, self._env, name, None)
             except ArawnError:

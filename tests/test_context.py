@@ -125,7 +125,7 @@ def run(conversation: Conversation, backend: Backend, text: str = "And now?") ->
     """Ask; the notices and the answer."""
     events = list(conversation.ask(backend, text))
     return (
-        [event.text for event in events if isinstance(event, Notice)],
+        [one.text for one in events if isinstance(one, Notice) and not one.text.startswith("summing up ")],
         "".join(event.text for event in events if isinstance(event, Text)),
     )
 
@@ -366,7 +366,8 @@ def test_compact_now_with_a_focus() -> None:
     conversation = talk(3)
     planner = ContextPlanner(Rules(), Known(100_000))
     request = conversation.request(())
-    list(planner.compact(conversation.session, service, request, "the foxes"))
+    told = list(planner.compact(conversation.session, service, request, "the foxes"))
+    assert isinstance(told[0], Notice) and told[0].text == "summing up the 3 older turns first, by fake"
     (asked,) = service.requests
     assert "Keep above all what concerns: the foxes" in asked.messages[0].text
     turn = conversation.session.turns[conversation.session.head or ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conftest import Outcome
@@ -185,6 +186,34 @@ def test_the_chat_shows_how_full_the_window_is_and_sums_up_when_told(arawn: Call
     assert "Keep above all what concerns: the colours" in texts[2][1]
     assert [text[:9] for text in texts[3]] == ["[The earl", "I have re", "Question ", "Indeed.", "More?"]
     assert [text[:9] for text in texts[4]] == ["Question ", "Indeed.", "Question ", "Indeed.", "And now?"]
+
+
+def _ollama(conn: Conn) -> None:
+    """Answers in Ollama's own form; the model has a window of 2,048 tokens."""
+    said: dict[str, Any] = {
+        "message": {"role": "assistant", "content": "Indeed."},
+        "done": True,
+        "done_reason": "stop",
+    }
+    if conn.request.path == "/api/show":
+        said = {"model_info": {"llama.context_length": 2048}}
+    body = json.dumps(said).encode() + b"\n"
+    conn.head(200, "application/json", len(body))
+    conn.send(body)
+
+
+def test_a_local_server_is_asked_for_the_window_of_its_model(arawn: Callable[..., Outcome]) -> None:
+    with FakeProvider(_ollama) as fake:
+        config = (
+            f'[llm]\nbackend = "ollama"\n[backends.ollama]\nbase_url = "{fake.url}"\nmodel = "homemade"\n'
+        )
+        short = arawn("ask", "Short?", config=config)
+        assert short.returncode == 0 and "/api/show" not in [request.path for request in fake.requests]
+        done = arawn("ask", LONG * 20, config=config, env={"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef"})
+        asked = [request.path for request in fake.requests if request.path != "/api/ps"]
+    assert done.returncode == 7 and "its window has 2,048" in done.stderr
+    assert "a model with a larger window: -b anthropic -m claude" in done.stderr
+    assert asked == ["/api/chat", "/api/show"]
 
 
 def test_compact_with_nothing_said(arawn: Callable[..., Outcome]) -> None:
