@@ -58,7 +58,7 @@ class Doors:
         from arawn.secret import Resolver, Secret
 
         if backends.tape is not None and backends.tape.replays:
-            return Secret("", text)
+            return Secret("replayed", text)  # nobody reads it, so that it is not looked up
         resolver = Resolver(
             self._env,
             home=paths(self._env).config_dir,

@@ -589,7 +589,7 @@ def test_no_cut_lets_a_key_through(key: str, before: str, after: str, cuts: list
     assert key not in answer and key not in joined
     assert "*" * len(key) in answer and len(answer) == len(text)
     if not redactor.spans(text.replace(key, "")):
-        assert answer.startswith(before[:1])
+        assert answer.startswith(text[:1])
 
 
 @pytest.mark.parametrize(

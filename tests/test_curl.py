@@ -263,6 +263,15 @@ def test_in_a_chat(world) -> None:
         alike(w.fake.requests[0], w.in_shell(made, FAKE_KEY=KEY))
 
 
+def test_in_a_replay_the_name_of_the_key_is_there(world, tmp_path) -> None:
+    tape = str(tmp_path / "run.cassette")
+    with world() as w:
+        w.run("--record", tape, "chat", stdin="hello\n")
+        done = w.run("--replay", tape, "chat", stdin="hello\n/curl\n", key=None)
+        assert len(w.fake.requests) == 1
+        alike(w.fake.requests[0], w.in_shell(done.stdout.removeprefix("Hello\n"), FAKE_KEY=KEY))
+
+
 def test_in_a_chat_on_a_terminal_a_file_is_shortened(env, home, tmp_path) -> None:
     (home / ".config/arawn").mkdir(parents=True)
     picture = tmp_path / "photo.png"
