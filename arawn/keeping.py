@@ -95,7 +95,7 @@ class Keeper:
         if session.head is not None:
             made.stand_at(session.head)
             made.name_head(MAIN)
-            made.latest = session.head
+            made.latest = next((turn.id for turn in reversed(session.path()) if turn.kind == "said"), None)
         return made
 
     def graft(self, session: Session, turns: tuple[Turn, ...]) -> list[Turn]:

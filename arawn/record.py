@@ -244,7 +244,7 @@ def session_in(value: Any) -> Session:
     for one in _list(made.get("turns")):
         turn = turn_in(one)
         session.turns[turn.id] = turn
-        session.latest = turn.id
+        session.latest = turn.id if turn.kind == "said" else session.latest
     ends = {str(name): str(turn) for name, turn in _table(made.get("branches", {})).items()}
     session.branches = {name: turn for name, turn in ends.items() if turn in session.turns}
     head, branch = made.get("head"), made.get("branch")

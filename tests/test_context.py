@@ -22,6 +22,7 @@ from arawn.keeping import Keeper, Place
 from arawn.keeping import Rules as Keeping
 from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, ToolResultPart, user
 from arawn.ports import Backend, Planned
+from arawn.record import session_in, session_out
 from arawn.session import Receipt, Session, Turn, said, standing
 from arawn.store.journal import read
 from arawn.summary import HEAD, SYSTEM, own_words, pieces
@@ -395,8 +396,15 @@ def test_a_stored_summary_is_one_when_it_comes_back(tmp_path: Path) -> None:
             id: turn.kind for id, turn in conversation.session.turns.items()
         }.items()
         keeper.settle()
+    list(planner.compact(conversation.session, service, conversation.request(())))
+    keeper.settle()
     back = keeper.store.load(conversation.session.id)
+    copies = [back, session_in(session_out(back)), keeper.fork(back)]
     keeper.close()
+    assert {one.turns[one.latest or ""].prompt.text[:11] for one in copies} == {"Question 19"}, (
+        "/retry asks it"
+    )
+    assert [one.messages for one in copies] == [back.messages] * 3
     assert back.messages == conversation.session.messages and back.head == conversation.session.head
     assert "summary" in {turn.kind for turn in back.turns.values()}
     assert len(back.turns) == len(conversation.session.turns)

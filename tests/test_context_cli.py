@@ -115,12 +115,25 @@ def test_left_out_is_said(arawn: Callable[..., Outcome]) -> None:
 
 def test_who_sums_up_may_be_another(arawn: Callable[..., Outcome]) -> None:
     with FakeProvider(summing) as small, FakeProvider(summing) as fake:
-        talk(arawn, fake, 6, SMALL.format(url=small.url))
+        prices = '[catalog."small:tiny"]\ninput_price = 1000.0\noutput_price = 0.0\n'
+        talk(arawn, fake, 6, SMALL.format(url=small.url) + prices)
         assert len(fake.requests) == 6 and len(small.requests) > 0
         request = small.requests[0]
         assert request.json["model"] == "tiny" and "sk-small" in request.headers["authorization"]
+        shown = json.loads(arawn("session", "show", "--json").stdout)
+        (summary,) = (turn["receipt"] for turn in shown["turns"] if turn["kind"] == "summary")
+        assert summary["backend"] == "small" and summary["cost_usd"] == summary["usage"]["input"] / 1000
         done = arawn("ask", "-c", "Who answers?")
         assert done.returncode == 0 and len(fake.requests) == 7, "not who summed up"
+
+
+def test_what_is_private_is_summed_up_on_this_machine_alone(arawn: Callable[..., Outcome]) -> None:
+    lines = "\n".join(f"Question {number}: {LONG}" for number in range(7))
+    with FakeProvider(summing) as fake:
+        config = CONFIG.format(url=fake.url, window=1500) + SMALL.format(url="https://summaries.example")
+        done = arawn("chat", "--private", stdin=lines, config=config)
+    assert done.returncode == 0 and len(fake.requests) == 7
+    assert "(A private run asks this machine alone, and small is at summaries.example)" in done.stderr
 
 
 def test_a_summariser_that_is_not_there_costs_no_answer(arawn: Callable[..., Outcome]) -> None:

@@ -126,7 +126,7 @@ def load(db: sqlite3.Connection, id: str) -> Session:
     for number, turn in turns(db, row):
         names[number] = turn.id
         session.turns[turn.id] = turn._replace(parent=names.get(int(turn.parent)) if turn.parent else None)
-        session.latest = turn.id
+        session.latest = turn.id if turn.kind == "said" else session.latest
     session.branches = {
         name: names[turn]
         for name, turn in db.execute("SELECT name, turn FROM branch WHERE session = ?", (row,))
