@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arawn.config.load import Config
 
 REACH_S = 5.0
+WAL_RESET = " (its fault in resetting the log, mended in 3.51.3, is kept away by a lock)"
 SKEW_S = 300
 LIBRARIES = ("httpx", "typer", "rich", "prompt_toolkit", "keyring", "tomlkit", "tomli_w", "fastjsonschema")
 
@@ -42,6 +43,7 @@ def checks(
     """All checks, one after the other. `fault` is why there is no config; without `reach` no network."""
     yield from _versions()
     yield from _files(config, env)
+    yield from _store(env)
     yield from _config(config, fault, env)
     if config is not None:
         yield from _secrets(config, env)
@@ -92,7 +94,21 @@ def _sqlite() -> str:
         import sqlite3
     except ImportError:  # a Python that was built without it
         return "is missing"
-    return sqlite3.sqlite_version
+    spared = "" if sqlite3.sqlite_version_info >= (3, 51, 3) else WAL_RESET
+    return sqlite3.sqlite_version + spared
+
+
+def _store(env: Mapping[str, str]) -> Iterator[Check]:
+    """The store of sessions, as it is: nothing is taken in, set aside or migrated here."""
+    from arawn.config.paths import paths
+
+    try:
+        from arawn.store.care import look
+    except ImportError:  # a Python that was built without SQLite
+        yield Check("fail", "store", "this Python has no SQLite, so nothing can be kept", "another Python")
+        return
+    for state, text, remedy in look(paths(env).data_dir):
+        yield Check(state, "store", text, remedy)
 
 
 def _files(config: Config | None, env: Mapping[str, str]) -> Iterator[Check]:
@@ -139,7 +155,7 @@ def _secrets(config: Config, env: Mapping[str, str]) -> Iterator[Check]:
     """Every reference in the settings: whether it leads to something. No value is shown."""
     from arawn.config.mask import leaves
     from arawn.config.paths import paths
-    from arawn.config.rows import Row
+    from arawn.config.row import Row
     from arawn.config.schema import find, path_text
     from arawn.secret import Resolver, references
 

@@ -17,6 +17,9 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def doctor(
     ctx: typer.Context,
     offline: Annotated[bool, typer.Option(help="Touch no network.")] = False,
+    recover: Annotated[
+        bool, typer.Option("--recover", help="Take in what damaged stores of sessions still hold, instead.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Check files, config, secrets, terminal, keyring, network, versions; exit 1 if one is broken."""
@@ -25,6 +28,8 @@ def doctor(
     from arawn.render.safe import clean
 
     context: Context = ctx.find_root().obj
+    if recover:
+        return _recover(context, json)
     fault: ConfigFault | None = None
     config = None
     try:
@@ -48,4 +53,33 @@ def doctor(
         ]
         print(json_.dumps({"version": 1, "ok": not broken, "checks": made}, ensure_ascii=False, indent=2))
     if broken:
+        raise typer.Exit(1)
+
+
+def _recover(context: Context, json: bool) -> None:
+    """Take in what the files that were set aside still hold; they stay. Exit 1 where one can't be read."""
+    from arawn.config.paths import paths
+    from arawn.errors import StoreFault
+    from arawn.render.safe import clean
+    from arawn.store.care import damaged, recover
+    from arawn.store.sessions import Store
+
+    folder = paths(context.env).data_dir
+    store = Store(folder, context.status.warn)
+    rows: list[dict[str, object]] = []
+    for path in damaged(folder):
+        row: dict[str, object] = {"path": str(path), "sessions": 0, "turns": 0, "error": None}
+        rows.append(row)
+        try:
+            row["sessions"], row["turns"] = recover(store, path)
+            line = f"{path}: {row['sessions']} sessions could be read, {row['turns']} turns were taken in"
+        except StoreFault as fault:
+            row["error"] = line = fault.sentence
+        if not json:
+            print(clean(line, newlines=False))
+    if json:
+        print(json_.dumps({"version": 1, "files": rows}, ensure_ascii=False, indent=2))
+    elif not rows:
+        context.status.note("No store was damaged: there is nothing to take in")
+    if any(row["error"] for row in rows):
         raise typer.Exit(1)

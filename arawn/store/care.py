@@ -13,7 +13,10 @@ from typing import Any
 from arawn.errors import StoreFault, UsageFault
 from arawn.session import Session, Turn
 from arawn.store import trees
-from arawn.store.sessions import FILE, Store
+from arawn.store.database import Unfit
+from arawn.store.files import create
+from arawn.store.schema import MIGRATIONS
+from arawn.store.sessions import FILE, JOURNALS, Store
 
 
 def stats(store: Store) -> dict[str, Any]:
@@ -101,21 +104,81 @@ def recover(store: Store, path: Path) -> tuple[int, int]:
 
     What can't be read of it is passed over; the file stays. Raises StoreFault where it is no database.
     """
-    before = store.read(lambda db: db.execute("SELECT count(*) FROM turn").fetchone()[0])
-    source = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    sessions = 0
-    with contextlib.closing(source):
+    sessions = turns = 0
+    with _read_copy(path, store.folder) as source:
         try:
-            names = list(_ids(source, "session"))
+            rows = dict.fromkeys(_ids(source, "session"))
         except sqlite3.DatabaseError as error:
             raise StoreFault(f"{path}: {error}: nothing can be read from it") from None
-        for row in names:
+        for row in rows:
             session = _saved(source, row)
             if session is not None and session.turns:
-                store.put(session, list(session.turns.values()))
                 sessions += 1
-    after = store.read(lambda db: db.execute("SELECT count(*) FROM turn").fetchone()[0])
-    return sessions, after - before
+                with contextlib.suppress(Unfit):
+                    turns += store.take(session)
+    return sessions, turns
+
+
+@contextlib.contextmanager
+def _read_copy(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of a damaged file, open, its indexes made anew where that can be. Raises StoreFault."""
+    from shutil import copyfile
+
+    copy = folder / f".recover-{os.getpid()}.db"
+    try:
+        for ending in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.close(create(Path(f"{copy}{ending}")))
+                copyfile(f"{path}{ending}", f"{copy}{ending}")
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as db:
+            with contextlib.suppress(sqlite3.DatabaseError):
+                db.execute("REINDEX")
+            yield db
+    except OSError as error:
+        raise StoreFault(f"{error.filename or path}: {error.strerror or error}") from None
+    finally:
+        for ending in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(OSError):
+                os.unlink(f"{copy}{ending}")
+
+
+def look(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """The state of the store, which is not changed: (ok, warn or fail; what; what to do about it)."""
+    path = folder / FILE
+    if not path.exists():
+        yield "ok", "there is none yet", ""
+    else:
+        yield _looked_at(path)
+    left = [name for name in damaged(folder) if name.exists()]
+    for name in left:
+        yield "warn", f"{name} was damaged and set aside", "arawn doctor --recover; then delete that file"
+    waiting = list((folder / JOURNALS).glob("*.jsonl"))
+    if waiting:
+        yield "warn", f"{len(waiting)} turns in {folder / JOURNALS}", "arawn session list takes them in"
+    for name in (folder / JOURNALS).glob("*.broken"):
+        yield "warn", f"{name} could not be read", "look into it, then delete it"
+
+
+def _looked_at(path: Path) -> tuple[str, str, str]:
+    from urllib.parse import quote
+
+    try:
+        place = f"file:{quote(str(path))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(place, uri=True, timeout=5)) as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                return (
+                    "warn",
+                    f"{path} was written by a newer Arawn",
+                    "update this one: until then it reads only",
+                )
+            count = db.execute("SELECT count(*) FROM session").fetchone()[0]
+            found = [str(row[0]) for row in db.execute("PRAGMA quick_check(3)")]
+    except sqlite3.Error as error:
+        return "fail", f"{path}: {error}", "arawn session list sets a damaged file aside"
+    if found != ["ok"]:
+        return "fail", f"{path} is damaged: {'; '.join(found)}", "arawn session check tells all of it"
+    return "ok", f"{path}: {count} sessions", ""
 
 
 def _ids(db: sqlite3.Connection, table: str) -> Iterator[int]:

@@ -27,6 +27,18 @@ class Unfit(StoreFault):
     """What was to be stored has no place in the store, now and later."""
 
 
+class Damaged(sqlite3.DatabaseError):
+    """A database, but not the one that it should be."""
+
+    sqlite_errorcode = CORRUPT
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says that the file itself is broken."""
+    lost = ("no such table", "no such column", "unsupported file format", "malformed")
+    return primary(error) in (CORRUPT, NOT_A_DATABASE) or str(error).startswith(lost)
+
+
 def primary(error: sqlite3.Error) -> int:
     """The primary result code of SQLite (https://sqlite.org/rescode.html), 0 where there is none."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
@@ -49,7 +61,7 @@ class Database:
         try:
             self.connection = self._open()
         except sqlite3.DatabaseError as error:
-            if primary(error) not in (CORRUPT, NOT_A_DATABASE):
+            if not is_damage(error):
                 raise self.fault(error) from None
             try:
                 self.set_aside()
@@ -222,7 +234,10 @@ class Database:
         if self.read_only:
             raise StoreFault(f"{self.path} is of an older Arawn and may not be written")
         with self.alone():
-            if version == 0:
+            version = _version(db)  # another process may have brought it up meanwhile
+            if version <= 0:
+                if version or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                    raise Damaged("its tables are not those of a store")
                 db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             with contextlib.suppress(sqlite3.OperationalError):  # a file system without shared memory
                 db.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -11,7 +11,7 @@ from arawn.errors import StoreFault, UsageFault
 from arawn.record import clean
 from arawn.session import MAIN, Session, Turn
 from arawn.store import journal, trees
-from arawn.store.database import CORRUPT, NOT_A_DATABASE, Database, Tell, Unfit, primary
+from arawn.store.database import Database, Tell, Unfit, is_damage
 from arawn.store.trees import Info
 
 FILE = "sessions.db"
@@ -255,7 +255,7 @@ class Store:
         except _UNFIT as error:
             raise Unfit(f"{self.db.path}: this cannot be stored: {error}") from None
         except sqlite3.DatabaseError as error:
-            if primary(error) not in (CORRUPT, NOT_A_DATABASE) or self.db.read_only:
+            if not is_damage(error) or self.db.read_only:
                 raise self.db.fault(error) from None
             self.db.connection.close()
             try:
