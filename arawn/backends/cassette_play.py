@@ -225,7 +225,7 @@ def _layer(row: Any, place: str) -> Layer:
 
 def _checked(path: tuple[str, ...], value: Any) -> Any:
     """A setting in its final type. Raises ValueError where there is none such or its value does not fit."""
-    from arawn.config.rows import Row
+    from arawn.config.row import Row
     from arawn.config.schema import find
     from arawn.config.values import coerce
 

@@ -65,7 +65,7 @@ def check(ctx: typer.Context) -> None:
     from arawn.config.load import unknown_variables
     from arawn.config.mask import leaves
     from arawn.config.read import shown_path
-    from arawn.config.rows import Row
+    from arawn.config.row import Row
     from arawn.config.schema import find, path_text
 
     context = ctx.find_root().obj

@@ -118,7 +118,7 @@ def complain(rows: list[dict[str, Any]]) -> None:
 
 def _texts(context: Context, config: Config) -> Iterator[tuple[Names, str]]:
     """Every text that may hold a reference, and the variable that a table without a key would use."""
-    from arawn.config.rows import Row
+    from arawn.config.row import Row
     from arawn.config.schema import find
     from arawn.providers import PROVIDERS
 

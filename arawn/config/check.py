@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from arawn.config.entries import with_entries
 from arawn.config.read import Source
-from arawn.config.rows import Row
+from arawn.config.row import Row
 from arawn.config.schema import path_text, suggest, tree
 from arawn.config.values import BadValue, coerce
 
@@ -98,7 +99,9 @@ def check_file(
     are known without it, and only their mistakes count.
     """
     walk = _Walk(harmless_only, backends)
-    values = walk.table(source.values, tree(), ())
+    given, wrong = with_entries(source.values)
+    walk.wrong += [(("llm", "providers"), text) for text in wrong]
+    values = walk.table(given, tree(), ())
     return values, _placed(source, walk.wrong), walk.dropped
 
 

@@ -66,7 +66,7 @@ def reference_only(names: Names, text: str) -> None:
     import re
 
     from arawn.config.load import refers
-    from arawn.config.rows import Row
+    from arawn.config.row import Row
     from arawn.config.schema import find, path_text
 
     row = find(names)
@@ -193,7 +193,7 @@ def _refuse_new(before: Sequence[str], after: Sequence[str]) -> None:
 
 def _stored(names: Names, text: str, value: Any) -> Any:
     """What to write: quantities as the person wrote them, all else in its type."""
-    from arawn.config.rows import Row
+    from arawn.config.row import Row
     from arawn.config.schema import find
 
     row = find(names)

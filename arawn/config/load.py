@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from arawn.config.check import MOST, Mistake, check_file, check_whole
 from arawn.config.paths import expand, legacy_file, paths
 from arawn.config.read import Raw, Source, parse, read, shown_path
-from arawn.config.rows import Row
+from arawn.config.row import Row
 from arawn.config.schema import NOT_SETTINGS, env_names, find, path_text, split_path, suggest
 from arawn.config.values import BadValue, coerce, from_text
 from arawn.errors import ConfigFault

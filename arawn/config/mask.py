@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from arawn.config.rows import Row
+from arawn.config.row import Row
 from arawn.config.schema import find
 from arawn.secret import references
 

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from arawn.config.row import Row
+from arawn.config.rows_routing import ROUTING
 from arawn.providers import DIALECTS
-
-
-class Row(NamedTuple):
-    """One setting. `path` is dotted, `*` standing for a name that the person chooses.
-
-    `kind`: str, int, float, bool, choice, duration (seconds; "2m"), size (bytes; "8 MiB"), strings (a list,
-    or one string), path, url, secret, provider, effort, map (names to strings), free (any table).
-    `harmless` ones may be set by a project file that is not trusted; `effect` is False where the feature
-    comes later. `low` and `high` are inclusive bounds; `default` is written as in a file, None: unset.
-    """
-
-    path: str
-    kind: str
-    default: Any
-    doc: str
-    harmless: bool = False
-    effect: bool = True
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    example: Any = None
-
 
 LEVELS = ("error", "warn", "info", "debug", "trace")
 
@@ -122,6 +102,8 @@ _BACKENDS = (
         "The same in several regions; the next is asked where one fails.",
         example=["https://my-eu.openai.azure.com", "https://my-us.openai.azure.com"],
     ),
+    Row(f"{_B}.models", "map", None, "Models by keys of yours: -m @KEY.", example={"generator": "gpt-4o"}),
+    Row(f"{_B}.priority", "int", None, "Its place among those that stand in for each other, 1 first.", low=0),
     Row(
         f"{_B}.deployment",
         "str",
@@ -376,6 +358,7 @@ _CONTEXT = (
 
 ROWS: tuple[Row, ...] = (
     *_LLM,
+    *ROUTING,
     *_BACKENDS,
     *_LIMITS,
     *_UI,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from arawn.config.rows import ROWS, Row
+from arawn.config.row import Row
+from arawn.config.rows import ROWS
 
 __all__ = ["ROWS", "Row", "env_names", "example", "find", "path_text", "split_path", "suggest", "tree"]
 
