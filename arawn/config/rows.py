@@ -356,7 +356,7 @@ _CONTEXT = (
     Row("context.keep", "int", 4, "Last turns that are never summed up while they fit.", True, low=0),
 )
 
-ROWS: tuple[Row, ...] = (
+_ALL = (
     *_LLM,
     *ROUTING,
     *_BACKENDS,
@@ -369,3 +369,5 @@ ROWS: tuple[Row, ...] = (
     *_CONTEXT,
     *_LATER,
 )
+_TABLES = list(dict.fromkeys(row.path.rpartition(".")[0] for row in _ALL))
+ROWS: tuple[Row, ...] = tuple(sorted(_ALL, key=lambda row: _TABLES.index(row.path.rpartition(".")[0])))
