@@ -58,7 +58,7 @@ _arawn() {
     "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
     "session") words="export import list show search rename pin delete graph stats backup check --install-completion --show-completion --help -h" ;;
-    "session export") words="--all --format -f --output -O --help -h" ;;
+    "session export") words="--all --format -f --json --output -O --help -h" ;;
     "session import") words="--format -f --json --help -h" ;;
     "session list") words="--limit -n --all --here --json --help -h" ;;
     "session show") words="--turn --json --help -h" ;;
@@ -96,7 +96,7 @@ _arawn() {
     "secret delete") words="--yes -y --help -h" ;;
     "secret test") words="--help -h" ;;
     "trust") words="--list --revoke --yes -y --install-completion --show-completion --help -h" ;;
-    "doctor") words="--offline --no-offline --json --install-completion --show-completion --help -h" ;;
+    "doctor") words="--offline --no-offline --recover --json --install-completion --show-completion --help -h" ;;
     "help") words="--install-completion --show-completion --help -h" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))

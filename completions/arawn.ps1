@@ -7,7 +7,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'resume' = @('--show', '--json', '--backend', '-b', '--model', '-m', '-o', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'session' = @('export', 'import', 'list', 'show', 'search', 'rename', 'pin', 'delete', 'graph', 'stats', 'backup', 'check', '--install-completion', '--show-completion', '--help', '-h')
-    'session export' = @('--all', '--format', '-f', '--output', '-O', '--help', '-h')
+    'session export' = @('--all', '--format', '-f', '--json', '--output', '-O', '--help', '-h')
     'session import' = @('--format', '-f', '--json', '--help', '-h')
     'session list' = @('--limit', '-n', '--all', '--here', '--json', '--help', '-h')
     'session show' = @('--turn', '--json', '--help', '-h')
@@ -45,7 +45,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'secret delete' = @('--yes', '-y', '--help', '-h')
     'secret test' = @('--help', '-h')
     'trust' = @('--list', '--revoke', '--yes', '-y', '--install-completion', '--show-completion', '--help', '-h')
-    'doctor' = @('--offline', '--no-offline', '--json', '--install-completion', '--show-completion', '--help', '-h')
+    'doctor' = @('--offline', '--no-offline', '--recover', '--json', '--install-completion', '--show-completion', '--help', '-h')
     'help' = @('--install-completion', '--show-completion', '--help', '-h')
   }
   $values = @{
