@@ -151,7 +151,7 @@ def example() -> str:
     return "\n".join(lines) + "\n"
 
 
-_STARS = {"llm.routing.*": "title", "aliases.*": "fast"}
+_STARS = {"llm.routing.*": "title", "llm.weights.*": "groq", "aliases.*": "fast"}
 _BY_KIND: Mapping[str, Any] = {
     "str": "...",
     "path": "/path/to/file",
