@@ -126,6 +126,8 @@ RULES = [
     Rule(r"arawn resume( --show)?", says="half"),
     Rule(r"arawn session search checkpoint", says="[checkpoint]"),
     Rule(r"arawn session (list|show|search|graph|rename|pin|delete|backup|stats|check|export) ?.*"),
+    Rule(r"arawn session import everything\.json", says="taken in"),
+    Rule(r"arawn session import .*", help_only=True),
     Rule(r"arawn receipt.*", says="turn"),
     Rule(r"arawn replay .*", says="alike"),
     Rule(r"arawn curl.*", says="curl -sSN"),

@@ -463,3 +463,18 @@ def test_a_form_that_is_named_is_not_asked_for(tmp_path: Path) -> None:
         list(read(path, "claude"))
     with pytest.raises(UsageFault, match="no SQLite"):
         list(read(path, "llm"))
+
+
+def test_files_of_aichat_and_gptme_in_an_archive_are_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "logs in use" / "2025-01-01-cat"
+    gptme(folder, ("user", "Look"), ("assistant", "It is a cat."))
+    plain = put(tmp_path, SESSION, "adding.yaml")
+    for name, path in (
+        ("2025-01-01-cat/conversation.jsonl", folder / "conversation.jsonl"),
+        ("s/adding.yaml", plain),
+    ):
+        archive = tmp_path / "other.zip"
+        with zipfile.ZipFile(archive, "w") as made:
+            made.write(path, name)
+        (one,), (other,) = read(path), read(archive)
+        assert (one.id, list(one.turns), one.title) == (other.id, list(other.turns), other.title)

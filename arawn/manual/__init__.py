@@ -14,6 +14,7 @@ ORDER = (
     "ask",
     "chat",
     "sessions",
+    "transfer",
     "context",
     "backends",
     "config",

@@ -30,7 +30,7 @@ def read(source: Source, tell: Tell) -> Iterator[Session]:
 
 
 def _session(source: Source, tell: Tell) -> Session:
-    folder = PurePath(source.label.partition(" in ")[0]).parent.name
+    folder = PurePath(source.name).parent.name
     logs = {MAIN: _messages(source, tell)}
     for name, one in source.beside.items():
         parts = PurePath(name).parts

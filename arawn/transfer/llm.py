@@ -17,7 +17,7 @@ from typing import Any
 from arawn.errors import UsageFault
 from arawn.session import Session
 from arawn.transfer.llm_turns import NAME, Query, legacy, sent
-from arawn.transfer.shape import Tell, each, id_of, text
+from arawn.transfer.shape import Tell, each, id_of, shown, text
 from arawn.transfer.source import Source
 from arawn.transfer.tree import grow
 
@@ -36,7 +36,7 @@ def read(source: Source, tell: Tell) -> Iterator[Session]:
                 raise UsageFault(f"{source.label} is a SQLite database, but none of llm's")
             yield from each(_found(base), lambda id: _session(base, id), tell)
     except (SqliteError, ValueError) as error:
-        raise UsageFault(f"{source.label} cannot be read: {error}") from None
+        raise UsageFault(f"{source.label} cannot be read: {shown(str(error))}") from None
 
 
 def _open(path: Path) -> Connection:
@@ -53,7 +53,7 @@ def _open(path: Path) -> Connection:
             return made
         except SqliteError as error:
             fault = error
-    raise UsageFault(f"{path} cannot be read: {fault}")
+    raise UsageFault(f"{path} cannot be read: {shown(str(fault))}")
 
 
 def _text(data: bytes) -> str:

@@ -36,12 +36,13 @@ LIMITS = Limits()
 
 
 class Source(NamedTuple):
-    """One file: how it is called in sentences, its bytes, and the files it came with by their names.
+    """One file: its name (in an archive: there), how it is called in sentences, its bytes, what it came with.
 
     `load(limit)` raises UsageFault where there are more bytes, or none can be had. `path` is set where it
     lies on disk by itself, `at` is when it was last changed (seconds since 1970, 0: unknown).
     """
 
+    name: str
     label: str
     load: Callable[[int], bytes]
     limit: int
@@ -52,7 +53,7 @@ class Source(NamedTuple):
     @property
     def stem(self) -> str:
         """Its own name without folder and ending."""
-        return PurePosixPath(self.label.replace("\\", "/")).stem
+        return PurePosixPath(self.name.replace("\\", "/")).stem
 
     def text(self, tell: Tell) -> str:
         """Its text: UTF-8, or UTF-16 with a mark; bytes that are none become U+FFFD, which is told."""
@@ -80,7 +81,9 @@ def open_file(path: Path, limits: Limits = LIMITS) -> Source:
         raise UsageFault(f"{label} is empty")
     if state.st_size > limits.file:
         raise UsageFault(f"{label} is larger than {limits.file} bytes")
-    return Source(label, lambda limit: _read(path, limit), limits.text, path, state.st_mtime)
+    return Source(
+        str(path.absolute()), label, lambda limit: _read(path, limit), limits.text, path, state.st_mtime
+    )
 
 
 def _why(error: Exception) -> str:
@@ -123,7 +126,8 @@ def open_folder(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
 
 
 def _in_folder(path: Path, limits: Limits) -> Source:
-    return Source(str(path), lambda limit: _read(path, limit), limits.text, path, path.stat().st_mtime)
+    name = str(path.absolute())
+    return Source(name, str(path), lambda limit: _read(path, limit), limits.text, path, path.stat().st_mtime)
 
 
 def open_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
@@ -134,20 +138,16 @@ def open_zip(path: Path, limits: Limits = LIMITS) -> dict[str, Source]:
         archive = ZipFile(path)
         members = archive.infolist()
     except _zip_faults() as error:
-        raise UsageFault(f"{path} is a damaged zip archive: {error}") from None
+        raise UsageFault(f"{path} is a damaged zip archive: {shown(str(error))}") from None
     if len(members) > limits.members:
         raise UsageFault(f"{path} holds more than {limits.members} files")
     meter = _Meter(path, limits)
-    return {
-        one.filename: Source(
-            f"{one.filename} in {path}",
-            meter.reader(archive, one.filename),
-            limits.text,
-            at=_when(one.date_time),
-        )
-        for one in members
-        if not one.is_dir()
-    }
+    found = {}
+    for one in members:
+        if not one.is_dir():
+            label, load = f"{shown(one.filename)} in {path}", meter.reader(archive, one.filename)
+            found[one.filename] = Source(one.filename, label, load, limits.text, at=_when(one.date_time))
+    return found
 
 
 def _when(date: tuple[int, ...]) -> float:
@@ -171,11 +171,12 @@ class _Meter:
             with archive.open(name) as file:
                 data = file.read(left + 1)
         except _zip_faults() as error:
-            raise UsageFault(f"{name} in {self._path} cannot be unpacked: {error}") from None
+            why = shown(str(error))
+            raise UsageFault(f"{shown(name)} in {self._path} cannot be unpacked: {why}") from None
         self._spent += len(data)
         if len(data) > left:
             raise UsageFault(
-                f"{self._path} unpacks to more than is taken: {name} goes on behind {left} bytes"
+                f"{self._path} unpacks to more than is taken: {shown(name)} goes on behind {left} bytes"
             )
         return data
 
