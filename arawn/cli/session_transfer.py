@@ -57,8 +57,13 @@ def export(
         path = write_file(chosen(), output, form)
         context.status.note(f"written: {path}")
         return
+    from arawn.render.safe import Filter
+
+    shown = Filter() if sys.stdout.isatty() else None
     for piece in pieces(chosen(), form or "markdown"):
-        sys.stdout.write(piece)
+        sys.stdout.write(piece if shown is None else shown.feed(piece))
+    if shown is not None:
+        sys.stdout.write(shown.flush())
 
 
 def import_(

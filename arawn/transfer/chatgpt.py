@@ -41,15 +41,17 @@ Json = Mapping[str, Any]
 def read(source: Source, tell: Tell) -> Iterator[Session]:
     """A session of each conversation: its tree, with every answer that was given, and its head."""
     found = numbered(conversations(source.text(tell)), "conversation", tell)
-    return each(found, partial(_session, files=by_asset(source.beside)), tell)
+    return each(found, partial(_session, files=by_asset(source.beside), at=source.at), tell)
 
 
-def _session(value: Any, files: Files) -> Session:
+def _session(value: Any, files: Files, at: float) -> Session:
     made = table(value)
-    mapping = {id: node for id, node in table(made.get("mapping")).items() if isinstance(node, dict)}
+    if not isinstance(made.get("mapping"), dict):
+        raise ValueError("it has no tree of messages (mapping)")
+    mapping = {id: node for id, node in made["mapping"].items() if isinstance(node, dict)}
     own = text(made.get("conversation_id")) or text(made.get("id")) or dumps(sorted(mapping))
     session = Session(id_of(NAME, own), text(made.get("title")))
-    session.created = moment(made.get("create_time"))
+    session.created = moment(made.get("create_time")) or at
     session.pinned = made.get("is_starred") is True
     parents = {child: id for id, node in mapping.items() for child in strings(node.get("children"))}
     said = []

@@ -39,10 +39,10 @@ def read(source: Source, tell: Tell) -> Iterator[Session]:
     """A session of each conversation, with the branches where the export tells them."""
     files = {PurePosixPath(name).name: one for name, one in source.beside.items()}
     found = numbered(conversations(source.text(tell)), "conversation", tell)
-    return each(found, partial(_session, files=files), tell)
+    return each(found, partial(_session, files=files, at=source.at), tell)
 
 
-def _session(value: Any, files: Files) -> Session:
+def _session(value: Any, files: Files, at: float) -> Session:
     made = table(value)
     given = made.get("chat_messages")
     if not isinstance(given, list):
@@ -50,7 +50,7 @@ def _session(value: Any, files: Files) -> Session:
     messages = {text(one.get("uuid")) or str(number): one for number, one in enumerate(tables(given))}
     own = text(made.get("uuid")) or dumps([text(made.get("created_at")), *messages])
     session = Session(id_of(NAME, own), text(made.get("name")))
-    session.created = moment(made.get("created_at"))
+    session.created = moment(made.get("created_at")) or at
     session.pinned = made.get("is_starred") is True
     model, parents = text(made.get("model")), _parents(messages)
     said = [

@@ -38,6 +38,7 @@ def _session(source: Source, tell: Tell) -> Session:
             logs.setdefault(one.stem, _messages(one, tell))
     begins = next(iter(logs[MAIN]), {})
     session = Session(id_of(NAME, folder, text(begins.get("timestamp"))), _title(source) or folder)
+    session.created = moment(begins.get("timestamp"), local=True) or source.at
     said: dict[str, Said] = {}
     ends: dict[str, str] = {}
     for branch, messages in logs.items():

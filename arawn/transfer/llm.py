@@ -34,7 +34,7 @@ def read(source: Source, tell: Tell) -> Iterator[Session]:
             base = _Base(connection)
             if not base.columns.keys() & {"responses", "turns", "logs", "log"}:
                 raise UsageFault(f"{source.label} is a SQLite database, but none of llm's")
-            yield from each(_found(base), lambda id: _session(base, id), tell)
+            yield from each(_found(base), lambda id: _session(base, id, source.at), tell)
     except (SqliteError, ValueError) as error:
         raise UsageFault(f"{source.label} cannot be read: {shown(str(error))}") from None
 
@@ -135,7 +135,7 @@ def _ids(base: _Base, table: str, chat: Any) -> list[Any]:
     return [] if chat is None else [row.get("id") for row in base(table, "chat_id", chat)]
 
 
-def _session(base: Query, found: tuple[str, Any]) -> Session:
+def _session(base: Query, found: tuple[str, Any], at: float) -> Session:
     kind, id = found
     session = Session(id_of(NAME, kind, str(id)))
     if kind == "conversation":
@@ -149,4 +149,6 @@ def _session(base: Query, found: tuple[str, Any]) -> Session:
         rows = (*base(kind, "id", id), *base(kind, "chat_id", id))
         made = legacy(base, kind, [*{row.get("id"): row for row in rows}.values()])
     session.system = made.system or None
+    if not any(one.at for one in made.said):
+        session.created = at
     return grow(session, made.said, made.head)

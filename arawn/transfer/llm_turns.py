@@ -62,6 +62,7 @@ def legacy(base: Query, table: str, rows: list[dict[str, Any]]) -> Sent:
     for row in sorted(rows, key=_order):
         id = str(row.get("id"))
         given = _joined("\n\n", base, "system_fragments", id, row.get("system"))
+        system = system or given
         at = moment(row.get("datetime_utc") or row.get("timestamp_utc") or row.get("timestamp"))
         for name, pieces in (
             ("results", answer(*_results(base, id))),
@@ -73,7 +74,6 @@ def legacy(base: Query, table: str, rows: list[dict[str, Any]]) -> Sent:
                 said.append(Said(f"{table}/{id}/{name}", said[-1].id if said else None, pieces, at, receipt))
             elif receipt is not None and said:
                 said[-1] = said[-1]._replace(receipt=receipt)
-        system = system or given
     return Sent(said, system, said[-1].id if said else None)
 
 

@@ -80,7 +80,8 @@ def _mark(name: str, value: Json | None = None) -> str:
 
 def _line(text: str) -> str:
     """A foreign text on one line that is neither a mark nor a way out of it."""
-    return " ".join(clean(text).replace("<", "&lt;").split())
+    words = "".join(char if char.isprintable() else " " for char in clean(text).replace("<", "&lt;"))
+    return " ".join(words.split())
 
 
 def _open_fence(text: str) -> str:

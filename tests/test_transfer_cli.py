@@ -1,0 +1,65 @@
+"""Export and import by the commands: from one store into another, to a file and to a terminal."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from term import Term
+from test_transfer import chat
+from test_transfer_foreign import CLAUDE, TALK, put
+from test_transfer_llm import RESPONSES, database
+
+from arawn.record import session_out
+from arawn.transfer import export, read
+
+
+@pytest.mark.parametrize("ending", ["md", "html", "json"])
+def test_what_goes_out_of_one_store_comes_into_another(arawn: Callable, tmp_path: Path, ending: str) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    put(source, [TALK], "a.json")
+    put(source, [CLAUDE], "b.json")
+    assert arawn("session", "import", str(source)).stdout == "2 sessions, 6 turns taken in\n"
+    before = {one.id: session_out(one) for one in read(source)}
+    out = tmp_path / f"all.{ending}"
+    done = arawn("session", "export", "--all", "-O", str(out))
+    assert done.returncode == 0 and stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert {one.id: session_out(one) for one in read(out)} == before
+    other = tmp_path / "other"
+    done = arawn("session", "import", str(out), env={"XDG_DATA_HOME": str(other)})
+    assert done.stdout == "2 sessions, 6 turns taken in\n"
+    again = arawn("session", "export", "--all", "--format", "json", env={"XDG_DATA_HOME": str(other)})
+    assert {one["id"]: one for one in json.loads(again.stdout)} == before
+
+
+def test_the_same_file_twice_is_taken_in_once(arawn: Callable, tmp_path: Path) -> None:
+    path = database(tmp_path / "logs.db", *RESPONSES)
+    assert json.loads(arawn("session", "import", "--json", str(path)).stdout)["sessions"] == 2
+    assert json.loads(arawn("session", "import", "--json", str(path)).stdout)["sessions"] == 0
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_is_taken_in(arawn: Callable, tmp_path: Path) -> None:
+    done = arawn("session", "import", str(put(tmp_path, [{"mapping": "\x1b[31m"}, TALK])))
+    assert done.returncode == 0 and "conversation 1 is passed over" in done.stderr
+    assert done.stdout.startswith("1 sessions, 4 turns") and "\x1b" not in done.stderr
+    for name, text in (("a.txt", "Hello"), ("b.zip", "PK\x03\x04")):
+        done = arawn("session", "import", str(put(tmp_path, text, name)))
+        assert done.returncode == 2 and done.stderr.startswith("Error: ") and "Traceback" not in done.stderr
+
+
+def test_an_export_to_a_terminal_does_nothing_there(
+    arawn: Callable, env: dict[str, str], tmp_path: Path
+) -> None:
+    hostile = "a\x1b]0;title\x07b\x1b[31mred"
+    path = put(tmp_path, "".join(export([chat((hostile, hostile))], "json")))
+    assert arawn("session", "import", str(path)).returncode == 0
+    assert hostile in arawn("session", "export").stdout
+    with Term([sys.executable, "-P", "-m", "arawn", "session", "export"], env=env) as term:
+        term.wait("arawn:close")
+        assert term.end() == 0
+        assert b"\x1b]0;" not in term.raw and b"\x1b[31m" not in term.raw
