@@ -125,13 +125,22 @@ class Keeper:
         first["session"]["terminal"] = self.place.terminal
         writer = None
         try:
-            writer = Writer(self.folder / "journal", first)
+            writer = Writer(self.folder / "journal", first, lambda: self._make_ready(*asked))
         except OSError as error:
             self.tell(f"this answer may not be kept: {self.folder}: {error.strerror or error}")
         entry = _Entry(id, at, session, writer, self._complete)
         entry.first = first
         self._entries.append(entry)
         return entry
+
+    def _make_ready(self, backend: str, model: str) -> None:
+        """Load what the end of a turn needs, while its answer still comes."""
+        from contextlib import suppress
+        from importlib import import_module
+
+        import_module("arawn.store.sessions")
+        with suppress(Exception):  # whatever it is, it comes again at the end and is told there
+            self._complete(Receipt(backend, model=model))
 
     def settle(self) -> None:
         """Put the turns that ended into the store; what can't be put is kept otherwise, and told."""
@@ -211,6 +220,8 @@ class Keeper:
     def _left(self, entry: _Entry, fault: StoreFault) -> None:
         """A turn that the store did not take: its journal keeps it, or a file in the folder for such."""
         writer = entry.writer
+        if writer is not None:
+            writer.sync()
         if writer is not None and writer.trouble is None:
             place = writer.path.parent
             self.tell(f"{fault.sentence}; the answer waits in {place} and is taken in at the next use")

@@ -75,14 +75,19 @@ def outset(
 class Writer:
     """One journal, open and locked. `trouble` is what keeps it from being written, else None."""
 
-    def __init__(self, folder: Path, first: Json) -> None:
-        """Write the first line. Raises OSError where that can't be done; no file is left then."""
+    def __init__(self, folder: Path, first: Json, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Write the first line. Raises OSError where that can't be done; no file is left then.
+
+        `meanwhile` is called once, in a thread, while more of an answer is waited for than has come already.
+        """
         self.path = folder / (first["turn"] + SUFFIX)
         self.trouble: OSError | None = None
         self._lock = threading.Lock()
         self._pending: list[str] = []
         self._written = time.monotonic()
         self._synced = False
+        self._answered = False
+        self._meanwhile: Callable[[], None] | None = meanwhile
         self._over = threading.Event()
         fresh = folder / f".{first['turn']}.new"
         self._handle = create(fresh)
@@ -102,6 +107,7 @@ class Writer:
         line: Json
         match event:
             case Text():
+                self._answered = True
                 line = {"text": event.text}
             case Reasoning():
                 line = {"reasoning": event.text}
@@ -117,8 +123,7 @@ class Writer:
                 self._flush()
 
     def end(self, turn: Turn) -> None:
-        """Write how the turn ended; it is on the disk then."""
-        self._over.set()
+        """Write how the turn ended. `sync` sees that it is on the disk, where nothing else keeps the turn."""
         answers = [message_out(message) for message in turn.messages[1:]]
         receipt = receipt_out(turn.receipt)
         end = {"parent": turn.parent, "kind": turn.kind, "messages": answers, "receipt": receipt}
@@ -126,7 +131,16 @@ class Writer:
         with self._lock:
             self._pending.append(_line(made))
             self._flush()
-            self._sync()
+
+    def sync(self) -> None:
+        """See that all of it is on the disk; nothing more comes."""
+        self._over.set()
+        with self._lock:
+            try:
+                if self._handle >= 0:
+                    _to_disk(self._handle)
+            except OSError as error:
+                self.trouble = self.trouble or error
 
     def drop(self) -> None:
         """The turn is in the store: the file goes."""
@@ -154,6 +168,9 @@ class Writer:
                 with contextlib.suppress(OSError):
                     _to_disk(handle)
                 os.close(handle)
+            if self._answered and self._meanwhile is not None:
+                meanwhile, self._meanwhile = self._meanwhile, None
+                meanwhile()
 
     def _flush(self) -> None:
         text, self._pending = "".join(self._pending), []
@@ -169,13 +186,6 @@ class Writer:
         while data:
             data = data[os.write(self._handle, data) :]
         self._synced = False
-
-    def _sync(self) -> None:
-        try:
-            if self._handle >= 0:
-                _to_disk(self._handle)
-        except OSError as error:
-            self.trouble = self.trouble or error
 
 
 class Dead:

@@ -16,7 +16,7 @@ INDEXED = 1_000_000
 
 # Scripts written without spaces between words: each of their characters is a word of the index, and what is
 # looked for in them is a phrase. So one character is enough to find, where trigrams need three.
-_UNSPACED = re.compile(
+_UNSPACED = (
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff])"
 )
@@ -24,7 +24,7 @@ _UNSPACED = re.compile(
 
 def spaced(text: str) -> str:
     """`text` as the index of words has it."""
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+    return text if text.isascii() else re.sub(_UNSPACED, r" \1 ", text)
 
 
 def indexed(message: Message) -> str:
