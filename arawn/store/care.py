@@ -108,7 +108,7 @@ def recover(store: Store, path: Path) -> tuple[int, int]:
     with _read_copy(path, store.folder) as source:
         try:
             rows = dict.fromkeys(_ids(source, "session"))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise StoreFault(f"{path}: {error}: nothing can be read from it") from None
         for row in rows:
             session = _saved(source, row)
@@ -131,7 +131,8 @@ def _read_copy(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
                 os.close(create(Path(f"{copy}{ending}")))
                 copyfile(f"{path}{ending}", f"{copy}{ending}")
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as db:
-            with contextlib.suppress(sqlite3.DatabaseError):
+            db.text_factory = lambda data: data.decode("utf-8", "replace")
+            with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
                 db.execute("REINDEX")
             yield db
     except OSError as error:

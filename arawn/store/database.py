@@ -33,13 +33,15 @@ class Damaged(sqlite3.DatabaseError):
     sqlite_errorcode = CORRUPT
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file itself is broken."""
-    lost = ("no such table", "no such column", "unsupported file format", "malformed")
+def is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Whether an error says that the file itself is broken; names that are no UTF-8 come from such a file."""
+    lost = ("no such table", "no such column", "unsupported file format", "malformed", "invalid fts5")
+    if isinstance(error, UnicodeDecodeError):
+        return True
     return primary(error) in (CORRUPT, NOT_A_DATABASE) or str(error).startswith(lost)
 
 
-def primary(error: sqlite3.Error) -> int:
+def primary(error: Exception) -> int:
     """The primary result code of SQLite (https://sqlite.org/rescode.html), 0 where there is none."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
@@ -60,7 +62,7 @@ class Database:
         self._held = False
         try:
             self.connection = self._open()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise self.fault(error) from None
             try:
@@ -98,6 +100,11 @@ class Database:
             self.connection.close()
         with quiet:
             self.connection.close()
+
+    def lose_patience(self) -> None:
+        """Who held the file for so long is not waited for again."""
+        self.busy = 0.0
+        self.connection.execute("PRAGMA busy_timeout = 0")
 
     def empty_log(self) -> bool:
         """Move all of the log into the file and cut it off; False where somebody reads from it all the time.
@@ -141,7 +148,7 @@ class Database:
         """Write a whole copy, consistent whatever others do meanwhile. Raises OSError, sqlite3.Error."""
         _copy(self.connection, target)
 
-    def fault(self, error: sqlite3.Error | OSError) -> StoreFault:
+    def fault(self, error: sqlite3.Error | OSError | UnicodeDecodeError) -> StoreFault:
         """What an error of SQLite means, in a sentence."""
         if isinstance(error, OSError):
             return StoreFault(f"{error.filename or self.path}: {error.strerror or error}")
@@ -252,6 +259,8 @@ class Database:
         if 0 < version < newest:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             copy = self.path.with_name(f"{self.path.name}.backup-v{version}-{stamp}")
+            for half in self.path.parent.glob(f".{self.path.name}.backup-*"):  # of who was ended in this
+                half.unlink(missing_ok=True)
             _copy(db, copy)
             self._tell(f"the store of sessions is brought up to date; as it was it is kept as {copy}")
         db.execute("BEGIN IMMEDIATE")

@@ -17,8 +17,14 @@ from arawn.store.trees import Info
 FILE = "sessions.db"
 JOURNALS = "journal"
 T = TypeVar("T")
+
+
+def _lenient(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
 _UNFIT = (
-    UnicodeError,
+    UnicodeEncodeError,
     OverflowError,
     sqlite3.IntegrityError,
     sqlite3.InterfaceError,
@@ -76,8 +82,11 @@ class Store:
         return self._guard(work)
 
     def load(self, id: str) -> Session:
-        """A whole session by its id. Raises KeyError where there is none."""
-        return self._guard(lambda: trees.load(self.db.connection, id))
+        """A whole session by its id. Raises UsageFault where there is none."""
+        try:
+            return self._guard(lambda: trees.load(self.db.connection, id))
+        except KeyError:
+            raise UsageFault(f"there is no session {id!r}", hints=("arawn session list",)) from None
 
     def listing(self, limit: int = 20, where: str = "", values: Sequence[Any] = ()) -> list[Info]:
         """The sessions spoken in last, pinned ones first; `where` is a condition on session rows (SQL)."""
@@ -85,8 +94,9 @@ class Store:
         query = f"SELECT id FROM session {condition} ORDER BY pinned DESC, last DESC LIMIT ?"
         return self._guard(
             lambda: [
-                trees.info(self.db.connection, row)
+                info
                 for (row,) in self.db.connection.execute(query, (*values, limit)).fetchall()
+                for info in trees.info(self.db.connection, row)
             ]
         )
 
@@ -212,6 +222,7 @@ class Store:
                 left.set_aside(self.tell, str(error))
             except StoreFault:
                 self.waiting += 1
+                self.db.lose_patience()
                 left.close()
             else:
                 left.drop()
@@ -254,7 +265,10 @@ class Store:
             return work()
         except _UNFIT as error:
             raise Unfit(f"{self.db.path}: this cannot be stored: {error}") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if str(error).startswith("Could not decode"):  # a text with a byte gone wrong: read what can be
+                self.db.connection.text_factory = _lenient
+                return work()
             if not is_damage(error) or self.db.read_only:
                 raise self.db.fault(error) from None
             self.db.connection.close()

@@ -185,23 +185,31 @@ def _turn(db: sqlite3.Connection, row: Any, said: list[Any]) -> Turn | None:
     return Turn(name, above, messages, kept, at, owner or "", kind) if messages else None
 
 
-def info(db: sqlite3.Connection, row: int) -> Info:
-    """A session as lists show it."""
+def info(db: sqlite3.Connection, row: int) -> Iterator[Info]:
+    """A session as lists show it; nothing where it was deleted just now. Raises StoreFault."""
     count = db.execute(
         "WITH RECURSIVE up (id) AS (SELECT head FROM session WHERE id = ?1 AND head IS NOT NULL"
-        " UNION ALL SELECT turn.parent FROM turn JOIN up ON turn.id = up.id WHERE turn.parent IS NOT NULL)"
+        " UNION SELECT turn.parent FROM turn JOIN up ON turn.id = up.id WHERE turn.parent IS NOT NULL)"
         " SELECT count(*) FROM up",
         (row,),
     ).fetchone()[0]
-    name, title, pinned, created, at, folder, backend, model, unfinished = db.execute(
+    found = db.execute(
         "SELECT s.name, s.title, s.pinned, s.created, t.at, s.folder, t.backend, t.model, h.unfinished"
         " FROM session s LEFT JOIN turn t ON t.id = s.last LEFT JOIN turn h ON h.id = s.head WHERE s.id = ?",
         (row,),
     ).fetchone()
-    when = created if at is None else at
-    return Info(
-        name, title, bool(pinned), created, when, count, folder, backend or "", model or "", bool(unfinished)
-    )
+    if found is None:
+        return
+    name, title, pinned, created, at, folder, backend, model, unfinished = found
+    try:
+        yield Info(
+            str(name), str(title), bool(pinned), float(created), float(created if at is None else at), count,
+            str(folder), str(backend or ""), str(model or ""), bool(unfinished),
+        )  # fmt: skip
+    except (ValueError, TypeError) as error:
+        raise StoreFault(
+            f"session {name} is damaged ({error})", hints=("arawn session check", "arawn doctor --recover")
+        ) from None
 
 
 def find(db: sqlite3.Connection, word: str) -> str:
