@@ -42,13 +42,20 @@ class ToolCall(NamedTuple):
 class Usage(NamedTuple):
     """Tokens, normalised: `input` counts cached ones too, `output` counts reasoning ones too.
 
-    None: the service did not say. The last Usage of a reply holds.
+    Of `input` so many were read from a cache, written to one (`cache_write`, of them `cache_write_1h` for an
+    hour), heard (`audio`); `tooling` were read by the service's own tools, and are not in `input`; `searches`
+    are its searches of the web. None: the service did not say. The last Usage of a reply holds.
     """
 
     input: int | None = None
     output: int | None = None
     cached: int | None = None
     reasoning: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    audio: int | None = None
+    tooling: int | None = None
+    searches: int | None = None
 
 
 class Finish(NamedTuple):
@@ -85,7 +92,10 @@ class Wait(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One request that was made, told when it ended; `error` is an error code or None. Times in seconds."""
+    """One request that was made, told when it ended; `error` is an error code or None. Times in seconds.
+
+    `reset_s`: for so long the service said it takes no more.
+    """
 
     backend: str
     model: str
@@ -94,6 +104,7 @@ class Attempt(NamedTuple):
     waited_s: float = 0.0
     first_event_s: float | None = None
     total_s: float = 0.0
+    reset_s: float | None = None
 
 
 Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Progress | Wait | Attempt

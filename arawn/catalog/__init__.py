@@ -18,15 +18,22 @@ from arawn.catalog.known import known
 from arawn.providers import PROVIDERS
 
 FILE = Path(__file__).with_name("prices.jsonl")
-ELSEWHERE = {"azure": ("openai",)}
+ELSEWHERE = {"azure": ("openai", "anthropic", "deepseek", "xai", "moonshot")}
 """Services that sell the models of others at their makers' prices."""
+PRICES = (
+    "input_price", "output_price", "cached_price", "cache_write_price", "cache_write_1h_price",
+    "audio_price", "reasoning_price", "request_price", "search_price",
+)  # fmt: skip
+"""The columns of the table: USD per million tokens, the last two per thousand."""
 
 
 class Facts(NamedTuple):
     """What is known of a model; None is unknown, which is not the same as no.
 
-    `context` and `output` in tokens, prices in USD per million tokens, `priced` is the date of the table.
-    Above `dear_from` prompt tokens prices are higher: `dear` are then input, output and cached price.
+    `context` and `output` in tokens, prices in USD per million tokens (per thousand requests or searches),
+    `priced` is the date of the table. Above `dear_from` prompt tokens prices are higher: `dear` are then the
+    prices in the order of PRICES, as they are in `dearer`, steps above that one: (from tokens, prices), and
+    in `hours`: (from, to, prices), minutes of the day in UTC.
     """
 
     name: str
@@ -46,7 +53,14 @@ class Facts(NamedTuple):
     embedding: bool | None = None
     priced: str | None = None
     dear_from: int | None = None
-    dear: tuple[float | None, float | None, float | None] | None = None
+    dear: tuple[float | None, ...] | None = None
+    cache_write_1h_price: float | None = None
+    audio_price: float | None = None
+    reasoning_price: float | None = None
+    request_price: float | None = None
+    search_price: float | None = None
+    dearer: tuple[tuple[int, tuple[float | None, ...]], ...] | None = None
+    hours: tuple[tuple[int, int, tuple[float | None, ...]], ...] | None = None
 
     @property
     def lacking(self) -> frozenset[str]:
@@ -60,9 +74,11 @@ def facts(provider: str, model: str, said: Mapping[str, Any] | None = None) -> F
     weak, known = _known(provider, model)
     found: dict[str, Any] = {**weak, **_priced(provider, model), **known}
     if provider in PROVIDERS and PROVIDERS[provider].local:
-        found |= dict.fromkeys(("input_price", "output_price", "cached_price", "cache_write_price"), 0.0)
-        found |= dict.fromkeys(("priced", "dear_from", "dear"))
+        found |= dict.fromkeys(PRICES[:4], 0.0)
+        found |= dict.fromkeys(("priced", "dear_from", "dear", "dearer", "hours", *PRICES[4:]))
     found |= {key: value for key, value in (said or {}).items() if key in Facts._fields}
+    if said and "input_price" in said:  # the table's other prices are none of this one's
+        found |= dict.fromkeys(("dear_from", "dear", "dearer", "hours"))
     return Facts(model, provider, **found)
 
 
@@ -182,15 +198,24 @@ def _priced(provider: str, model: str) -> dict[str, Any]:
 def _prices(row: list[Any]) -> dict[str, Any]:
     prices = row[3]
     base = [price[0] if isinstance(price, list) else price for price in prices]
-    names = ("input_price", "output_price", "cached_price", "cache_write_price")
-    made: dict[str, Any] = {"priced": dated(), **dict(zip(names, base, strict=True))}
+    made: dict[str, Any] = {"priced": dated(), **dict(zip(PRICES, base, strict=False))}
     if row[2]:
         made["context"] = row[2]
-    tiers = [price[1][0] for price in prices if isinstance(price, list) and len(price) > 1]
-    if tiers:
-        made["dear_from"] = min(tiers)
-        made["dear"] = tuple(price[1][1] if isinstance(price, list) else price for price in prices[:3])
+    steps = sorted({step[0] for price in prices if isinstance(price, list) for step in price[1:]})
+    if steps:
+        first, *others = [(start, tuple(_beyond(price, start) for price in prices)) for start in steps]
+        made["dear_from"], made["dear"] = first
+        made["dearer"] = tuple(others) or None
+    if len(row) > 4:
+        made["hours"] = tuple((begins, ends, tuple(there)) for begins, ends, there in row[4])
     return made
+
+
+def _beyond(price: Any, start: int) -> float | None:
+    """A price of the table as it is above `start` prompt tokens."""
+    if not isinstance(price, list):
+        return None if price is None else float(price)
+    return float([price[0], *(step[1] for step in price[1:] if step[0] <= start)][-1])
 
 
 def _known(provider: str, model: str) -> tuple[dict[str, int], dict[str, Any]]:

@@ -23,7 +23,10 @@ NAMES = {
 """Our rows and the names that genai-prices has for them; a service it does not have has no prices here."""
 ELSEWHERE = {"google": ("claude",)}
 """Models of that beginning are sold by another service of the same company, which is not the one here."""
-PRICES = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+PRICES = (
+    "input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok",
+    "input_audio_mtok", "output_reasoning_mtok", "requests_kcount", "web_searches_kcount",
+)  # fmt: skip
 OUTPUT = Path(__file__).with_name("prices.jsonl")
 
 
@@ -54,8 +57,13 @@ def price(value: Any) -> Any:
 
 
 def model(info: Any, today: date) -> list[Any]:
-    """[id, rule, context window, prices]: of dated prices those of `today`, of hourly ones the first."""
+    """[id, rule, context window, prices], of dated prices those of `today`.
+
+    Where some hours of the day have prices of their own there is a fifth item, [from, to, prices] for each:
+    minutes of the day in UTC.
+    """
     prices = info.prices
+    hours: list[Any] = []
     if isinstance(prices, list):
         dated = [
             one
@@ -63,9 +71,23 @@ def model(info: Any, today: date) -> list[Any]:
             if one.constraint is None
             or (type(one.constraint).__name__ == "StartDateConstraint" and one.constraint.start_date <= today)
         ]
+        hours = [hour(one) for one in prices if type(one.constraint).__name__ == "TimeOfDateConstraint"]
         prices = (dated or prices)[-1].prices
+    return [info.id, rule(info.match), info.context_window, columns(prices), *([hours] if hours else [])]
+
+
+def hour(one: Any) -> list[Any]:
+    """[from, to, prices] of a price that holds at some hours of the day."""
+    begins, ends = one.constraint.start_time, one.constraint.end_time
+    return [begins.hour * 60 + begins.minute, ends.hour * 60 + ends.minute, columns(one.prices)]
+
+
+def columns(prices: Any) -> list[Any]:
+    """The prices in the order of PRICES, without what is unknown at the end."""
     found = [price(getattr(prices, name, None)) for name in PRICES]
-    return [info.id, rule(info.match), info.context_window, found]
+    while found and found[-1] is None:
+        found.pop()
+    return found
 
 
 def make(today: date) -> str:

@@ -240,7 +240,7 @@ def show(
     print(clean(f"{opened.name}:{facts.name}", newlines=False))
     for field, place in places.items():
         told = facts if place == "catalogue" else facts._replace(dear=None)
-        if field not in ("dear", "dear_from"):
+        if field not in ("dear", "dear_from", "dearer", "hours"):
             print(f"  {field:<18} {fact(field, values[field], told):<32} {place}")
 
 

@@ -17,6 +17,7 @@ LONGEST = 240
 PLAIN_WIDTH = 44
 SMALLEST = 12
 NARROW = 48
+UNITS = {"request_price": "thousand requests", "search_price": "thousand searches"}
 
 
 def lines(models: Sequence[tuple[str, Facts]], columns: int | None) -> Iterator[str]:
@@ -89,10 +90,12 @@ def fact(field: str, value: Any, facts: Facts) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if field.endswith("_price"):
-        place = ("input_price", "output_price", "cached_price", "cache_write_price").index(field)
+        from arawn.catalog import PRICES
+
+        place = PRICES.index(field)
         dear = facts.dear[place] if facts.dear and place < len(facts.dear) else None
         above = f" ({_number(dear)} beyond {facts.dear_from} tokens)" if dear and dear != value else ""
-        return f"{_number(value)} USD per million tokens{above}"
+        return f"{_number(value)} USD per {UNITS.get(field, 'million tokens')}{above}"
     if field in ("context", "output"):
         return f"{value} tokens"
     if field == "size":

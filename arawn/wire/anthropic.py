@@ -294,7 +294,11 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     written = count(usage, "cache_creation_input_tokens")
     total = None if sent is None else sent + (read_ or 0) + (written or 0)
     reasoning = count(usage.get("output_tokens_details"), "thinking_tokens")
-    return Usage(total, count(usage, "output_tokens"), read_, reasoning)
+    lasting = count(usage.get("cache_creation"), "ephemeral_1h_input_tokens")
+    searches = count(usage.get("server_tool_use"), "web_search_requests")
+    return Usage(
+        total, count(usage, "output_tokens"), read_, reasoning, written, lasting, searches=searches
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -246,7 +246,18 @@ def _usage(said: Mapping[str, Any]) -> Usage:
     """Google counts thoughts beside the candidates; ours counts all output."""
     thoughts, shown = count(said, "thoughtsTokenCount"), count(said, "candidatesTokenCount")
     made = None if thoughts is None and shown is None else (thoughts or 0) + (shown or 0)
-    return Usage(count(said, "promptTokenCount"), made, count(said, "cachedContentTokenCount"), thoughts)
+    heard = next(
+        (
+            count(one, "tokenCount")
+            for one in tables(said.get("promptTokensDetails"))
+            if one.get("modality") == "AUDIO"
+        ),
+        None,
+    )
+    return Usage(
+        count(said, "promptTokenCount"), made, count(said, "cachedContentTokenCount"), thoughts,
+        audio=heard, tooling=count(said, "toolUsePromptTokenCount"),
+    )  # fmt: skip
 
 
 def embed(

@@ -188,7 +188,11 @@ def usage(said: Mapping[str, Any]) -> Usage | None:
         and total == prompt + completion + reasoning
     ):
         completion += reasoning
-    return Usage(prompt, completion, cached, reasoning)
+    details = said.get("prompt_tokens_details")
+    return Usage(
+        prompt, completion, cached, reasoning, count(details, "cache_write_tokens"),
+        audio=count(details, "audio_tokens"), searches=count(said, "num_search_queries"),
+    )  # fmt: skip
 
 
 def _citations(chunk: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

@@ -276,8 +276,9 @@ def _usage(said: Mapping[str, Any]) -> Usage | None:
     sent, made = count(said, "input_tokens"), count(said, "output_tokens")
     if sent is None and made is None:
         return None
-    cached = count(said.get("input_tokens_details"), "cached_tokens")
-    return Usage(sent, made, cached, count(said.get("output_tokens_details"), "reasoning_tokens"))
+    details = said.get("input_tokens_details")
+    reasoning = count(said.get("output_tokens_details"), "reasoning_tokens")
+    return Usage(sent, made, count(details, "cached_tokens"), reasoning, count(details, "cache_write_tokens"))
 
 
 if __name__ == "__main__":
