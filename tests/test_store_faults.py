@@ -17,14 +17,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_provider import FakeProvider, openai_stream
+from fake_provider import FakeProvider, Stream, openai_stream
 
 from arawn.backends.scripted import Scripted
 from arawn.engine import Conversation
 from arawn.errors import StoreFault, UsageFault
-from arawn.events import Text
+from arawn.events import Attempt, Finish, Text
 from arawn.keeping import Keeper, Place, Rules
-from arawn.messages import Message, TextPart, user
+from arawn.messages import (
+    FilePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    user,
+)
+from arawn.record import session_out
 from arawn.render.sessions import listing
 from arawn.session import Receipt, Session, Turn
 from arawn.store import schema
@@ -618,7 +627,7 @@ def test_F_DB_09_killed_at_every_statement_of_a_migration(tmp_path: Path) -> Non
                 break
             kills += 1
             assert done.returncode == -9, done.stderr
-            versions = (0, len(LATER)) if start == "nothing" else (1, len(LATER))
+            versions = (0 if start == "nothing" else len(schema.MIGRATIONS), len(LATER))
             with contextlib.closing(sqlite3.connect(folder / "sessions.db")) as db:
                 assert db.execute("PRAGMA user_version").fetchone()[0] in versions
                 assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -633,3 +642,369 @@ def test_F_DB_09_killed_at_every_statement_of_a_migration(tmp_path: Path) -> Non
                     assert db.execute("SELECT count(*) FROM turn").fetchone()[0] == 1
             assert not [path.name for path in folder.glob(".sessions.db.backup*")]
     assert kills > 40
+
+
+# A disk that fails in parts ------------------------------------------------------------------------------
+
+FAILING = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/mman.h>
+static int fails(const char *what, const char *path) {
+    const char *part = getenv(what), *number = getenv("FAIL_WITH");
+    if (!part || !path || !strstr(path, part)) return 0;
+    errno = number ? atoi(number) : EIO;
+    return 1;
+}
+#define OPEN(name) int name(const char *path, int flags, ...) { \
+    va_list rest; va_start(rest, flags); int mode = va_arg(rest, int); va_end(rest); \
+    if (fails("FAIL_OPEN", path)) return -1; \
+    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, #name); \
+    return real(path, flags, mode); }
+OPEN(open)
+OPEN(open64)
+static int fails_on(const char *what, int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, sizeof path - 1);
+    if (size < 0) return 0;
+    path[size] = 0;
+    return fails(what, path);
+}
+#define MMAP(name, type) void *name(void *at, size_t size, int prot, int flags, int fd, type offset) { \
+    if (fd >= 0 && fails_on("FAIL_MMAP", fd)) return MAP_FAILED; \
+    void *(*real)(void *, size_t, int, int, int, type) = dlsym(RTLD_NEXT, #name); \
+    return real(at, size, prot, flags, fd, offset); }
+MMAP(mmap, off_t)
+MMAP(mmap64, off64_t)
+#define WRITE(name, rest, args) ssize_t name(int fd, const void *data, size_t size rest) { \
+    if (fails_on("FAIL_WRITE", fd)) return -1; \
+    ssize_t (*real)(int, const void *, size_t rest) = dlsym(RTLD_NEXT, #name); \
+    return real args; }
+#define NOTHING
+WRITE(write, NOTHING, (fd, data, size))
+#define OFFSET , off64_t offset
+WRITE(pwrite64, OFFSET, (fd, data, size, offset))
+WRITE(pwrite, OFFSET, (fd, data, size, offset))
+#define SYNC(name) int name(int fd) { \
+    if (fails_on("FAIL_SYNC", fd)) return -1; \
+    int (*real)(int) = dlsym(RTLD_NEXT, #name); \
+    return real(fd); }
+SYNC(fsync)
+SYNC(fdatasync)
+"""
+
+
+@pytest.fixture(scope="session")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A library that makes calls of the C library fail for some files."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("this needs Linux and a C compiler")
+    folder = tmp_path_factory.mktemp("failing")
+    (folder / "failing.c").write_text(FAILING)
+    library = folder / "failing.so"
+    command = [compiler, "-shared", "-fPIC", "-o", str(library), str(folder / "failing.c"), "-ldl"]
+    subprocess.run(command, check=True, capture_output=True)
+    return str(library)
+
+
+@pytest.mark.parametrize("call", ["FAIL_OPEN", "FAIL_MMAP"])
+def test_F_DB_10_without_shared_memory_there_is_no_log_and_all_else_works(
+    ask, arawn, data: Path, failing: str, call: str
+) -> None:
+    nfs = {"LD_PRELOAD": failing, call: "-shm", "FAIL_WITH": str(19)}
+    ask("first", env=nfs)
+    ask("-c", "second", env=nfs)
+    assert stored(data) == ["first", "second"] and not journals(data)
+    assert not (data / "sessions.db-wal").exists()
+    assert arawn("session", "check", env=nfs).stdout == "sound\n"
+
+
+@pytest.mark.parametrize("call", ["FAIL_OPEN", "FAIL_MMAP"])
+def test_F_DB_10_a_store_with_a_log_that_came_to_such_a_disk(
+    ask, arawn, data: Path, failing: str, call: str
+) -> None:
+    ask("first")
+    nfs = {"LD_PRELOAD": failing, call: "-shm", "FAIL_WITH": str(19)}
+    ask("-c", "second", env=nfs)
+    assert "first" in arawn("session", "list", env=nfs).stdout
+    ask("-c", "third")
+    assert stored(data) == ["first", "second", "third"] and not journals(data)
+    assert arawn("session", "check").stdout == "sound\n"
+
+
+def test_F_DB_11_doctor_tells_the_version_of_sqlite_and_its_fault(arawn) -> None:
+    told = arawn("doctor", "--offline").stdout
+    assert f"SQLite {sqlite3.sqlite_version}" in told
+    assert ("resetting the log" in told) == (sqlite3.sqlite_version_info < (3, 51, 3))
+
+
+def test_F_DB_11_nobody_checkpoints_while_another_writes(tmp_path: Path) -> None:
+    """Every write and every checkpoint of ours holds the one lock."""
+    from arawn.store.files import locked
+
+    store = Store(tmp_path, lambda line: None, busy=0.05)
+    store.put(session(turn("t1")), [turn("t1")])
+    with locked(tmp_path / ".sessions.db.lock", 1) as got:
+        assert got
+        before = (tmp_path / "sessions.db-wal").stat().st_size
+        for work in (
+            lambda: store.put(session(turn("t2")), [turn("t2")]),
+            lambda: store.delete(["s1"]),
+            lambda: store.pin("s1", True),
+            store.db.empty_log,
+        ):
+            with pytest.raises(StoreFault, match="another program has been writing"):
+                work()
+        assert (tmp_path / "sessions.db-wal").stat().st_size == before
+        assert [row[0] for row in store.db.connection.execute("PRAGMA wal_autocheckpoint")] == [0]
+    store.close()
+    assert stored(tmp_path) == ["say t1"]
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "where"),
+    [
+        ("FAIL_WRITE", 5, "sessions.db"),
+        ("FAIL_WRITE", 122, "sessions.db"),
+        ("FAIL_SYNC", 5, "sessions.db"),
+        ("FAIL_OPEN", 24, "sessions.db"),
+        ("FAIL_OPEN", 5, "sessions.db-wal"),
+        ("FAIL_OPEN", 24, ".lock"),
+        ("FAIL_WRITE", 5, "/journal/"),
+        ("FAIL_SYNC", 5, "/journal/"),
+        ("FAIL_OPEN", 28, "/journal/"),
+        ("FAIL_WRITE", 122, "/share/arawn/"),
+        ("FAIL_SYNC", 5, "/share/arawn/"),
+        ("FAIL_OPEN", 23, "/share/arawn/"),
+    ],
+)
+@pytest.mark.parametrize("start", ["first run", "later"])
+def test_F_DB_19_errors_of_the_disk_cost_no_answer(
+    ask, arawn, data: Path, tmp_path: Path, failing: str, call: str, number: int, where: str, start: str
+) -> None:
+    if start == "later":
+        ask("zero")
+    (tmp_path / "tmp").mkdir()
+    bad = {"LD_PRELOAD": failing, call: where, "FAIL_WITH": str(number), "TMPDIR": str(tmp_path / "tmp")}
+    done = ask("first", env=bad)
+    told = done.stderr.replace("\n", " ")
+    for command in (("session", "list"), ("session", "search", "zero"), ("doctor", "--offline")):
+        other = arawn(*command, env=bad)
+        assert "Traceback" not in other.stderr and "fault of Arawn" not in other.stderr, other.stderr
+    for path in (tmp_path / "tmp").glob("arawn-*.jsonl"):
+        assert str(path) in told
+        assert arawn("session", "import", str(path)).returncode == 0
+    ask("second")
+    assert stored(data) == [*(["zero"] if start == "later" else []), "first", "second"], told
+    assert not journals(data)
+    assert not list(data.glob("*.corrupt-*")), told
+    assert arawn("session", "check").stdout == "sound\n"
+
+
+# What is written -----------------------------------------------------------------------------------------
+
+
+def test_F_DB_12_lone_surrogates_and_nul_are_stored_as_they_can_be(arawn, data: Path) -> None:
+    odd = "a\\ud800b\\u0000c \\udcff"
+    events = [
+        f'{{"id":"c","model":"m{odd}","choices":[{{"index":0,"delta":{{"content":"{odd}",'
+        f'"reasoning_content":"{odd}"}},"finish_reason":null}}]}}',
+        f'{{"id":"c","model":"m{odd}","choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}]}}',
+    ]
+    stream = Stream([f"data: {event}\n\n".encode() for event in events])
+    with FakeProvider(stream) as fake:
+        config = CONFIG.format(url=fake.url)
+        done = arawn(
+            "ask", b"x\xff\x00y".replace(b"\0", b"").decode("utf-8", "surrogateescape"), config=config
+        )
+        assert done.returncode == 0 and "not stored" not in done.stderr, done.stderr
+        again = arawn(
+            "ask",
+            "-c",
+            "x\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape"),
+            config=config,
+        )
+        assert again.returncode == 0 and "not stored" not in again.stderr, again.stderr
+    shown = arawn("session", "show", "--json")
+    assert shown.returncode == 0
+    assert len(json.loads(shown.stdout)["said"]) == 2 and not journals(data)
+    for command in (("session", "search", "b"), ("receipt",), ("session", "export"), ("session", "list")):
+        assert arawn(*command).returncode == 0
+
+
+ODD = "\ud800 \0 \udcff \uffff"
+
+
+def test_F_DB_12_odd_text_in_every_place_of_a_turn(tmp_path: Path) -> None:
+    parts = (
+        TextPart(ODD),
+        ReasoningPart(ODD, {"signature": ODD, ODD: 1}, (ODD, ODD)),
+        ToolCallPart(ODD, ODD, ODD, {"a": [ODD]}, (ODD, ODD)),
+    )
+    messages = (
+        Message("user", (TextPart(ODD), FilePart(b"\0\xff", "image/png", ODD))),
+        Message("assistant", parts),
+        Message("tool", (ToolResultPart(ODD, ODD, ODD, False),)),
+        Message("assistant", (TextPart("end"),)),
+    )
+    attempt = Attempt(ODD, ODD, 200, 1.0, 2.0, None, 0.0, ODD)
+    receipt = Receipt(ODD, ODD, ODD, ODD, ODD, ODD, ODD, settings={ODD: ODD, "x": [ODD]}, attempts=(attempt,))
+    said = Turn("t1", None, messages, receipt, 1.0, "s1")
+    begun = session(said)
+    begun.title = begun.folder = begun.system = ODD
+    begun.name_head(ODD)
+    store = Store(tmp_path, lambda line: None)
+    store.put(begun, [said], ODD)
+    store.rename("s1", ODD)
+    found = store.load("s1").turns["t1"]
+    assert found.answer.endswith("end") and [one.role for one in found.messages] == [
+        "user", "assistant", "tool", "assistant",
+    ]  # fmt: skip
+    assert search(store, "end") and not check(store)
+    store.rename("s1", "plain")
+    for word in (ODD, "\ud800", "\0", "x" * 10_000, "%", "_", "\\", "'", '"'):
+        with pytest.raises(UsageFault):
+            store.find(word)
+        with pytest.raises(UsageFault):
+            store.find_turn(word)
+    with Path(tmp_path / "out.json").open("w") as file:
+        json.dump(session_out(store.load("s1")), file)
+    store.delete(["s1"])
+    assert not check(store)
+    store.close()
+
+
+def test_F_DB_12_a_hundred_megabytes_in_a_turn(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path, Rules(), Place("/", ""), print, str)
+    talk = Conversation(keeper.new(), journal=keeper)
+    large = "Wörter und mehr " * 6_500_000
+    list(talk.ask(Scripted([Text(large), Finish("stop")]), "say much"))
+    keeper.settle()
+    keeper.close()
+    store = Store(tmp_path, print)
+    assert store.load(talk.session.id).turns[talk.session.head or ""].answer == large
+    began = time.monotonic()
+    assert search(store, "mehr")[0].role == "assistant"
+    assert time.monotonic() - began < 5
+    store.delete([talk.session.id])
+    store.close()
+    assert (tmp_path / "sessions.db").stat().st_size < 1_000_000
+
+
+def test_F_DB_15_going_on_changes_no_row_that_is_there(ask, arawn, data: Path) -> None:
+    ask("first")
+    ask("-c", "second")
+    before = rows(data)
+    for command in (("session", "list"), ("session", "show"), ("resume",), ("session", "search", "whole")):
+        arawn(*command)
+    assert rows(data) == before
+    ask("-c", "third")
+    after = rows(data)
+    for table in ("turn", "message", "said", "file"):
+        assert set(before[table]) < set(after[table]) or before[table] == after[table], table
+    assert len(after["session"]) == 1
+
+
+def rows(data: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables."""
+    with contextlib.closing(sqlite3.connect(data / "sessions.db")) as db:
+        names = ("session", "turn", "message", "said", "file", "branch")
+        return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}
+
+
+def test_F_DB_16_the_clock_may_go_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order is by sequence: 2038, 1970 and back again change nothing."""
+    store = Store(tmp_path, print)
+    talk = Session("s1", "title")
+    moments = [1.8e9, 2**31 + 5.0, 0.0, -5.0, 1e9, 1e11, 1.7e9]
+    for number, at in enumerate(moments):
+        one = turn(f"t{number}", talk.head)._replace(at=at)
+        talk.add(one)
+        store.put(talk, [one])
+    other = session(turn("z")._replace(at=3.0, session="s2"), id="s2")
+    store.put(other, other.turns.values())
+    loaded = store.load("s1")
+    assert [one.id for one in loaded.path()] == [f"t{number}" for number in range(len(moments))]
+    assert [info.id for info in store.listing()] == ["s2", "s1"], "the one spoken in last, not the youngest"
+    assert store.last("", "") == "s2"
+    assert len(list(listing(store.listing(), now=-1e12))) == 2
+    assert len(search(store, "say")) == len(moments) + 1
+    store.close()
+
+
+SECRET_WORDS = ("Xylophonquartett", "Kaffeelöffelchen", "日本庭園散歩", "grmblfx99", "Titelwortlaut")
+
+
+def test_F_DB_17_a_deleted_session_leaves_no_byte(ask, arawn, data: Path) -> None:
+    ask("one that stays " * 50)
+    for number in range(3):
+        ask(f"{SECRET_WORDS[4]} {number} " + " ".join(SECRET_WORDS[:4]), "--system", "grmblfx99 be brief")
+    ask("-c", " ".join(SECRET_WORDS) * 300)
+    ask("another that stays " * 50)
+    assert leftovers(data), "before, they are there"
+    for _ in range(3):
+        ids = [
+            i["id"]
+            for i in json.loads(arawn("session", "list", "--json").stdout)
+            if SECRET_WORDS[4] in i["title"]
+        ]
+        if ids:
+            arawn("session", "delete", "--yes", ids[0])
+    assert len(json.loads(arawn("session", "list", "--json").stdout)) == 2
+    assert leftovers(data) == []
+    assert arawn("session", "check").stdout == "sound\n"
+    assert json.loads(arawn("session", "search", "--json", SECRET_WORDS[0]).stdout) == []
+    assert json.loads(arawn("session", "search", "--json", "stays").stdout)
+
+
+def leftovers(data: Path) -> list[str]:
+    """Where words of the deleted sessions still stand: in the bytes of any file."""
+    found = []
+    for path in data.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes().lower()
+            for word in SECRET_WORDS:
+                pieces = {word.lower(), word.lower().replace("ö", "o"), word.lower()[2:]}
+                if not word.isascii() and "ö" not in word:
+                    pieces = {word}
+                found += [f"{path.name}: {piece}" for piece in pieces if piece.encode() in content]
+    return found
+
+
+def test_F_DB_17_while_another_has_the_store_open(tmp_path: Path) -> None:
+    """A chat that stays open, and one that reads just now."""
+    told: list[str] = []
+    store, chat = Store(tmp_path, told.append, 0.2), Store(tmp_path, told.append, 0.2)
+    said = turn("t1", None, "Xylophonquartett " * 2000)
+    store.put(session(said), [said])
+    chat.load("s1")
+    reading = chat.db.connection.execute("SELECT * FROM message")
+    reading.fetchone()
+    store.delete(["s1"])
+    assert any("leaves the file later" in line for line in told)
+    reading.close()
+    store.pin("s1", True)
+    store.delete(["s1"])
+    assert leftovers(tmp_path) == []
+    chat.close()
+    store.close()
+
+
+def test_F_DB_17_copies_that_still_hold_it_are_named(ask, arawn, data: Path) -> None:
+    ask("Xylophonquartett")
+    arawn("session", "backup")
+    (copy,) = data.glob("sessions.db.backup-*")
+    done = arawn("session", "delete", "--yes", "Xylophonquartett")
+    assert str(copy) in done.stderr
+    ask("other")
+    copy.unlink()
+    assert "copies" not in arawn("session", "delete", "--yes", "other").stderr

@@ -194,12 +194,16 @@ def delete(
             10**9, "NOT pinned AND (SELECT at FROM turn WHERE turn.id = session.last) < ?", (moment,)
         )
     from arawn.render.sessions import listing
+    from arawn.store.care import copies
 
     if not yes and names:
         for line in listing(names):
             print(line, file=sys.stderr)
         _agree(context, f"Delete {len(names)} for good?")
     store.delete([info.id for info in names])
+    left = copies(store.folder) if names else []
+    if left:
+        context.status.warn("copies made earlier may still hold it: " + ", ".join(str(path) for path in left))
     done(context, json, f"{len(names)} deleted", deleted=[info.id for info in names])
 
 

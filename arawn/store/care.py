@@ -92,6 +92,12 @@ def check(store: Store) -> list[str]:
         return [str(error)]
 
 
+def copies(folder: Path) -> list[Path]:
+    """The files beside the store that may hold what is deleted from it: copies, and what was set aside."""
+    found = [path for ending in ("backup-*", "corrupt-*") for path in folder.glob(f"{FILE}.{ending}")]
+    return sorted([*found, *(folder / JOURNALS).glob("*.broken")])
+
+
 def damaged(folder: Path) -> list[Path]:
     """The files that were set aside, oldest first."""
     return sorted(

@@ -18,7 +18,7 @@ from arawn.store.files import create, locked, make
 from arawn.store.schema import MIGRATIONS, Migration
 
 CORRUPT, NOT_A_DATABASE = 11, 26
-BUSY, LOCKED, PROTOCOL = 5, 6, 15
+BUSY, LOCKED, IO, CANNOT_OPEN, PROTOCOL = 5, 6, 10, 14, 15
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 Tell = Callable[[str], None]
 
@@ -60,6 +60,7 @@ class Database:
         self._migrations = migrations
         self._identity: tuple[int, int] | None = None
         self._held = False
+        self._with_log = True
         try:
             self.connection = self._open()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -156,9 +157,9 @@ class Database:
             BUSY: "another program holds it",
             LOCKED: "another program holds it",
             8: "it may not be written",
-            10: "the disk does not read or write it",
+            IO: "the disk does not read or write it",
             13: "the disk is full",
-            14: "it cannot be opened",
+            CANNOT_OPEN: "it cannot be opened",
             CORRUPT: "it is damaged",
             NOT_A_DATABASE: "it is no database",
         }
@@ -196,7 +197,23 @@ class Database:
         make(path)
         self._identity = _identity(path)
         self.read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-        db = self._connect_to_read() if self.read_only else self._connect(str(path))
+        try:
+            return self._set_up()
+        except sqlite3.OperationalError as error:
+            if self.read_only or primary(error) not in (IO, CANNOT_OPEN, PROTOCOL):
+                raise
+            self._drop_log()
+            return self._set_up()
+
+    def _drop_log(self) -> None:
+        """Do without the log, which needs memory that processes share (https://sqlite.org/wal.html#noshm)."""
+        self._with_log = False
+        with self.alone(), contextlib.closing(sqlite3.connect(self.path, timeout=0)) as db:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+    def _set_up(self) -> sqlite3.Connection:
+        db = self._connect_to_read() if self.read_only else self._connect(str(self.path))
         try:
             db.execute("PRAGMA wal_autocheckpoint = 0")
             db.execute("PRAGMA secure_delete = ON")
@@ -228,7 +245,7 @@ class Database:
         """Migrate what is older, and leave alone what is newer."""
         newest = len(self._migrations)
         version = _version(db)
-        if version == newest and (self.read_only or _is_wal(db)):
+        if version == newest and (self.read_only or not self._with_log or _is_wal(db)):
             return
         if version > newest:
             self.read_only = True
@@ -246,8 +263,9 @@ class Database:
                 if version or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
                     raise Damaged("its tables are not those of a store")
                 db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            with contextlib.suppress(sqlite3.OperationalError):  # a file system without shared memory
-                db.execute("PRAGMA journal_mode = WAL").fetchone()
+            if self._with_log:
+                with contextlib.suppress(sqlite3.OperationalError):  # another process reads just now
+                    db.execute("PRAGMA journal_mode = WAL").fetchone()
             self._migrate(db)
 
     def _migrate(self, db: sqlite3.Connection) -> None:

@@ -65,7 +65,7 @@ def _split(made: Json) -> tuple[str, str | None]:
         {"type": "text", "chars": len(part["text"])} if part["type"] == "text" else part
         for part in made["parts"]
     ]
-    return text, json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return text, clean(json.dumps(parts, ensure_ascii=False, separators=(",", ":")))
 
 
 def message_of(db: sqlite3.Connection, role: str, text: str, parts: str | None) -> Message:

@@ -102,13 +102,15 @@ class Store:
 
     def find(self, word: str) -> str:
         """The id of the session meant by an id, its beginning, or a title. Raises UsageFault."""
-        return self._guard(lambda: trees.find(self.db.connection, word))
+        return self._guard(lambda: trees.find(self.db.connection, clean(word)))
 
     def find_turn(self, word: str) -> tuple[str, str]:
         """(session, turn) meant by the id of a turn or its beginning, or by a session, whose last it is.
 
         Raises UsageFault.
         """
+
+        word = clean(word)
 
         def work() -> tuple[str, str]:
             db = self.db.connection

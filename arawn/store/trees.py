@@ -12,6 +12,7 @@ from arawn.errors import StoreFault, UsageFault
 from arawn.record import clean, receipt_in, receipt_out
 from arawn.session import Session, Turn, title_of
 from arawn.store.rows import drop_unsaid, message_of, put_message
+from arawn.store.schema import spent_in
 
 
 class Info(NamedTuple):
@@ -63,12 +64,14 @@ def put_turn(db: sqlite3.Connection, session: int, turn: Turn) -> int | None:
     if db.execute("SELECT 1 FROM turn WHERE name = ?", (turn.id,)).fetchone():
         return None
     receipt = turn.receipt
+    kept = clean(json.dumps(receipt_out(receipt), ensure_ascii=False, separators=(",", ":")))
     row = db.execute(
-        "INSERT INTO turn (name, session, parent, kind, at, backend, model, unfinished, receipt)"
-        " VALUES (?, ?, (SELECT id FROM turn WHERE name = ?), ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO turn (name, session, parent, kind, at, backend, model, unfinished, receipt,"
+        " cost, sent, cached, made, unpriced, hold)"
+        " VALUES (?, ?, (SELECT id FROM turn WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             turn.id, session, turn.parent, turn.kind, turn.at, clean(receipt.backend), clean(receipt.model),
-            int(turn.unfinished), json.dumps(receipt_out(receipt), ensure_ascii=False, separators=(",", ":")),
+            int(turn.unfinished), kept, *spent_in(kept, len(turn.messages) > 1), receipt.hold,
         ),
     ).lastrowid  # fmt: skip
     assert row is not None
