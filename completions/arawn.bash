@@ -31,6 +31,7 @@ _arawn() {
     --schema) COMPREPLY=($(compgen -W "FILE JSON FIELDS" -- "$cur")); return ;;
     --since) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
     --system) return ;;
+    --tasks) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --timeout) return ;;
     --turn) COMPREPLY=($(compgen -W "N BRANCH" -- "$cur")); return ;;
     --until) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
@@ -41,21 +42,23 @@ _arawn() {
     -n) return ;;
     -o) return ;;
     -s) return ;;
+    -t) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--before|--by|--color|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s) ((i++)); continue ;;
+      --backend|--before|--by|--color|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--tasks|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|curl|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
+    case "|ask|chat|run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|curl|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat resume session receipt replay curl embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "") words="ask chat run resume session receipt replay curl embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
     "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
+    "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
     "session") words="export import list show search rename pin delete graph stats backup check --install-completion --show-completion --help -h" ;;
     "session export") words="--all --format -f --json --output -O --help -h" ;;

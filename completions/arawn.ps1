@@ -2,9 +2,10 @@
 Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
-    '' = @('ask', 'chat', 'resume', 'session', 'receipt', 'replay', 'curl', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
+    '' = @('ask', 'chat', 'run', 'resume', 'session', 'receipt', 'replay', 'curl', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
     'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'run' = @('--file', '-f', '--tasks', '-t', '--dry-run', '--backend', '-b', '--model', '-m', '-o', '--json', '--timeout', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'resume' = @('--show', '--json', '--backend', '-b', '--model', '-m', '-o', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'session' = @('export', 'import', 'list', 'show', 'search', 'rename', 'pin', 'delete', 'graph', 'stats', 'backup', 'check', '--install-completion', '--show-completion', '--help', '-h')
     'session export' = @('--all', '--format', '-f', '--json', '--output', '-O', '--help', '-h')

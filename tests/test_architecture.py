@@ -12,9 +12,12 @@ PACKAGE = Path(__file__).parents[1] / "arawn"
 LINES = """
 cli
 repl
+batch
+steps
+asking | tasks
 app | attach | doctor
 curl
-keeping | doors | money | planning | titles | late
+keeping | doors | money | planning | titles | routing | fitting | late
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog

@@ -53,6 +53,17 @@ class Keyring(KeyringBackend):
     def delete_password(self, service, name):
         self._keep({k: v for k, v in self._all().items() if k != service + "/" + name})
 """
+TASKS = """
+[tasks.summary]
+prompt = "Summarize in {language}: {input}"
+[tasks.facts]
+prompt = "List the facts in this text: {input}"
+[tasks.doubts]
+prompt = "What in this text is doubtful? {input}"
+[tasks.verdict]
+requires = ["facts", "doubts"]
+prompt = "Facts: {facts}, doubts: {doubts}. Is the text to be trusted?"
+"""
 SHELL = """
 set -o pipefail
 arawn() { "$PY" -P -m arawn "$@"; }
@@ -123,6 +134,8 @@ RULES = [
     Rule(r"arawn secret (list|test|delete) ?.*"),
     Rule(r"arawn trust (--list|--revoke \S+|\S+ --yes)"),
     Rule(r"arawn help( \w+)?", says="#"),
+    Rule(r"(cat notes\.txt \| )?arawn run .*--(dry-run|json).*", config=TASKS, says="facts"),
+    Rule(r"(cat notes\.txt \| )?arawn run .*", config=TASKS, says=ANSWER),
     Rule(r"arawn resume( --show)?", says="half"),
     Rule(r"arawn session search checkpoint", says="[checkpoint]"),
     Rule(r"arawn session (list|show|search|graph|rename|pin|delete|backup|stats|check|export) ?.*"),
@@ -214,6 +227,7 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
     (work / "path/to/project/.arawn/config.toml").write_text("[llm]\ntemperature = 0.1\n")
     for name in ("notes.txt", "build.log", "old.py", "new.py", "main.py", "invoice.txt", "receipt.txt"):
         (work / name).write_text("some text\n")
+    (work / "tasks.toml").write_text('[tasks.polish]\nprompt = "Polish: {input}"\n')
     (work / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
     (work / "invoice.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
     (work / "completions").symlink_to(ROOT / "completions")

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 COMMANDS = (
     "ask",
     "chat",
+    "run",
     "resume",
     "session",
     "receipt",

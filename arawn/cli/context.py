@@ -116,6 +116,12 @@ class Context:
             self._app = App(self.load(), self.env, self.status)
         return self._app
 
+    def another_app(self) -> App:
+        """One more of the program, over the same config: for a thread of its own."""
+        from arawn.app import App
+
+        return App(self.load(), self.env, self.status)
+
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""
         if self._app is not None:

@@ -16,6 +16,7 @@ ORDER = (
     "sessions",
     "transfer",
     "context",
+    "tasks",
     "backends",
     "config",
     "secrets",
