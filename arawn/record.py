@@ -43,6 +43,47 @@ def clean(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
+def without_keys(message: Message, mask: Callable[[str], str]) -> Message:
+    """The message with all text masked, the same one where there was nothing to mask.
+
+    What is bound to a text by a signature of its service goes with that text.
+    """
+    parts = tuple(_masked(part, mask) for part in message.parts)
+    return message if parts == message.parts else message._replace(parts=parts)
+
+
+def _masked(part: Part, mask: Callable[[str], str]) -> Part:
+    match part:
+        case TextPart():
+            return part._replace(text=mask(part.text))
+        case ReasoningPart():
+            text = mask(part.text)
+            return part if text == part.text else part._replace(text=text, opaque=None)
+        case ToolCallPart():
+            text = mask(part.arguments)
+            return part if text == part.arguments else part._replace(arguments=text, opaque=None)
+        case ToolResultPart():
+            return part._replace(content=mask(part.content))
+    return part
+
+
+def turn_without_keys(turn: Turn, mask: Callable[[str], str]) -> Turn:
+    """The turn with all that was said and told in it masked."""
+    receipt = turn.receipt
+    told = None if receipt.told is None else mask(receipt.told)
+    settings = {key: _masked_value(value, mask) for key, value in receipt.settings.items()}
+    messages = tuple(without_keys(message, mask) for message in turn.messages)
+    return turn._replace(messages=messages, receipt=receipt._replace(told=told, settings=settings))
+
+
+def _masked_value(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {key: _masked_value(item, mask) for key, item in value.items()}
+    return [_masked_value(item, mask) for item in value] if isinstance(value, list | tuple) else value
+
+
 def message_out(message: Message, *, whole: bool = True) -> Json:
     """A message; files with their bytes where `whole`, else by their digest alone."""
     return {"role": message.role, "parts": [part_out(part, whole) for part in message.parts]}
@@ -145,7 +186,7 @@ def receipt_in(value: Any) -> Receipt:
     made["attempts"] = tuple(_attempt(item) for item in _list(made.get("attempts", [])))
     made["seams"] = tuple(_seam(item) for item in _list(made.get("seams", [])))
     made["settings"] = _table(made.get("settings", {}))
-    for key in ("backend", "provider", "model", "finish", "finish_raw"):
+    for key in ("backend", "provider", "model", "finish", "finish_raw", "hold"):
         made[key] = str(made.get(key) or ("interrupted" if key == "finish" else ""))
     for key in ("estimate", "left_out"):
         made[key] = _count(made.get(key))

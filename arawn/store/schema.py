@@ -28,11 +28,13 @@ def sessions_and_turns(db: sqlite3.Connection) -> None:
             parent INTEGER, kind TEXT NOT NULL, at REAL NOT NULL, backend TEXT NOT NULL, model TEXT NOT NULL,
             unfinished INTEGER NOT NULL, receipt TEXT NOT NULL)""",
         "CREATE INDEX turn_session ON turn (session)",
+        "CREATE INDEX turn_facts ON turn (backend, model, at, session)",
         "CREATE INDEX turn_parent ON turn (parent)",
         "CREATE INDEX turn_unfinished ON turn (id) WHERE unfinished",
         """CREATE TABLE message (
             id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, role TEXT NOT NULL, text TEXT NOT NULL,
             parts TEXT)""",
+        "CREATE INDEX message_tool ON message (id) WHERE role = 'tool'",
         """CREATE TABLE said (
             turn INTEGER NOT NULL, place INTEGER NOT NULL, message INTEGER NOT NULL,
             PRIMARY KEY (turn, place)) WITHOUT ROWID""",
@@ -53,4 +55,48 @@ def sessions_and_turns(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO word (word, rank) VALUES ('secure-delete', 1)")
 
 
-MIGRATIONS: Sequence[Migration] = (sessions_and_turns,)
+def spending(db: sqlite3.Connection) -> None:
+    """Version 2: what turns cost beside their receipts, so that sums over a million of them are quick.
+
+    `cost` in USD, NULL where unknown, `unpriced` where it is so although something came. `hold` is the id
+    under which a budget knows the turn.
+    """
+    for statement in (
+        "ALTER TABLE turn ADD COLUMN cost REAL",
+        "ALTER TABLE turn ADD COLUMN sent INTEGER",
+        "ALTER TABLE turn ADD COLUMN cached INTEGER",
+        "ALTER TABLE turn ADD COLUMN made INTEGER",
+        "ALTER TABLE turn ADD COLUMN unpriced INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE turn ADD COLUMN hold TEXT NOT NULL DEFAULT ''",
+    ):
+        db.execute(statement)
+    for row, receipt, answered in db.execute(
+        "SELECT id, receipt, EXISTS (SELECT 1 FROM said WHERE turn = turn.id AND place > 0) FROM turn"
+    ):
+        found = spent_in(receipt, bool(answered))
+        db.execute(
+            "UPDATE turn SET cost = ?, sent = ?, cached = ?, made = ?, unpriced = ? WHERE id = ?",
+            (*found, row),
+        )
+    db.execute(
+        "CREATE INDEX turn_spent ON turn (at, backend, model, session, cost, sent, cached, made, unpriced)"
+    )
+    db.execute("CREATE INDEX turn_hold ON turn (hold) WHERE hold <> ''")
+
+
+def spent_in(receipt: str, answered: bool) -> tuple[float | None, int | None, int | None, int | None, int]:
+    """(cost, sent, cached, made, unpriced) of a receipt's JSON; nothing is known of a damaged one."""
+    import json
+
+    try:
+        made = json.loads(receipt)
+        usage, cost = made.get("usage", {}), made.get("cost_usd")
+        counts = [usage.get(key) for key in ("input", "cached", "output")]
+    except (ValueError, AttributeError, RecursionError):
+        return None, None, None, None, 0
+    known = float(cost) if isinstance(cost, int | float) else None
+    sent, cached, written = (count if isinstance(count, int) else None for count in counts)
+    return known, sent, cached, written, int(known is None and (answered or written is not None))
+
+
+MIGRATIONS: Sequence[Migration] = (sessions_and_turns, spending)
