@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError, StoreFault
-from arawn.events import Event
-from arawn.messages import Message, TextPart
+from arawn.events import Event, Reasoning, Text
+from arawn.messages import Message
 from arawn.ports import Backend
-from arawn.record import Json
+from arawn.record import Json, turn_without_keys, without_keys
 from arawn.session import MAIN, Receipt, Session, Turn, title_of
 from arawn.store.journal import Writer, new_id, outset
 
@@ -76,8 +76,10 @@ class Keeper:
     def store(self) -> Store:
         """The store, opened when it is first needed. Raises StoreFault."""
         if self._store is None:
-            from arawn.store.sessions import Store
-
+            try:
+                from arawn.store.sessions import Store
+            except ImportError as error:  # a Python that was built without SQLite
+                raise StoreFault(f"nothing can be stored: {error}") from None
             self._store = Store(self.folder, self.tell, BUSY_S)
         return self._store
 
@@ -104,7 +106,7 @@ class Keeper:
         for turn in turns:
             copies.append(turn._replace(id=new_id(), parent=session.head, session=session.id))
             session.add(copies[-1])
-        self.store.put(session, copies, self.place.terminal)
+        self._store_turns(session, copies)
         return copies
 
     def begin(
@@ -113,8 +115,8 @@ class Keeper:
         """Keep what is about to be asked, before it is sent."""
         id, at = new_id(), time.time()
         if not self.enabled:
-            return _Entry(id, at, session, None, self._complete)
-        kept = self.masked(message)
+            return _Entry(id, at, session, None, self._complete, self._mask)
+        kept = without_keys(message, self._mask)
         if kept is not message:
             self.tell(
                 "this message holds what looks like a key: it is stored as ****; "
@@ -123,12 +125,14 @@ class Keeper:
         asked = (backend.name, backend.model)
         first = outset(session, parent, kept, self._mask(before), asked, id, at)
         first["session"]["terminal"] = self.place.terminal
+        first["session"]["system"] = self._said(session).system
+        first["masked"] = self.rules.mask_keys
         writer = None
         try:
             writer = Writer(self.folder / "journal", first, lambda: self._make_ready(*asked))
         except OSError as error:
             self.tell(f"this answer may not be kept: {self.folder}: {error.strerror or error}")
-        entry = _Entry(id, at, session, writer, self._complete)
+        entry = _Entry(id, at, session, writer, self._complete, self._mask)
         entry.first = first
         self._entries.append(entry)
         return entry
@@ -138,8 +142,8 @@ class Keeper:
         from contextlib import suppress
         from importlib import import_module
 
-        import_module("arawn.store.sessions")
         with suppress(Exception):  # whatever it is, it comes again at the end and is told there
+            import_module("arawn.store.sessions")
             self._complete(Receipt(backend, model=model))
 
     def settle(self) -> None:
@@ -166,7 +170,7 @@ class Keeper:
             return
         if not session.title:
             session.title = title_of(self._mask(turn.prompt.text))
-        self.store.put(session, [self._kept(turn)], self.place.terminal)
+        self._store_turns(session, [turn])
         if entry.writer is not None:
             entry.writer.drop()
         if entry.rescued is not None:
@@ -188,17 +192,28 @@ class Keeper:
         if not self.enabled or not session.turns:
             return
         try:
-            self.store.put(session, [], self.place.terminal)
+            self._store_turns(session, [])
         except StoreFault as fault:
             self.tell(fault.sentence)
 
     def masked(self, message: Message) -> Message:
         """The message as it is stored: the same one where it holds no key."""
-        parts = tuple(
-            part._replace(text=self._mask(part.text)) if isinstance(part, TextPart) else part
-            for part in message.parts
-        )
-        return message if parts == message.parts else message._replace(parts=parts)
+        return without_keys(message, self._mask)
+
+    def _store_turns(self, session: Session, turns: list[Turn]) -> None:
+        """Put turns of a session without keys. Raises StoreFault."""
+        kept = [turn_without_keys(turn, self._mask) for turn in turns]
+        self.store.put(self._said(session), kept, self.place.terminal)
+
+    def _said(self, session: Session) -> Session:
+        """The session as it is stored."""
+        system = None if session.system is None else self._mask(session.system)
+        if system == session.system:
+            return session
+        made = Session()
+        made.__dict__.update(session.__dict__)
+        made.system = system
+        return made
 
     def tell(self, text: str) -> None:
         """Say a line, each only once."""
@@ -211,11 +226,6 @@ class Keeper:
         if self._store is not None:
             self._store.close()
             self._store = None
-
-    def _kept(self, turn: Turn) -> Turn:
-        told = None if turn.receipt.told is None else self._mask(turn.receipt.told)
-        messages = tuple(self.masked(message) for message in turn.messages)
-        return turn._replace(messages=messages, receipt=turn.receipt._replace(told=told))
 
     def _left(self, entry: _Entry, fault: StoreFault) -> None:
         """A turn that the store did not take: its journal keeps it, or a file in the folder for such."""
@@ -245,7 +255,7 @@ class Keeper:
 
         if entry.turn is None or entry.first is None:
             return None
-        end = turn_out(self._kept(entry.turn))
+        end = turn_out(turn_without_keys(entry.turn, self._mask))
         end["messages"] = end["messages"][1:]
         try:
             handle, name = tempfile.mkstemp(".jsonl", "arawn-")
@@ -279,7 +289,9 @@ class _Entry:
         session: Session,
         writer: Writer | None,
         complete: Callable[[Receipt], Receipt],
+        mask: Callable[[str], str],
     ) -> None:
+        self._mask = mask
         self.id = id
         self.at = at
         self.session = session
@@ -292,13 +304,15 @@ class _Entry:
     def add(self, event: Event) -> None:
         """An event came."""
         if self.writer is not None:
+            if isinstance(event, Text | Reasoning):
+                event = event._replace(text=self._mask(event.text))
             self.writer.add(event)
 
     def end(self, turn: Turn) -> Turn:
         """The turn is over."""
         self.turn = turn._replace(receipt=self._complete(turn.receipt))
         if self.writer is not None:
-            self.writer.end(self.turn)
+            self.writer.end(turn_without_keys(self.turn, self._mask))
         return self.turn
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arawn.errors import StoreFault, UsageFault
-from arawn.record import clean
+from arawn.record import clean, turn_without_keys
 from arawn.session import MAIN, Session, Turn
 from arawn.store import journal, trees
 from arawn.store.database import Database, Tell, Unfit, is_damage
@@ -233,6 +233,10 @@ class Store:
 
     def _adopt(self, left: journal.Dead) -> None:
         said, turn = left.first["session"], left.turn
+        if left.first.get("masked"):  # piece by piece: a key that came in two pieces is seen only now
+            from arawn.secret import Redactor
+
+            turn = turn_without_keys(turn, Redactor().redact)
         session = Session(turn.session, str(said.get("title") or ""), said.get("system"))
         session.folder = str(said.get("folder") or "")
         session.created = float(said.get("created") or turn.at)
