@@ -1,0 +1,74 @@
+"""`arawn usage`: what was asked, how many tokens it took, and what it cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def usage(
+    ctx: typer.Context,
+    by: Annotated[
+        str, typer.Option("--by", metavar="day|backend|model|session", help="What to sum up by.")
+    ] = "day",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN|DATE", help="From then on: 30d, 12h, 2026-11-01; 30d unless said."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="From the beginning.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """What was asked, how many tokens it took, and what it cost, from the turns in the store."""
+    import sys
+
+    from arawn.cli.context import is_terminal
+    from arawn.cli.session import opened, print_json
+    from arawn.errors import UsageFault
+    from arawn.render import usage as shown
+    from arawn.render.terminal import width
+    from arawn.store.usage import BYS, sums
+
+    chosen = next((one for one in BYS if one == by), None)
+    if chosen is None:
+        raise UsageFault(f"--by takes {', '.join(BYS)}, not {by!r}")
+    if json and csv:
+        raise UsageFault("--json and --csv exclude each other")
+    if every and since is not None:
+        raise UsageFault("--all and --since exclude each other")
+    context, store = opened(ctx)
+    start = 0.0 if every else moment("30d" if since is None else since)
+    rows = store.read(lambda db: sums(db, chosen, start))
+    if json:
+        print_json(shown.document(rows, chosen, start))
+    elif csv:
+        sys.stdout.write(shown.table(rows, chosen))
+    elif not rows:
+        context.status.note("nothing was asked in that time; --all shows what was before")
+    else:
+        columns = width(sys.stdout.fileno(), context.env) if is_terminal(sys.stdout) else None
+        for line in shown.lines(rows, chosen, columns):
+            print(line)
+
+
+def moment(text: str) -> float:
+    """When a span ago (30d, 12h) or a date is, in seconds since 1970. Raises UsageFault."""
+    import time
+    from datetime import datetime
+
+    from arawn.config.values import span
+    from arawn.errors import UsageFault
+
+    seconds = span(text)
+    if seconds is not None:
+        return time.time() - seconds
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UsageFault(
+            f"--since takes a span or a date, not {text!r}", hints=("30d, 12h, 2026-11-01",)
+        ) from None

@@ -1,0 +1,128 @@
+"""What was spent as a table with bars, or as CSV; it knows no store."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from arawn.render.receipt import money
+from arawn.render.safe import clean
+from arawn.render.writer import cells
+
+if TYPE_CHECKING:
+    from arawn.store.usage import Sum
+
+LONGEST_BAR, SHORTEST_BAR = 40, 4
+WIDEST_KEY = 40
+
+
+def total(rows: Sequence[Sum]) -> Sum | None:
+    """All rows as one; None where there are none."""
+    if not rows:
+        return None
+    return rows[0]._replace(
+        key="all",
+        turns=sum(one.turns for one in rows),
+        sent=sum(one.sent for one in rows),
+        cached=sum(one.cached for one in rows),
+        made=sum(one.made for one in rows),
+        cost=sum(one.cost for one in rows),
+        unknown=sum(one.unknown for one in rows),
+        title="",
+    )
+
+
+def lines(rows: Sequence[Sum], by: str, columns: int | None) -> Iterator[str]:
+    """A head, a line for each row with a bar as long as its cost (or its tokens, where nothing cost), a sum.
+
+    `columns` is the width of the terminal; without one there are no bars.
+    """
+    whole = total(rows)
+    if whole is None:
+        return
+    shown = [*rows, whole] if len(rows) > 1 else list(rows)
+    keys = [_key(one) for one in shown]
+    table = [
+        (f"{one.turns:,}", _tokens(one.sent), _tokens(one.cached), _tokens(one.made), _cost(one))
+        for one in shown
+    ]
+    heads = ("TURNS", "IN", "CACHED", "OUT", "COST")
+    widths = [max(len(head), *(len(row[place]) for row in table)) for place, head in enumerate(heads)]
+    left = max(cells(by), *(cells(key) for key in keys))
+    if columns is not None:
+        left = max(8, min(left, columns - sum(widths) - 2 * len(widths)))
+    room = 0 if columns is None else min(LONGEST_BAR, columns - left - sum(widths) - 2 * len(widths) - 2)
+    bars = _bars(rows, room) if len(rows) > 1 and room >= SHORTEST_BAR else []
+    yield _line(by.upper(), left, heads, widths, "")
+    for place, (key, row) in enumerate(zip(keys, table, strict=True)):
+        yield _line(_cut(key, left), left, row, widths, bars[place] if place < len(bars) else "")
+
+
+def _line(key: str, left: int, row: Sequence[str], widths: Sequence[int], bar: str) -> str:
+    numbers = "  ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True))
+    return f"{key}{' ' * (left - cells(key))}  {numbers}  {bar}".rstrip()
+
+
+def _key(one: Sum) -> str:
+    text = clean(f"{one.key} {one.title}".strip(), newlines=False)
+    return _cut(text, WIDEST_KEY)
+
+
+def _cut(text: str, width: int) -> str:
+    while cells(text) > width:
+        text = text[: max(0, len(text) - 2)] + "~" if len(text) > 1 else ""
+    return text
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,}" if count < 10_000_000 else f"{count / 1e6:,.1f}M"
+
+
+def _cost(one: Sum) -> str:
+    if not one.unknown:
+        return money(one.cost)
+    return f"{one.unknown:,} unknown" if not one.cost else f"{money(one.cost)} + {one.unknown:,} unknown"
+
+
+def _bars(rows: Sequence[Sum], room: int) -> list[str]:
+    sizes = [one.cost for one in rows]
+    if not any(sizes):
+        sizes = [float(one.sent + one.made) for one in rows]
+    most = max(sizes)
+    return ["#" * max(1, round(size / most * room)) if size > 0 else "" for size in sizes] if most > 0 else []
+
+
+def table(rows: Sequence[Sum], by: str) -> str:
+    """The rows as CSV (RFC 4180), numbers as they are."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((by, "turns", "input", "cached", "output", "cost_usd", "unknown", "title"))
+    for one in rows:
+        writer.writerow((_plain(one.key), *one[1:5], f"{one.cost:.10g}", one.unknown, _plain(one.title)))
+    return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = clean(text, newlines=False)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+
+
+def document(rows: Sequence[Sum], by: str, since: float) -> dict[str, Any]:
+    """The same as one JSON value; `since` in seconds since 1970."""
+
+    def row(one: Sum) -> dict[str, Any]:
+        made = {"key": one.key, "turns": one.turns, "input": one.sent, "cached": one.cached}
+        made |= {"output": one.made, "cost_usd": round(one.cost, 10), "unknown": one.unknown}
+        return {**made, **({"title": one.title} if by == "session" else {})}
+
+    whole = total(rows)
+    return {
+        "version": 1,
+        "by": by,
+        "since": since,
+        "rows": [row(one) for one in rows],
+        "total": None if whole is None else row(whole),
+    }
