@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn import backends
 from arawn.backends.choose import Choice, check_local, choose
-from arawn.doors import Doors, options
-from arawn.errors import ArawnError, ConfigFault, UsageFault
+from arawn.backends.names import standing_in
+from arawn.doors import Doors, options, retry_policy, settings_of, system_of
+from arawn.errors import ArawnError, ConfigFault
+from arawn.fitting import elsewhere, kinds, refuse_unfit, ways
 from arawn.messages import NOTHING, FilePart
 from arawn.ports import Backend, Journal
-from arawn.providers import DIALECTS, GUIDE, PROVIDERS
+from arawn.providers import GUIDE, PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.backends.embedding import Embedder
+    from arawn.backends.health import Health
+    from arawn.backends.race import Race
+    from arawn.backends.router import Router
     from arawn.config.load import Config
     from arawn.keeping import Keeper
     from arawn.late import LatePlanner
     from arawn.models import Models
     from arawn.planning import Around
     from arawn.render.status import Status
+    from arawn.routing import Parts
     from arawn.session import Receipt, Session, Turn
 
 
@@ -32,7 +38,7 @@ PROBE_S = 0.2
 class Opened(NamedTuple):
     """A backend ready to be asked; `why` says how it was chosen, `waiting` what is waited for meanwhile.
 
-    `settings` are what its table says of every request.
+    `settings` are what its table says of every request; `fits` tells whether another takes what it does not.
     """
 
     backend: Backend
@@ -43,6 +49,7 @@ class Opened(NamedTuple):
     provider: str = ""
     waiting: Callable[[], str] = lambda: "waiting"
     settings: Mapping[str, Any] = NOTHING
+    fits: Callable[[Sequence[FilePart]], bool] = lambda files: False
 
 
 class App:
@@ -56,6 +63,8 @@ class App:
         self._opened: dict[str, Opened] = {}
         self._side_jobs: list[Opened] = []
         self._models: Models | None = None
+        self._health: Health | None = None
+        self._routes = False
         self.private = False
 
     @property
@@ -77,8 +86,7 @@ class App:
 
     def key_place(self, backend: str) -> str:
         """Where the key of an opened backend stands, or ""."""
-        door = self._doors.opened.get(backend)
-        return door.key_place if door is not None else ""
+        return self._doors.opened[backend].key_place if backend in self._doors.opened else ""
 
     def open(
         self,
@@ -87,10 +95,33 @@ class App:
         timeout: float | None = None,
         attempts: int | None = None,
     ) -> Opened:
-        """Choose and build a backend. Raises ConfigFault or SecretFault where that cannot be done.
+        """Choose and build a backend, and those that stand in for it where none is named.
 
-        `timeout` in seconds and `attempts` go over what the config says.
+        `timeout` in seconds and `attempts` go over what the config says. Raises ConfigFault, SecretFault.
         """
+        if backend is None and standing_in(self.config):
+            from arawn.routing import first_by_priority, several
+
+            backend = first_by_priority(self.config)
+            routed = several(self._parts(timeout), backend, model)
+            if routed is not None:
+                return self._routed(routed)
+        return self.open_one(backend, model, timeout, attempts)
+
+    def open_race(self, names: Sequence[str], timeout: float | None = None) -> Opened:
+        """A backend that asks all of `names` at once. Raises UsageFault, ConfigFault, SecretFault."""
+        from arawn.routing import at_once
+
+        return self._routed(at_once(self._parts(timeout), names))
+
+    def open_one(
+        self,
+        backend: str | None,
+        model: str | None,
+        timeout: float | None = None,
+        attempts: int | None = None,
+    ) -> Opened:
+        """As `open`, without any that stand in."""
         choice = choose(self.config, self._env, backend, model)
         if choice is None:
             from arawn.backends.guide import Guide
@@ -107,8 +138,8 @@ class App:
 
         routed: Backend = Configured(
             asked,
-            self._settings(choice),
-            self._system(choice),
+            settings_of(self.config, choice),
+            system_of(self.config, choice),
             options(choice, self._env),
             Known(
                 lambda: self.takes(choice.name),
@@ -119,9 +150,42 @@ class App:
         label, provider = choice.provider.label, choice.provider.name
         opened = self._opened[choice.name] = Opened(
             routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice),
-            self._settings(choice),
+            settings_of(self.config, choice),
         )  # fmt: skip
         return opened
+
+    @property
+    def health(self) -> Health:
+        """What is known of how the backends do."""
+        if self._health is None:
+            from arawn.backends.health import remembered
+
+            self._health = remembered(self._env)
+        return self._health
+
+    def settle(self) -> None:
+        """A turn is over: what was seen of the backends is remembered."""
+        if self._health is not None:
+            self._health.save()
+
+    def _parts(self, timeout: float | None) -> Parts:
+        from arawn.routing import Parts
+
+        return Parts(
+            self.config,
+            self._env,
+            lambda name, model, attempts: self.open_one(name, model, timeout, attempts).backend,
+            lambda choice, model: self.models.facts(choice.name, choice.provider.name, model),
+            lambda choice: kinds(choice.dialect, choice.provider.options),
+            lambda name: self._doors.opened[name].abort() if name in self._doors.opened else None,
+            self.health,
+        )
+
+    def _routed(self, routed: Router | Race) -> Opened:
+        self._routes = True
+        label, waiting = f"{len(routed.candidates)} backends", f"waiting for {routed.name}"
+        shown = (routed.name, label, routed.model, routed.why, "", lambda: waiting)
+        return Opened(routed, *shown, fits=routed.fits)
 
     def keeper(self, keep: bool = True) -> Keeper:
         """What keeps the sessions of this run: nothing, where `keep`, `[store]` or `private` says so."""
@@ -132,7 +196,7 @@ class App:
         enabled = keep and not self.private and bool(get("store.enabled"))
         rules = Rules(enabled, get("store.keep"), bool(get("store.mask_keys")))
         data = paths(self._env).data_dir
-        return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced)
+        return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced, self.settle)
 
     def planner(self, journal: Journal | None = None) -> LatePlanner:
         """What sees that requests fit the models they go to, by `[context]`; summaries go to `journal`."""
@@ -145,17 +209,12 @@ class App:
 
         Raises an ArawnError where that backend cannot be asked.
         """
-        route = self.config.get("llm.routing.title")
-        if not route:
-            return None
         from arawn.titles import title_by
 
-        name, _, model = str(route).partition(":")
-        opened, _ = self._aside(name, model or None)
-        try:
-            return title_by(opened.backend, session)
-        finally:
-            opened.backend.close()
+        name, _, model = str(self.config.get("llm.routing.title") or "").partition(":")
+        if not name:
+            return None
+        return title_by(self._aside(name, model or None)[0].backend, session)
 
     def _around(self) -> Around:
         from arawn.planning import Around
@@ -176,6 +235,8 @@ class App:
         """A receipt with provider, settings and cost: 0 for a local service, None where it is unknown."""
         from arawn.money import cost
 
+        for attempt in () if self._routes else receipt.attempts:
+            self.health.note(attempt)
         asked = receipt.attempts[-1].model if receipt.attempts else ""
         near = [one for one in self._side_jobs if (one.name, one.backend.model) == (receipt.backend, asked)]
         opened = self._opened.get(receipt.backend)
@@ -259,44 +320,21 @@ class App:
     def takes(self, backend: str) -> frozenset[str]:
         """The kinds of file that may go with a message: image, pdf, audio."""
         door = self._doors.opened.get(backend)
-        return _kinds(door.dialect, door.target.options) if door is not None else frozenset()
+        return kinds(door.dialect, door.target.options) if door is not None else frozenset()
 
     def check_files(self, opened: Opened, files: Sequence[FilePart]) -> None:
         """Raises UsageFault naming the first file that the backend or its model cannot take."""
-        facts = self.models.facts(opened.name, opened.provider, opened.model)
-        takes = self.takes(opened.name) - facts.lacking
+        if opened.fits(files):
+            return
+        lacking = self.models.facts(opened.name, opened.provider, opened.model).lacking
         door = self._doors.opened.get(opened.name)
         untaken = door.target.options.get("untaken", ()) if door is not None else ()
-        for part in files:
-            if part.kind in takes and part.media_type not in untaken:
-                continue
-            whole = part.kind not in takes
-            told = f"{part.name or 'The file'} ({part.kind if whole else part.media_type})"
-            fault = UsageFault(f"{told} cannot go to {opened.name}, {opened.model}")
-            others = ", ".join(sorted(takes)) or "text alone"
-            fault.hints = (f"it takes {others}", self._elsewhere(part.kind, opened.name))
-            if not whole:
-                fault.hints = (f"convert it to {'MP3 or WAV' if part.kind == 'audio' else 'PNG or JPEG'}",)
-            raise fault
-
-    def _elsewhere(self, kind: str, but: str) -> str:
-        """Which backends of the person's may take a file of this kind, as far as is known without asking."""
-        told = [
-            row.name for row in PROVIDERS.values() if any(self._env.get(key) for key in row.telling_names)
-        ]
-        found = []
-        for name in dict.fromkeys((*self.config.backends, *told)):
-            try:
-                choice = choose(self.config, self._env, name, None) if name != but else None
-            except ArawnError:
-                continue
-            if choice is None:
-                continue
-            facts = self.models.facts(name, choice.provider.name, choice.model or choice.provider.model)
-            if kind in _kinds(choice.dialect, choice.provider.options) - facts.lacking:
-                found.append(name)
-        return (
-            f"{', '.join(found)} may take it: -b {found[0]}" if found else "another may: arawn backend list"
+        refuse_unfit(
+            files,
+            f"{opened.name}, {opened.model}",
+            self.takes(opened.name) - lacking,
+            untaken,
+            lambda kind: elsewhere(kind, opened.name, self.config, self._env, self.models.facts),
         )
 
     def backend_names(self) -> list[str]:
@@ -309,17 +347,9 @@ class App:
         return sorted(entry.name for entry in self.models.listing(opened.name, refresh=True).entries)
 
     def rungs(self, choice: Choice) -> tuple[str, ...]:
-        """Ways to get JSON, best first: by the service, and by what is known of the model.
-
-        A model that can does not help where its host has no tools either, or says itself that it cannot.
-        """
-        options = {**DIALECTS[choice.dialect].options, **choice.provider.options}
-        ways = tuple(options.get("rungs", ("native", "tool", "prompt")))
+        """Ways to get JSON, best first: by the service, and by what is known of the model."""
         native = self.models.facts(choice.name, choice.provider.name, choice.model).schema
-        if native is False:
-            return tuple(way for way in ways if way != "native")
-        can = native and "tool" in ways and "rungs" not in choice.provider.options
-        return ("native", *ways) if can and "native" not in ways else ways
+        return ways(choice, native)
 
     def _with_model(self, choice: Choice) -> Choice:
         """A local server without a named model is asked for what it has; else the row's default holds."""
@@ -359,41 +389,12 @@ class App:
         return Regions((doors[-1], *doors[:-1]), (choice.base_url, *choice.regions))
 
     def _retry(self, door: Backend, choice: Choice, attempts: int | None = None) -> Backend:
-        from arawn.backends.routing import Retry, RetryPolicy
+        from arawn.backends.routing import Retry
 
-        said = dict(choice.table.get("retry", {}))
-        if attempts is not None:
-            said["max_attempts"] = attempts
-        policy = RetryPolicy(**{key: said[key] for key in RetryPolicy._fields if key in said})
+        policy = retry_policy(self.config, choice, attempts)
         if backends.tape is not None and backends.tape.replays:
             from arawn.backends.cassette import Still
 
             still = Still()
             return Retry(door, policy, still.sleep, still.now)
         return Retry(door, policy)
-
-    def _settings(self, choice: Choice) -> dict[str, Any]:
-        """What the table, or else [llm], says of every request."""
-        found: dict[str, Any] = {}
-        for key in ("max_tokens", "temperature", "top_p", "stop", "reasoning"):
-            value = choice.table.get(key, self.config.get(f"llm.{key}"))
-            if value is not None:
-                found[key] = value
-        if "stop" in found:
-            said = found["stop"]
-            found["stop"] = (said,) if isinstance(said, str) else tuple(said)
-        if choice.table.get("extra"):
-            found["extra"] = choice.table["extra"]
-        return found
-
-    def _system(self, choice: Choice) -> str | None:
-        value = choice.table.get("system", self.config.get("llm.system"))
-        return None if value is None else str(value)
-
-
-def _kinds(dialect: str, options: Mapping[str, Any]) -> frozenset[str]:
-    """The kinds of file that a dialect can send, less what the row says its service does not take."""
-    from arawn.wire import dialect as module
-
-    can = frozenset[str](module(dialect).MEDIA)
-    return can & frozenset(options.get("media", can))

@@ -11,6 +11,7 @@ from arawn.providers import DIALECTS
 
 if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend, Limits
+    from arawn.backends.routing import RetryPolicy
     from arawn.config.load import Config
     from arawn.secret import Redactor, Secret
 
@@ -118,3 +119,45 @@ def deployment(choice: Choice) -> str:
     table = choice.table
     mapped = dict(table.get("deployments", {})).get(choice.model)
     return str(mapped or table.get("deployment") or choice.model)
+
+
+def settings_of(config: Config, choice: Choice) -> dict[str, Any]:
+    """What the table, or else [llm], or else [llm.defaults], says of every request."""
+    found: dict[str, Any] = {}
+    defaults = config.values.get("llm", {}).get("defaults", {})
+    for key in ("max_tokens", "temperature", "top_p", "stop", "reasoning"):
+        value = choice.table.get(key, config.get(f"llm.{key}"))
+        value = defaults.get(key) if value is None else value
+        if value is not None:
+            found[key] = value
+    if "stop" in found:
+        said = found["stop"]
+        found["stop"] = (said,) if isinstance(said, str) else tuple(said)
+    if choice.table.get("extra"):
+        found["extra"] = choice.table["extra"]
+    return found
+
+
+def system_of(config: Config, choice: Choice) -> str | None:
+    """The system prompt of the table, or else of [llm]."""
+    value = choice.table.get("system", config.get("llm.system"))
+    return None if value is None else str(value)
+
+
+def retry_policy(config: Config, choice: Choice, attempts: int | None) -> RetryPolicy:
+    """How often is asked again: by the table's own `retry`, else by what [llm.fallback] says."""
+    from arawn.backends.routing import RetryPolicy
+
+    common = config.values.get("llm", {}).get("fallback", {})
+    said: dict[str, Any] = {}
+    if "max_retries" in common:
+        said["max_attempts"] = common["max_retries"] + 1
+    for key, name in (("retry_delay_ms", "initial_delay"), ("max_delay_ms", "max_delay")):
+        if key in common:
+            said[name] = common[key] / 1000
+    if "backoff_multiplier" in common:
+        said["backoff_multiplier"] = common["backoff_multiplier"]
+    said |= dict(choice.table.get("retry", {}))
+    if attempts is not None:
+        said["max_attempts"] = attempts
+    return RetryPolicy(**{key: said[key] for key in RetryPolicy._fields if key in said})

@@ -117,7 +117,7 @@ class Conversation:
             fault, stopped = error, False
         finally:
             reply = collector.reply
-            origin = (backend.name, backend.model)
+            origin = _origin(reply, backend)
             receipt = self._receipt(reply, origin, planned, fault, stopped)
             answer = _answer(reply, origin)
             if before and broken is not None:
@@ -210,6 +210,12 @@ def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReas
     if reply.finish is not None:
         return reply.finish.reason
     return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
+
+
+def _origin(reply: Reply, backend: Backend) -> tuple[str, str]:
+    """Who answered, or was asked last: behind one backend there may be several."""
+    last = reply.attempts[-1] if reply.attempts else None
+    return (backend.name, backend.model) if last is None else (last.backend, last.model)
 
 
 def _spoken(answer: Message) -> tuple[Part, ...]:

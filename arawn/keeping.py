@@ -44,7 +44,7 @@ class Keeper:
     """The Journal of one run of the program. After each turn `settle` moves it from its journal to the store.
 
     tell: says a line to the person. mask: a text without keys. complete: a receipt with what only the rest
-    of the program knows (provider, settings, price).
+    of the program knows (provider, settings, price). after: called when turns were settled.
     """
 
     def __init__(
@@ -55,7 +55,9 @@ class Keeper:
         tell: Callable[[str], None],
         mask: Callable[[str], str],
         complete: Callable[[Receipt], Receipt] = lambda receipt: receipt,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
+        self._after = after
         self.folder = folder
         self.rules = rules
         self.place = place
@@ -148,6 +150,7 @@ class Keeper:
 
     def settle(self) -> None:
         """Put the turns that ended into the store; what can't be put is kept otherwise, and told."""
+        self._after()
         ended = [entry for entry in self._entries if entry.turn is not None]
         self._entries = [entry for entry in self._entries if entry.turn is None]
         # A turn follows the summaries made for it, and all that could not be put before.

@@ -24,6 +24,9 @@ def title_by(backend: Backend, session: Session) -> str | None:
         return None
     said = f"{ASKED}User: {turn.prompt.text[:SHOWN]}\n\nAssistant: {turn.answer[: SHOWN // 2]}"
     request = Request((user(said),), max_tokens=TOKENS, reasoning="off", stream=False)
-    text = "".join(event.text for event in backend.stream(request) if isinstance(event, Text))
+    try:
+        text = "".join(event.text for event in backend.stream(request) if isinstance(event, Text))
+    finally:
+        backend.close()
     line = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
     return line.removeprefix("Title:").strip(" \"'`*#.“”«»")[:TITLE] or None

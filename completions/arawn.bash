@@ -23,6 +23,7 @@ _arawn() {
     --of) return ;;
     --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --purpose) COMPREPLY=($(compgen -W "query document classification clustering" -- "$cur")); return ;;
+    --race) return ;;
     --reasoning) COMPREPLY=($(compgen -W "off low medium high TOKENS" -- "$cur")); return ;;
     --record) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --replay) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -46,17 +47,17 @@ _arawn() {
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--before|--by|--color|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--tasks|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
+      --backend|--before|--by|--color|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--tasks|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|curl|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
+    case "|ask|chat|run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat run resume session receipt replay curl embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
-    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
+    "") words="ask chat run resume session receipt replay status curl embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --race --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
@@ -75,6 +76,7 @@ _arawn() {
     "session check") words="--json --help -h" ;;
     "receipt") words="--json --install-completion --show-completion --help -h" ;;
     "replay") words="--backend -b --model -m -o --json --quiet -q --install-completion --show-completion --help -h" ;;
+    "status") words="--json --install-completion --show-completion --help -h" ;;
     "curl") words="--backend -b -o --install-completion --show-completion --help -h" ;;
     "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --install-completion --show-completion --help -h" ;;
     "backend") words="list test --install-completion --show-completion --help -h" ;;

@@ -2,8 +2,8 @@
 Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
-    '' = @('ask', 'chat', 'run', 'resume', 'session', 'receipt', 'replay', 'curl', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
-    'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    '' = @('ask', 'chat', 'run', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
+    'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--race', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'run' = @('--file', '-f', '--tasks', '-t', '--dry-run', '--backend', '-b', '--model', '-m', '-o', '--json', '--timeout', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'resume' = @('--show', '--json', '--backend', '-b', '--model', '-m', '-o', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
@@ -22,6 +22,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'session check' = @('--json', '--help', '-h')
     'receipt' = @('--json', '--install-completion', '--show-completion', '--help', '-h')
     'replay' = @('--backend', '-b', '--model', '-m', '-o', '--json', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'status' = @('--json', '--install-completion', '--show-completion', '--help', '-h')
     'curl' = @('--backend', '-b', '-o', '--install-completion', '--show-completion', '--help', '-h')
     'embed' = @('--file', '-f', '--lines', '--backend', '-b', '--model', '-m', '-o', '--purpose', '--dimensions', '--json', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'backend' = @('list', 'test', '--install-completion', '--show-completion', '--help', '-h')

@@ -113,6 +113,7 @@ RULES = [
     Rule(r"arawn trust", help_only=True),
     Rule(r"(cat notes\.txt \| )?arawn embed .*--json.*", says='"ok": true'),
     Rule(r"(cat notes\.txt \| )?arawn embed .*", says="[0.5,"),
+    Rule(r"arawn .*-m @generator .*", config='[backends.anthropic.models]\ngenerator = "m"\n'),
     Rule(r"arawn .*-b work .*", config='[backends.work]\ndialect = "openai"\nbase_url = "URL/v1"\nmodel = "m"\n'),
     Rule(r"arawn ask .*--(schema|keys|json-mode) .*", says="{"),
     Rule(r"(ARAWN_\w+=\w+ )?arawn (--?[a-z]+ (\w+ )?|-o \S+ )*ask .*--jsonl.*", says='"type": "result"'),
@@ -143,6 +144,7 @@ RULES = [
     Rule(r"arawn session import .*", help_only=True),
     Rule(r"arawn receipt.*", says="turn"),
     Rule(r"arawn replay .*", says="alike"),
+    Rule(r"arawn status"),
     Rule(r"arawn curl.*", says="curl -sSN"),
 ]  # fmt: skip
 

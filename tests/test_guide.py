@@ -123,7 +123,7 @@ ELSEWHERE = [
     "write an email to my boss",
     "git rebase vs merge",
     "write me a haiku about autumn",
-    "What is a write-ahead log?",
+    "What is a red-black tree?",
     "please fix the bug in my javascript",
     "日本の首都はどこですか",
 ]

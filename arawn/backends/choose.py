@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from arawn.backends.names import spoken
 from arawn.errors import ConfigFault, SecretFault
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS, Provider
 
@@ -83,31 +84,6 @@ def _spoken_in_config(config: Config, env: Mapping[str, str]) -> tuple[str | Non
     owner = None if said_after else config.get("llm.backend")
     backend, model = spoken(config, env, owner, str(general))
     return (None, None, "") if backend is None or model == general else (backend, model, origin.place)
-
-
-def spoken(
-    config: Config, env: Mapping[str, str], backend: str | None, model: str | None
-) -> tuple[str | None, str | None]:
-    """Backend and model as `--model` names them: an alias of the config, BACKEND:MODEL, or a model alone.
-
-    A colon also stands in the tags of local models (`mistral:7b`): a provider's name before it counts only
-    where it is set up, and nothing does where the backend was named already.
-    """
-    if model is None:
-        return backend, None
-    model = str(config.values.get("aliases", {}).get(model, model))
-    head, colon, tail = model.partition(":")
-    if not colon or not tail or (backend is not None and backend != head):
-        return backend, model
-    row = PROVIDERS.get(head)
-    ready = row is not None and (
-        head == backend
-        or not row.needs_key
-        or any(env.get(variable, "").strip() for variable in row.key_names)
-    )
-    if head in config.backends or head == GUIDE or ready:
-        return head, tail
-    return backend, model
 
 
 def _dialect(row: Provider, model: str) -> str:

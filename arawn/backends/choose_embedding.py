@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from arawn.backends.choose import Choice, choose, named, normal_base, origin_of, provider_of, spoken
+from arawn.backends.choose import Choice, choose, named, normal_base, origin_of, provider_of
+from arawn.backends.names import spoken
 from arawn.config.load import Config, Origin
 from arawn.errors import ConfigFault
 from arawn.providers import DIALECTS, GUIDE, PROVIDERS, Provider
@@ -78,6 +79,9 @@ def _named(config: Config, env: Mapping[str, str], backend: str | None) -> tuple
     said, origin = str(config.get("embeddings.backend")), config.origin("embeddings.backend")
     if said != LOCAL:
         return said, origin.place, ()
+    general = config.get("llm.defaults.embedding_backend")
+    if general and origin.layer == "default":
+        return str(general), config.origin("llm.defaults.embedding_backend").place, ()
     name, why, _ = named(config, env, None)
     if origin.layer == "default" or name == GUIDE:
         return name, why, ()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from arawn.backends.http_access import PLAIN, Access, request_headers
 from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline
-from arawn.backends.http_errors import Scene, proxy_wants_a_name, translate
+from arawn.backends.http_errors import Scene, proxy_wants_a_name, too_large, translate
 from arawn.backends.http_net import address, load_httpx, probe
 from arawn.backends.http_transport import replays, way_to
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
@@ -20,6 +20,7 @@ from arawn.messages import Request
 from arawn.wire import Call, Next, Target, dialect
 from arawn.wire.frames import Frame, document, split
 from arawn.wire.openai_write import url
+from arawn.wire.retry_after import until_reset
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
@@ -49,6 +50,7 @@ class _Course:
         self._began = time.monotonic()
         self.status: int | None = None
         self.first: float | None = None
+        self.reset: float | None = None
         self.cancel: Call | None = None
         """Ends what the service is at work on; None where there is nothing to end."""
 
@@ -57,7 +59,8 @@ class _Course:
 
     def attempt(self, error: str | None) -> Attempt:
         target = self._target
-        return Attempt(target.backend, target.model, self.status, error, 0.0, self.first, self.passed())
+        spent = self.passed()
+        return Attempt(target.backend, target.model, self.status, error, 0.0, self.first, spent, self.reset)
 
 
 class HttpBackend:
@@ -79,6 +82,7 @@ class HttpBackend:
         self._client: Any = None
         self._proxy_place = ""
         self._parting: Any = None
+        self._now: _Exchange | None = None
 
     @property
     def key_place(self) -> str:
@@ -93,12 +97,18 @@ class HttpBackend:
         if client is not None:
             client.close()
 
+    def abort(self) -> None:
+        """End what is at work in another thread: its next read, a moment from now, is its last."""
+        if self._now is not None:
+            self._now.wait.set("idle", 0.0)
+
     def stream(self, request: Request) -> Iterator[Event]:
         """One attempt: events as they come, an Attempt at its end. Raises a ServiceFault where it fails."""
         course = _Course(self.target)
         try:
             yield from self._events(request, course)
         except ArawnError as fault:
+            course.reset = getattr(fault, "retry_after", None)
             yield course.attempt(fault.code)
             raise self._clean(fault) from None
         yield course.attempt(None)
@@ -198,11 +208,12 @@ class HttpBackend:
     def _reply(self, spoken: Any, call: Call, course: _Course) -> Generator[Event, None, Next | None]:
         """The events of the reply to one call; what is returned says where the answer goes on."""
         target = self.target._replace(options={**self.target.options, **call.memo})
-        exchange = _Exchange(self._limits, course.passed())
+        exchange = self._now = _Exchange(self._limits, course.passed())
         try:
             response = self._send(call, exchange)
         finally:
             course.status = exchange.status
+        course.reset = until_reset(response.headers, None, time.time())
         chunks = self._chunks(response, exchange, self._limits.reply)
         following: Next | None = None
         try:
@@ -339,7 +350,7 @@ class HttpBackend:
             for chunk in decoded(response.iter_raw(), response.headers.get("content-encoding", "")):
                 size += len(chunk)
                 if size > limit:
-                    exchange.failure = _too_large(limit)
+                    exchange.failure = too_large(limit)
                     return
                 yield chunk
         except EOFError as error:
@@ -382,11 +393,3 @@ class _Exchange:
         self.status: int | None = None
         self.failure: ArawnError | None = None
         self.resent = False
-
-
-def _too_large(limit: int) -> Cut:
-    return Cut(
-        f"The reply is larger than {limit // 1024 // 1024 or 1} MiB",
-        hints=("the limit is limits.reply",),
-        retryable=False,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 HEAD_START_S = 0.25
 """What an address gets before the next one is tried beside it (RFC 8305, section 5)."""
 MOST_ADDRESSES = 6
+GLANCE_S = 0.2
+"""How often a read that waits looks whether it still may."""
 
 
 class Deadline:
@@ -92,12 +95,13 @@ class Line:
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """What comes next; raises httpcore.ReadTimeout."""
-        deadline = timeout or self._deadline
-        if deadline.over:
-            from httpcore import ReadTimeout
+        from httpcore import ReadTimeout
 
-            raise ReadTimeout("timed out")
-        return bytes(self._stream.read(max_bytes, deadline.left()))
+        deadline = timeout or self._deadline
+        while not deadline.over:
+            with contextlib.suppress(ReadTimeout):  # looked at again: another thread may have ended it
+                return bytes(self._stream.read(max_bytes, min(deadline.left(), GLANCE_S)))
+        raise ReadTimeout("timed out")
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         """Send; raises httpcore.WriteTimeout."""

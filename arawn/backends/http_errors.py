@@ -165,3 +165,12 @@ def _certificate(scene: Scene, said: str) -> Unreachable:
         hints=tuple(hints),
         retryable=False,
     )
+
+
+def too_large(limit: int) -> Cut:
+    """A reply that goes beyond `limits.reply`."""
+    return Cut(
+        f"The reply is larger than {limit // 1024 // 1024 or 1} MiB",
+        hints=("the limit is limits.reply",),
+        retryable=False,
+    )

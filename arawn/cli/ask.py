@@ -9,10 +9,13 @@ import typer
 
 from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
 from arawn.cli.keep import Continue, NoStore, Private, Resume
-from arawn.errors import ArawnError
+from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
+    from arawn.cli.answer import Form
     from arawn.cli.context import Context
+    from arawn.cli.prompt import Prompt
+    from arawn.engine import Conversation
     from arawn.keeping import Keeper
     from arawn.session import Session
 
@@ -49,6 +52,13 @@ Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
 ]
 
+Race = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME", help="Ask all of these; who begins first answers, the rest are cancelled."
+    ),
+]
+
 
 @app.command()
 def ask(
@@ -68,6 +78,7 @@ def ask(
     stream: Stream = True,
     reasoning: Reasoning = None,
     timeout: Timeout = None,
+    race: Race = None,
     continue_: Continue = False,
     resume: Resume = None,
     no_store: NoStore = False,
@@ -75,44 +86,51 @@ def ask(
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
-    from arawn.cli.answer import Form, show, wanted_effort
-    from arawn.cli.keep import open_for, session_for
+    from arawn.cli.answer import wanted_effort
+    from arawn.cli.keep import speak_in
     from arawn.cli.prompt import compose, wanted_format
     from arawn.engine import Conversation
-    from arawn.errors import UsageFault
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
     if json and jsonl:
         raise UsageFault("--json and --jsonl exclude each other")
+    context.race = tuple(name.strip() for name in (race or "").split(",") if name.strip())
     wanted = wanted_format(json_mode, schema, keys)
     config = context.load()
     prompt = compose(words or [], _piped(words or [], file or []), file or [], context.app.fetch)
-    for notice in config.notices:
-        context.status.warn(notice)
-    context.app.private = private
-    keeper = context.app.keeper(not no_store)
-    session = session_for(keeper, continue_, resume, system)
-    opened = open_for(context, session, timeout)
+    keeper, session = speak_in(context, continue_, resume, system, keep=not no_store, private=private)
+    conversation = Conversation(
+        session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper,
+        planner=context.app.planner(keeper),
+    )  # fmt: skip
+    form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
+    try:
+        _ask(context, conversation, prompt, form, timeout)
+    finally:
+        keeper.settle()
+    if keeper.enabled and len(session.turns) == 1 and config.get("llm.routing.title"):
+        _entitle(context, keeper, session)
+
+
+def _ask(
+    context: Context, conversation: Conversation, prompt: Prompt, form: Form, timeout: float | None
+) -> None:
+    from arawn.cli.answer import show
+    from arawn.cli.keep import open_for
+
+    opened = open_for(context, conversation.session, timeout)
     if prompt.parts:
         context.app.check_files(opened, prompt.parts)
     for sent in prompt.files:
         context.status.note(f"{sent.name}: {sent.kind}, {sent.size:,} bytes")
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
-    conversation = Conversation(
-        session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper,
-        planner=context.app.planner(keeper),
-    )  # fmt: skip
-    form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
     events = conversation.ask(opened.backend, prompt.text, prompt.parts)
     try:
-        show(context, opened, events, form, session, has_data=wanted is not None)
+        show(context, opened, events, form, conversation.session, has_data=conversation.format is not None)
     finally:
         opened.backend.close()
-        keeper.settle()
-    if keeper.enabled and len(session.turns) == 1 and config.get("llm.routing.title"):
-        _entitle(context, keeper, session)
 
 
 def _entitle(context: Context, keeper: Keeper, session: Session) -> None:
@@ -125,7 +143,6 @@ def _entitle(context: Context, keeper: Keeper, session: Session) -> None:
 def _piped(words: list[str], files: list[str]) -> bytes | None:
     """What is piped in, where anything is; a terminal is read only when `-` asks for it."""
     from arawn.cli.context import is_terminal
-    from arawn.errors import UsageFault
 
     if sys.stdin is None:
         return None

@@ -30,7 +30,7 @@ def chat(
     """Talk with a model: memory over turns, history over sessions, /help for commands."""
     from arawn.cli.answer import wanted_effort
     from arawn.cli.context import is_terminal
-    from arawn.cli.keep import open_for, session_for
+    from arawn.cli.keep import open_for, speak_in
     from arawn.config.paths import paths
     from arawn.engine import Conversation
     from arawn.render.terminal import color_wanted
@@ -39,33 +39,26 @@ def chat(
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
     config = context.load()
-    for notice in config.notices:
-        context.status.warn(notice)
-    context.app.private = private
-    keeper = context.app.keeper(not no_store)
-    session = session_for(keeper, continue_, resume, system)
+    keeper, session = speak_in(context, continue_, resume, system, keep=not no_store, private=private)
     opened = open_for(context, session)
-    keep = bool(config.get("ui.history")) and not private
+    history = paths(context.env).state_dir / "history" if config.get("ui.history") and not private else None
     settings = Settings(
         color=color_wanted(context.env, is_terminal(sys.stdout), str(config.get("ui.color"))),
         markdown=bool(config.get("ui.markdown")),
         reasoning=config.get("ui.reasoning"),
         editing_mode=config.get("ui.editing_mode"),
     )
+    planner = context.app.planner(keeper)
+    conversation = Conversation(session, reasoning=wanted_effort(reasoning), journal=keeper, planner=planner)
     code = run(
         Chat(
             app=context.app,
             opened=opened,
-            conversation=Conversation(
-                session,
-                reasoning=wanted_effort(reasoning),
-                journal=keeper,
-                planner=context.app.planner(keeper),
-            ),
+            conversation=conversation,
             keeper=keeper,
             status=context.status,
             out=sys.stdout,
-            history_file=paths(context.env).state_dir / "history" if keep else None,
+            history_file=history,
             settings=settings,
             env=context.env,
         )

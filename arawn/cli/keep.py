@@ -29,6 +29,17 @@ Private = Annotated[
 ]
 
 
+def speak_in(
+    context: Context, continue_: bool, resume: str | None, system: str | None, *, keep: bool, private: bool
+) -> tuple[Keeper, Session]:
+    """What keeps this run, and the session it speaks in. Raises UsageFault, StoreFault."""
+    for notice in context.load().notices:
+        context.status.warn(notice)
+    context.app.private = private
+    keeper = context.app.keeper(keep)
+    return keeper, session_for(keeper, continue_, resume, system)
+
+
 def session_for(keeper: Keeper, continue_: bool, resume: str | None, system: str | None) -> Session:
     """The session to speak in: a new one unless an option names another. Raises UsageFault, StoreFault."""
     if continue_ and resume is not None:
@@ -52,9 +63,13 @@ def session_for(keeper: Keeper, continue_: bool, resume: str | None, system: str
 
 def open_for(context: Context, session: Session, timeout: float | None = None) -> Opened:
     """The backend to ask: what the options say, else who answered in this session last, else the config's."""
+    from arawn.backends.names import standing_in
+
     app = context.app
     path = [turn for turn in session.path() if turn.kind == "said"]
-    if context.backend or context.model or not path:
+    if context.race:
+        return app.open_race(context.race, timeout)
+    if context.backend or context.model or not path or standing_in(app.config):
         return app.open(context.backend, context.model, timeout)
     receipt = path[-1].receipt
     asked = receipt.attempts[-1].model if receipt.attempts else receipt.model

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arawn.cli import Backend, Model, Quiet, Setting
+from arawn.errors import UsageFault
+
+if TYPE_CHECKING:
+    from arawn.cli.context import Context
+    from arawn.keeping import Keeper
+    from arawn.session import Session, Turn
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -31,28 +37,14 @@ def resume(
     """Go on with an answer that broke off, at the same backend or another: what came, then the rest."""
     from arawn.cli.answer import Form, show
     from arawn.cli.keep import open_for
-    from arawn.cli.session import found_turn
     from arawn.engine import Conversation
-    from arawn.errors import UsageFault
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
     for notice in context.load().notices:
         context.status.warn(notice)
     keeper = context.app.keeper()
-    if not keeper.enabled:
-        raise UsageFault("the store is off, so nothing is kept that could be gone on with")
-    if which is None:
-        found = keeper.store.unfinished()
-        if found is None:
-            context.status.note("No answer broke off: there is nothing to go on with")
-            raise typer.Exit(0)
-        session = keeper.store.load(found[0])
-        turn = session.turns[found[1]]
-    else:
-        session, turn = found_turn(keeper.store, which)
-    if not turn.unfinished and turn.receipt.finish != "length":
-        raise UsageFault(f"the answer of turn {turn.id} did not break off", hints=("arawn ask -c asks more",))
+    session, turn = _broken(context, keeper, which)
     session.stand_at(turn.id)
     context.status.note(f"session {session.id}: {session.title}")
     if show_only:
@@ -64,14 +56,27 @@ def resume(
     conversation = Conversation(session, journal=keeper, planner=context.app.planner(keeper))
     form: Form = "json" if json else "text"
     try:
-        show(
-            context,
-            opened,
-            conversation.resume(opened.backend, turn),
-            form,
-            session,
-            before=(turn.answer, seam),
-        )
+        rest = conversation.resume(opened.backend, turn)
+        show(context, opened, rest, form, session, before=(turn.answer, seam))
     finally:
         opened.backend.close()
         keeper.settle()
+
+
+def _broken(context: Context, keeper: Keeper, which: str | None) -> tuple[Session, Turn]:
+    """The answer that is meant, or that broke off last; where there is none the program is done."""
+    from arawn.cli.session import found_turn
+
+    if not keeper.enabled:
+        raise UsageFault("the store is off, so nothing is kept that could be gone on with")
+    if which is None:
+        found = keeper.store.unfinished()
+        if found is None:
+            context.status.note("No answer broke off: there is nothing to go on with")
+            raise typer.Exit(0)
+        session = keeper.store.load(found[0])
+        return session, session.turns[found[1]]
+    session, turn = found_turn(keeper.store, which)
+    if not turn.unfinished and turn.receipt.finish != "length":
+        raise UsageFault(f"the answer of turn {turn.id} did not break off", hints=("arawn ask -c asks more",))
+    return session, turn

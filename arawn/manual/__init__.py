@@ -18,6 +18,7 @@ ORDER = (
     "context",
     "tasks",
     "backends",
+    "routing",
     "config",
     "secrets",
     "trust",

@@ -44,12 +44,13 @@ def document(
     finish = reply.finish
     usage = reply.usage
     whole = fault is None and not interrupted
+    last = reply.attempts[-1] if reply.attempts else None  # who answered, where several stand in
     return {
         "version": 1,
         "ok": whole,
-        "backend": backend or None,
-        "provider": provider or None,
-        "model": (finish.model if finish else "") or model or None,
+        "backend": (last.backend if last else backend) or None,
+        "provider": (turn.receipt.provider if turn else "") or provider or None,
+        "model": (finish.model if finish else "") or (last.model if last else model) or None,
         "text": reply.text,
         "data": json.loads(reply.text) if has_data and whole else None,
         "reasoning": reply.reasoning,

@@ -1,0 +1,191 @@
+"""What `[llm]` says of several backends, made a backend: who stands in, in which order, asked how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arawn.backends.choose import Choice, choose
+from arawn.backends.health import Health
+from arawn.backends.names import standing_in
+from arawn.backends.race import Race
+from arawn.backends.router import (
+    Candidate,
+    Order,
+    Policy,
+    Router,
+    as_given,
+    by_price,
+    by_speed,
+    by_weight,
+    in_turn,
+)
+from arawn.errors import ArawnError, ConfigFault, UsageFault
+from arawn.messages import FilePart, Request
+from arawn.ports import Backend
+
+if TYPE_CHECKING:
+    from arawn.catalog import Facts
+    from arawn.config.load import Config
+
+ORDERS: dict[str, Order] = {
+    "fallback": as_given,
+    "round-robin": in_turn,
+    "weighted": by_weight(),
+    "cost-optimized": by_price,
+    "fastest": by_speed,
+    "hedge": as_given,
+}
+
+
+class Parts(NamedTuple):
+    """What routing needs of the program around it.
+
+    open: a backend by name and model, the number of requests it may make at most (None: as configured).
+    facts: what is known of a model. takes: the kinds of file that go to a choice. cancel: end what a backend
+    is at work on.
+    """
+
+    config: Config
+    env: Mapping[str, str]
+    open: Callable[[str, str | None, int | None], Backend]
+    facts: Callable[[Choice, str], Facts]
+    takes: Callable[[Choice], frozenset[str]]
+    cancel: Callable[[str], None]
+    health: Health
+
+
+def first_by_priority(config: Config) -> str | None:
+    """The backend that comes first where `[llm].backend` names none."""
+    if config.get("llm.backend"):
+        return None
+    ranked = standing_in(config) if not config.get("llm.fallback_backends") else []
+    return ranked[0] if ranked else None
+
+
+def several(parts: Parts, first: str | None, model: str | None) -> Router | Race | None:
+    """The backend that asks `first` (None: the config's) and those that stand in; None for one alone."""
+    names = standing_in(parts.config)
+    if not names:
+        return None
+    found = [_first(parts, first, model)]
+    for name in names:
+        if name not in (found[0].name, f"{found[0].name}:{found[0].model}"):
+            found.append(_by_name(parts, name))
+    if len(found) < 2:
+        return None
+    strategy = str(parts.config.get("llm.strategy"))
+    if strategy == "hedge":
+        return Race(found, float(parts.config.get("llm.hedge_after")), parts.health)
+    policy = Policy(
+        frozenset(parts.config.get("llm.fallback.on")), bool(parts.config.get("llm.fallback.mid_stream"))
+    )
+    return Router(found, policy, parts.health, ORDERS[strategy], strategy)
+
+
+def _first(parts: Parts, name: str | None, model: str | None) -> Candidate:
+    """The one that the config would ask alone."""
+    try:
+        choice = choose(parts.config, parts.env, name, model)
+    except ArawnError as fault:
+        return _broken(name or str(parts.config.get("llm.backend") or "?"), model, fault)
+    return _guide() if choice is None else _candidate(parts, choice, model)
+
+
+def _guide() -> Candidate:
+    from arawn.backends.guide import Guide
+
+    guide = Guide()
+    return Candidate(guide.name, guide.model, lambda last: guide, price=0.0)
+
+
+def _broken(name: str, model: str | None, fault: ArawnError) -> Candidate:
+    """One that cannot be asked at all: it says so when its turn comes."""
+
+    def fail(last: bool) -> Backend:
+        raise fault
+
+    return Candidate(name, model or "?", fail)
+
+
+def at_once(parts: Parts, names: Sequence[str]) -> Race:
+    """The backend that asks all of `names` at once. Raises UsageFault for fewer than two, ConfigFault."""
+    if len(dict.fromkeys(names)) < 2:
+        raise UsageFault("--race takes two backends or more: --race groq,openai")
+    return Race([_candidate(parts, _choice(parts, name), None) for name in names], 0.0, parts.health)
+
+
+def _choice(parts: Parts, name: str) -> Choice:
+    """What a name, or NAME:MODEL, means. Raises ConfigFault."""
+    backend, _, model = name.partition(":")
+    choice = choose(parts.config, parts.env, backend, model or None)
+    if choice is None:
+        raise ConfigFault(f"{name} cannot stand in for another")
+    return choice
+
+
+def _by_name(parts: Parts, name: str) -> Candidate:
+    """One that stands in."""
+    try:
+        return _candidate(parts, _choice(parts, name), None)
+    except ArawnError as fault:
+        backend, _, model = name.partition(":")
+        return _broken(backend, model, fault)
+
+
+def _candidate(parts: Parts, choice: Choice, model: str | None) -> Candidate:
+    named = model or choice.model or choice.provider.model
+    facts = parts.facts(choice, named)
+    weights: Mapping[str, Any] = parts.config.values.get("llm", {}).get("weights", {})
+    retries = parts.config.values.get("llm", {}).get("fallback", {}).get("max_retries")
+
+    def open_(last: bool) -> Backend:
+        once = None if last or retries is not None or "retry" in choice.table else 1
+        return parts.open(choice.name, choice.model or None, once)
+
+    return Candidate(
+        choice.name,
+        named or "?",
+        open_,
+        lambda request: _unfit(request, parts.takes(choice) - facts.lacking, facts),
+        _price(choice, facts),
+        float(weights.get(choice.name, 1.0)),
+        lambda: parts.cancel(choice.name),
+        lambda request: _at_most(request, facts),
+    )
+
+
+def _unfit(request: Request, takes: frozenset[str], facts: Facts) -> str:
+    """Why a request is not for a model: files it does not take, tools, a window that is too small."""
+    files = [
+        part for message in request.messages[-1:] for part in message.parts if isinstance(part, FilePart)
+    ]
+    missing = sorted({part.kind for part in files} - takes)
+    if missing:
+        return f"it takes no {' and no '.join(missing)}"
+    if request.tools and facts.tools is False:
+        return "it calls no tools"
+    if facts.context is not None:
+        tokens = _tokens(request)
+        if tokens > facts.context:
+            return f"about {tokens:,} tokens do not fit its window of {facts.context:,}"
+    return ""
+
+
+def _tokens(request: Request) -> int:
+    from arawn.tokens import of_request
+
+    return round(of_request(request))
+
+
+def _price(choice: Choice, facts: Facts) -> float | None:
+    if facts.input_price is None or facts.output_price is None:
+        return 0.0 if choice.provider.local else None
+    return facts.input_price + facts.output_price
+
+
+def _at_most(request: Request, facts: Facts) -> str:
+    """What a cancelled request may cost: its prompt, counted by characters."""
+    if facts.input_price is None:
+        return "unknown"
+    return f"about ${_tokens(request) * facts.input_price / 1e6:.4f} for its prompt, and what it had written"
