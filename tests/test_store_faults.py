@@ -37,7 +37,7 @@ from arawn.record import session_out
 from arawn.render.sessions import listing
 from arawn.session import Receipt, Session, Turn
 from arawn.store import schema
-from arawn.store.care import check, look, recover, stats
+from arawn.store.care import backup, check, look, recover, stats
 from arawn.store.database import Database
 from arawn.store.journal import Writer, outset
 from arawn.store.search import search
@@ -1008,3 +1008,146 @@ def test_F_DB_17_copies_that_still_hold_it_are_named(ask, arawn, data: Path) -> 
     ask("other")
     copy.unlink()
     assert "copies" not in arawn("session", "delete", "--yes", "other").stderr
+
+
+# Where it is written -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sessions.db", ".sessions.db.lock", "journal/.x", "sessions.db-wal"])
+@pytest.mark.parametrize("target", ["a file", "nothing"])
+def test_F_DB_18_a_symbolic_link_is_not_followed(
+    ask, arawn, data: Path, tmp_path: Path, name: str, target: str
+) -> None:
+    other = tmp_path / "other"
+    if target == "a file":
+        other.write_text("mine")
+    path = data / name
+    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    path.symlink_to(other)
+    done = ask("first", env={"TMPDIR": str(tmp_path)})
+    assert other.exists() == (target == "a file")
+    assert target == "nothing" or other.read_text() == "mine"
+    arawn("session", "list")
+    arawn("session", "backup", str(tmp_path / "copy"))
+    assert target == "nothing" or other.read_text() == "mine"
+    if path.is_symlink():
+        path.unlink()
+    arawn("session", "list")
+    assert stored(data) == ["first"], done.stderr
+
+
+def test_F_DB_18_links_in_the_place_of_backups_and_journals(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    data = tmp_path / "data"
+    store = Store(data, print)
+    (data / "copy").symlink_to(mine)
+    with pytest.raises(UsageFault):
+        backup(store, str(data / "copy"))
+    (data / "journal").mkdir()
+    (data / "journal" / "abc.jsonl").symlink_to(mine)
+    (data / "journal" / ".new-turn.new").symlink_to(mine)
+    with pytest.raises(OSError):
+        Writer(data / "journal", outset(session(), None, user("x"), "", ("a", "b"), "new-turn", 1.0))
+    store.close()
+    Store(data, print).close()
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
+def test_F_DB_everything_is_for_its_owner_alone(
+    arawn, env: dict[str, str], data: Path, umask: int, fake: FakeProvider
+) -> None:
+    """Folders 0700 and files 0600 under any umask: log, index of the log, lock, journals, copies, what is
+    set aside."""
+    seen: dict[str, int] = {}
+
+    def look_at_modes(conn: object) -> None:
+        for _ in range(10):
+            modes(data.parent, seen)
+            time.sleep(0.01)
+        ANSWER(conn)
+
+    fake.behaviours = (look_at_modes,)
+
+    def run(*words: str) -> None:
+        done = arawn(*words, config=CONFIG.format(url=fake.url), preexec_fn=lambda: os.umask(umask))
+        assert done.returncode == 0, done.stderr
+
+    os.makedirs(data.parent.parent.parent / ".config" / "arawn", exist_ok=True)
+    run("ask", "first")
+    store = Store(data, print)
+    store.pin(store.listing()[0].id, True)
+    modes(data.parent, seen)
+    run("session", "backup")
+    store.close()
+    keep_wal_out(data)
+    broken(data / "sessions.db", "no database")
+    run("ask", "second")
+    modes(data.parent, seen)
+    names = " ".join(seen)
+    for part in ("journal/", ".jsonl", ".lock", "-wal", "-shm", ".backup-", ".corrupt-"):
+        assert part in names, (part, names)
+    wrong = {name: oct(mode) for name, mode in seen.items() if mode & 0o177 and not name.endswith("/")}
+    wrong |= {name: oct(mode) for name, mode in seen.items() if mode != 0o700 and name.endswith("/")}
+    assert not wrong
+
+
+def modes(folder: Path, seen: dict[str, int]) -> None:
+    """The widest mode that each name under `folder` was seen with."""
+    for path in [folder / "arawn", *(folder / "arawn").rglob("*")]:
+        with contextlib.suppress(FileNotFoundError):
+            found = path.lstat()
+            name = str(path.relative_to(folder)) + "/" * stat.S_ISDIR(found.st_mode)
+            seen[name] = seen.get(name, 0) | stat.S_IMODE(found.st_mode)
+
+
+@needs_strace
+def test_F_DB_04_a_journal_goes_only_when_its_turn_is_on_the_disk(
+    ask, env, data: Path, tmp_path: Path
+) -> None:
+    ask("first")
+    log = tmp_path / "calls"
+    calls = "pwrite64,fsync,fdatasync,unlink,unlinkat"
+    ask(
+        "second",
+        program=("strace", "-f", "-y", "-o", str(log), "-e", f"trace={calls}",
+                 sys.executable, "-P", "-m", "arawn"),
+    )  # fmt: skip
+    lines = log.read_text().splitlines()
+    gone = next(n for n, line in enumerate(lines) if "unlink" in line and "/journal/" in line)
+    assert ".jsonl" in lines[gone]
+    synced = [n for n, line in enumerate(lines) if "sync(" in line and "sessions.db-wal" in line]
+    written = [n for n, line in enumerate(lines) if "pwrite64(" in line and "sessions.db-wal" in line]
+    assert written and synced and written[-1] < synced[-1] < gone, lines
+
+
+@needs_strace
+def test_F_DB_04_what_waits_in_a_journal_is_on_the_disk(ask, arawn, data: Path, tmp_path: Path) -> None:
+    ask("first")
+    log = tmp_path / "calls"
+    with contextlib.closing(sqlite3.connect(data / "sessions.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ask(
+            "second",
+            program=("strace", "-f", "-y", "-s", "9999", "-o", str(log), "-e", "trace=write,fsync,fdatasync",
+                     sys.executable, "-P", "-m", "arawn"),
+        )  # fmt: skip
+    lines = [line for line in log.read_text().splitlines() if "/journal/" in line]
+    assert "sync(" in lines[-1] and any('{\\"end\\"' in line for line in lines), lines
+    (path,) = journals(data)
+    assert json.loads(path.read_text().splitlines()[-1])["end"]["receipt"]["finish"] == "stop"
+
+
+def test_F_DB_python_without_sqlite_costs_no_answer(ask, arawn, tmp_path: Path, data: Path) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "sqlite3.py").write_text("raise ImportError('No module named _sqlite3')\n")
+    done = ask("first", env={"PYTHONPATH": f"{bare}:{ROOT}"})
+    assert "nothing can be stored" in done.stderr and "waits in" in done.stderr
+    for command in ("list", "search x", "show"):
+        listed = arawn("session", *command.split(), env={"PYTHONPATH": f"{bare}:{ROOT}"})
+        assert listed.returncode == 1 and "fault of Arawn" not in listed.stderr, listed.stderr
+    assert "no SQLite" in arawn("doctor", "--offline", env={"PYTHONPATH": f"{bare}:{ROOT}"}).stdout
+    arawn("session", "list")
+    assert stored(data) == ["first"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from arawn.errors import ArawnError, Internal, UsageFault
+from arawn.errors import ArawnError, Internal, StoreFault, UsageFault
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
@@ -61,6 +61,8 @@ def _known(error: BaseException) -> ArawnError | None:
     if isinstance(error, OSError) and error.strerror:
         fault = ArawnError(f"{error.strerror}" + (f": {error.filename}" if error.filename else ""))
         return fault
+    if isinstance(error, ImportError) and "sqlite" in str(error).lower():
+        return StoreFault("this Python was built without SQLite, so there is no store of sessions")
     if isinstance(error, MemoryError):
         return ArawnError("Out of memory")
     return None
