@@ -45,7 +45,7 @@ class Words:
         words = {
             "".join(self._dice.choices(SYLLABLES.split(), k=self._dice.randint(1, 4))) for _ in range(40_000)
         }
-        self.words = sorted(words, key=len)
+        self.words = sorted(words, key=lambda word: (len(word), word))
         self._weights = list(accumulate(1 / (rank + 3) for rank in range(len(self.words))))
         self.common = self.words[0]
 

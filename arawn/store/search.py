@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 CANDIDATES = 400
 """So many of the newest messages with the words are ranked: a common word costs what a rare one does."""
+LOOKED_AT = 10_000
+"""So many of them are looked at one by one for what else they must be."""
 AROUND = 60
 HALF_LIFE_S = 90 * 86400.0
+Condition = tuple[str, tuple[Any, ...]]
+"""A piece of SQL with the values for its question marks."""
 
 
 class Filter(NamedTuple):
@@ -63,9 +67,7 @@ def search(store: Store, words: str, limit: int = 10, only: Filter = ANY) -> lis
     terms = _terms(words)
     if not terms:
         return []
-    found = store.read(lambda db: _candidates(db, _query(terms, False), only))
-    if not found:
-        found = store.read(lambda db: _candidates(db, _query(terms, True), only))
+    found = store.read(lambda db: _matching(db, terms, only))
     hits = [_hit(store, row, terms) for row in found]
     best: dict[tuple[str, int], Hit] = {}
     for hit, row in zip(hits, found, strict=True):
@@ -90,32 +92,65 @@ def _query(terms: list[str], beginnings: bool) -> str:
     return " ".join(made)
 
 
-def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
-    wanted: list[tuple[str, Any]] = [
-        ("word MATCH ?", query),
-        ("m.role = ?", only.role),
-        ("t.backend = ?", only.backend),
-        ("t.model LIKE ? || '%'", only.model),
-        ("s.folder LIKE ? || '%'", only.folder),
-        ("t.at >= ?", only.since),
-        ("t.at < ?", only.until),
-    ]
-    asked = [(condition, value) for condition, value in wanted if value not in ("", None)]
-    conditions, values = [condition for condition, _ in asked], [value for _, value in asked]
-    if only.code:
-        conditions.append("instr(m.text, '```') > 0")
-    statement = (
-        "SELECT s.name, s.title, t.name, m.role, t.at, t.backend, t.model, m.text, m.parts, m.id"
-        " FROM word CROSS JOIN message m ON m.id = word.rowid CROSS JOIN said ON said.message = m.id"
-        " CROSS JOIN turn t ON t.id = said.turn CROSS JOIN session s ON s.id = t.session"
-        f" WHERE {' AND '.join(conditions)} ORDER BY word.rowid DESC LIMIT {CANDIDATES}"
-    )
+def _matching(db: sqlite3.Connection, terms: list[str], only: Filter) -> list[Any]:
     try:
-        return db.execute(statement, values).fetchall()
+        whole = _query(terms, False)
+        some = db.execute("SELECT 1 FROM word WHERE word MATCH ? LIMIT 1", (whole,)).fetchone()
+        return _candidates(db, whole if some else _query(terms, True), only)
     except sqlite3.OperationalError as error:
         if "no such" in str(error):
             raise StoreFault("this SQLite has no FTS5, so nothing can be searched") from None
         raise
+
+
+def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
+    """The newest messages that `query` finds and `only` lets through."""
+    turns = _asked(
+        ("t.backend = ?", only.backend),
+        ("t.model LIKE ? || '%'", only.model),
+        ("t.session IN (SELECT id FROM session WHERE folder LIKE ? || '%')", only.folder),
+        ("t.at >= ?", only.since),
+        ("t.at < ?", only.until),
+    )
+    asked = turns + _asked(("m.role = ?", only.role), ("instr(m.text, ?) > 0", "```" if only.code else ""))
+    far = None
+    if asked:
+        last = f"SELECT rowid FROM word WHERE word MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET {LOOKED_AT}"
+        far = db.execute(last, (query,)).fetchone()
+    if far is None:
+        return _found(db, query, asked)
+    found = _found(db, query, [("word.rowid > ?", far), *asked])
+    if len(found) < CANDIDATES:
+        # Little of what has the words is let through: it is made out first, as looking at all takes long.
+        found += _found(db, query, [("word.rowid <= ?", far), *_among(turns, only.role), *asked])
+    return found[:CANDIDATES]
+
+
+def _among(turns: list[Condition], role: str) -> list[Condition]:
+    made: list[Condition] = []
+    if turns:
+        within = " AND ".join(condition for condition, _ in turns)
+        values = tuple(value for _, values in turns for value in values)
+        said = f"SELECT message FROM said WHERE turn IN (SELECT t.id FROM turn t WHERE {within})"
+        made.append((f"+word.rowid IN ({said})", values))
+    if role == "tool":
+        made.append(("+word.rowid IN (SELECT id FROM message WHERE role = 'tool')", ()))
+    return made
+
+
+def _asked(*conditions: tuple[str, Any]) -> list[Condition]:
+    return [(condition, (value,)) for condition, value in conditions if value not in ("", None)]
+
+
+def _found(db: sqlite3.Connection, query: str, asked: list[Condition]) -> list[Any]:
+    conditions = ["word MATCH ?", *(condition for condition, _ in asked)]
+    statement = (
+        "SELECT s.name, s.title, t.name, m.role, t.at, t.backend, t.model, m.text, m.parts, m.id"
+        " FROM word CROSS JOIN said ON said.message = word.rowid CROSS JOIN turn t ON t.id = said.turn"
+        " CROSS JOIN message m ON m.id = word.rowid CROSS JOIN session s ON s.id = t.session"
+        f" WHERE {' AND '.join(conditions)} ORDER BY word.rowid DESC LIMIT {CANDIDATES}"
+    )
+    return db.execute(statement, [query, *(value for _, values in asked for value in values)]).fetchall()
 
 
 def _hit(store: Store, row: Any, terms: list[str]) -> Hit:

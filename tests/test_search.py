@@ -1,0 +1,95 @@
+"""What a search lets through, near and far: held against a plain reading of everything that was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from arawn.messages import Message, TextPart, ToolCallPart, ToolResultPart, user
+from arawn.session import Receipt, Session, Turn
+from arawn.store import search as searching
+from arawn.store.search import Filter, search
+from arawn.store.sessions import Store
+
+SESSIONS, TURNS = 20, 3
+START = 1_700_000_000.0
+
+
+def made(number: int) -> Session:
+    """A session whose every text holds the word river; the rest of it goes by its number."""
+    session = Session(f"s{number:011d}", f"session {number}")
+    session.folder, session.created = f"/work/{number % 4}", START + number * 100
+    for place in range(TURNS):
+        answer = f"the river answers {number} {place}" + ("\n```\ncode\n```" if number % 5 == 0 else "")
+        said = [user(f"does the river run {number} {place}?"), Message("assistant", (TextPart(answer),))]
+        if number == 2:
+            call = Message("assistant", (ToolCallPart("c", "look", "{}"),))
+            result = Message("tool", (ToolResultPart("c", "look", f"a river was seen {place}"),))
+            said[1:1] = [call, result]
+        backend, model = ("rare", "r-1") if number == 1 else ("often", f"o-{number % 2}")
+        receipt = Receipt(backend, model=model, finish="stop")
+        id = f"t{number:07d}{place:04d}"
+        session.add(Turn(id, session.head, tuple(said), receipt, session.created + place, session.id))
+    return session
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    told: list[str] = []
+    store = Store(tmp_path_factory.mktemp("data"), told.append)
+    for number in range(SESSIONS):
+        session = made(number)
+        store.put(session, session.turns.values())
+    yield store
+    store.close()
+    assert not told
+
+
+def expected(only: Filter) -> set[tuple[str, str]]:
+    """(turn, role) of every message that a filter lets through."""
+    return {
+        (turn.id, message.role)
+        for number in range(SESSIONS)
+        for turn in made(number).turns.values()
+        for message in turn.messages
+        if ("river" in message.text or message.role == "tool")
+        and only.role in ("", message.role)
+        and only.backend in ("", turn.receipt.backend)
+        and turn.receipt.model.startswith(only.model)
+        and made(number).folder.startswith(only.folder)
+        and (only.since is None or turn.at >= only.since)
+        and (only.until is None or turn.at < only.until)
+        and (not only.code or "```" in message.text)
+    }
+
+
+@pytest.mark.parametrize("looked_at", [3, 10_000], ids=["far", "near"])
+@pytest.mark.parametrize(
+    "only",
+    [
+        Filter(),
+        Filter(role="user"),
+        Filter(role="tool"),
+        Filter(backend="rare"),
+        Filter(backend="nobody"),
+        Filter(model="o-1"),
+        Filter(folder="/work/3"),
+        Filter(since=START + 1850),
+        Filter(until=START + 150),
+        Filter(since=START + 300, until=START + 500, folder="/work/3"),
+        Filter(code=True),
+        Filter("assistant", "often", "o-0", "/work/0", START, START + 9000, True),
+        Filter(role="tool", backend="rare"),
+    ],
+    ids=lambda only: ",".join(f"{k}={v}" for k, v in only._asdict().items() if v) or "all",
+)
+def test_filters(store: Store, monkeypatch: pytest.MonkeyPatch, only: Filter, looked_at: int) -> None:
+    monkeypatch.setattr(searching, "LOOKED_AT", looked_at)
+    found = search(store, "river", 1000, only)
+    assert {(hit.turn, hit.role) for hit in found} == expected(only)
+
+
+def test_beginnings_only_where_no_whole_word_is(store: Store) -> None:
+    assert len(search(store, "riv", 1000)) == len(search(store, "river", 1000)) > 0
+    assert search(store, "run", 1000, Filter(role="assistant")) == [], "whole words are there, elsewhere"
