@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from transfer_strategies import HOSTILE, PNG, TEXTS, sessions
 
@@ -21,7 +21,13 @@ from arawn.session import MAIN, Receipt, Session, Turn
 from arawn.transfer import FORMATS, export, read
 from arawn.transfer.source import Limits
 
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+PHASES = (
+    Phase.explicit,
+    Phase.reuse,
+    Phase.generate,
+    Phase.shrink,
+)  # explaining a whole session takes minutes
+SLOW = settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 WHOLE = ("markdown", "html", "json")
 
 

@@ -89,7 +89,9 @@ RECEIPTS = st.builds(
     usage=st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS),
     attempts=st.lists(
         st.builds(
-            Attempt, NAMES, NAMES, st.none() | st.integers(100, 599), st.none(), SECONDS, SECONDS, SECONDS
+            Attempt,
+            *(NAMES, NAMES, st.none() | st.integers(100, 599), st.none()),
+            *(SECONDS, SECONDS, SECONDS, st.none() | SECONDS),
         ),
         max_size=2,
     ).map(tuple),

@@ -49,15 +49,13 @@ def _one(source: Source, form: str | None, begins: bytes, tell: Tell) -> Reader:
     if form == "llm":
         raise UsageFault(f"{source.label} is no SQLite database, as llm's logs.db is one")
     text = source.text(tell)
-    data = text.encode()
-    again = source._replace(load=lambda _: data)
     name = form or told_by(text)
     if not name:
         raise UsageFault(
             f"{source.label} is of no form that can be imported",
             hints=("name its form where it has one: --format", "arawn help transfer"),
         )
-    return name, again
+    return name, source._replace(words=text)
 
 
 def _inside(files: Mapping[str, Source], label: str, form: str | None, tell: Tell) -> Iterator[Reader]:

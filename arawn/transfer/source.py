@@ -39,7 +39,8 @@ class Source(NamedTuple):
     """One file: its name (in an archive: there), how it is called in sentences, its bytes, what it came with.
 
     `load(limit)` raises UsageFault where there are more bytes, or none can be had. `path` is set where it
-    lies on disk by itself, `at` is when it was last changed (seconds since 1970, 0: unknown).
+    lies on disk by itself, `at` is when it was last changed (seconds since 1970, 0: unknown), `words` its
+    text where that is known.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Source(NamedTuple):
     path: Path | None = None
     at: float = 0.0
     beside: Mapping[str, Source] = {}
+    words: str | None = None
 
     @property
     def stem(self) -> str:
@@ -57,6 +59,8 @@ class Source(NamedTuple):
 
     def text(self, tell: Tell) -> str:
         """Its text: UTF-8, or UTF-16 with a mark; bytes that are none become U+FFFD, which is told."""
+        if self.words is not None:
+            return self.words
         data = self.load(self.limit)
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return data.decode("utf-16", "replace")
