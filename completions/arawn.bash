@@ -10,8 +10,9 @@ _arawn() {
   case "$prev" in
     --backend) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;
     --before) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
-    --by) return ;;
+    --by) COMPREPLY=($(compgen -W "day backend model session" -- "$cur")); return ;;
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+    --concurrency) return ;;
     --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --dimensions) return ;;
     --file) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
@@ -30,8 +31,9 @@ _arawn() {
     --resume) COMPREPLY=($(compgen -W "ID TITLE" -- "$cur")); return ;;
     --role) COMPREPLY=($(compgen -W "user assistant tool" -- "$cur")); return ;;
     --schema) COMPREPLY=($(compgen -W "FILE JSON FIELDS" -- "$cur")); return ;;
-    --since) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
+    --since) COMPREPLY=($(compgen -W "SPAN DATE" -- "$cur")); return ;;
     --system) return ;;
+    --task) return ;;
     --tasks) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --timeout) return ;;
     --turn) COMPREPLY=($(compgen -W "N BRANCH" -- "$cur")); return ;;
@@ -47,19 +49,20 @@ _arawn() {
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--before|--by|--color|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--tasks|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
+      --backend|--before|--by|--color|--concurrency|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--task|--tasks|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
+    case "|ask|chat|run|batch|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat run resume session receipt replay status curl embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "") words="ask chat run batch resume session receipt replay status curl usage embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
     "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --race --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
+    "batch") words="--output -o --concurrency --task --tasks -t --backend -b --model -m --json-mode --schema --keys --retry-failed --provider-batch --timeout --json --quiet -q --install-completion --show-completion --help -h" ;;
     "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
     "session") words="export import list show search rename pin delete graph stats backup check --install-completion --show-completion --help -h" ;;
     "session export") words="--all --format -f --json --output -O --help -h" ;;
@@ -78,6 +81,7 @@ _arawn() {
     "replay") words="--backend -b --model -m -o --json --quiet -q --install-completion --show-completion --help -h" ;;
     "status") words="--json --install-completion --show-completion --help -h" ;;
     "curl") words="--backend -b -o --install-completion --show-completion --help -h" ;;
+    "usage") words="--by --since --all --json --csv --install-completion --show-completion --help -h" ;;
     "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --install-completion --show-completion --help -h" ;;
     "backend") words="list test --install-completion --show-completion --help -h" ;;
     "backend list") words="--json --help -h" ;;

@@ -2,10 +2,11 @@
 Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
-    '' = @('ask', 'chat', 'run', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
+    '' = @('ask', 'chat', 'run', 'batch', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'usage', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--continue', '-c', '--resume', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
     'ask' = @('--file', '-f', '--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--stream', '--no-stream', '--reasoning', '--timeout', '--race', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'chat' = @('--system', '-s', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'run' = @('--file', '-f', '--tasks', '-t', '--dry-run', '--backend', '-b', '--model', '-m', '-o', '--json', '--timeout', '--no-store', '--private', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
+    'batch' = @('--output', '-o', '--concurrency', '--task', '--tasks', '-t', '--backend', '-b', '--model', '-m', '--json-mode', '--schema', '--keys', '--retry-failed', '--provider-batch', '--timeout', '--json', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'resume' = @('--show', '--json', '--backend', '-b', '--model', '-m', '-o', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'session' = @('export', 'import', 'list', 'show', 'search', 'rename', 'pin', 'delete', 'graph', 'stats', 'backup', 'check', '--install-completion', '--show-completion', '--help', '-h')
     'session export' = @('--all', '--format', '-f', '--json', '--output', '-O', '--help', '-h')
@@ -24,6 +25,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'replay' = @('--backend', '-b', '--model', '-m', '-o', '--json', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'status' = @('--json', '--install-completion', '--show-completion', '--help', '-h')
     'curl' = @('--backend', '-b', '-o', '--install-completion', '--show-completion', '--help', '-h')
+    'usage' = @('--by', '--since', '--all', '--json', '--csv', '--install-completion', '--show-completion', '--help', '-h')
     'embed' = @('--file', '-f', '--lines', '--backend', '-b', '--model', '-m', '-o', '--purpose', '--dimensions', '--json', '--timeout', '--quiet', '-q', '--install-completion', '--show-completion', '--help', '-h')
     'backend' = @('list', 'test', '--install-completion', '--show-completion', '--help', '-h')
     'backend list' = @('--json', '--help', '-h')
@@ -53,6 +55,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   $values = @{
     '--backend' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')
     '--before' = @('DATE', '30d')
+    '--by' = @('day', 'backend', 'model', 'session')
     '--color' = @('auto', 'always', 'never')
     '--file' = @('PATH', 'URL')
     '--purpose' = @('query', 'document', 'classification', 'clustering')
@@ -60,7 +63,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     '--resume' = @('ID', 'TITLE')
     '--role' = @('user', 'assistant', 'tool')
     '--schema' = @('FILE', 'JSON', 'FIELDS')
-    '--since' = @('DATE', '30d')
+    '--since' = @('SPAN', 'DATE')
     '--turn' = @('N', 'BRANCH')
     '--until' = @('DATE', '30d')
     '-b' = @('anthropic', 'openai', 'google', 'groq', 'mistral', 'deepseek', 'cohere', 'azure', 'openrouter', 'xai', 'together', 'fireworks', 'cerebras', 'perplexity', 'nvidia', 'moonshot', 'zai', 'replicate', 'huggingface', 'github', 'ollama', 'lmstudio', 'llamacpp', 'vllm', 'guide')

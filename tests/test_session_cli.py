@@ -80,6 +80,15 @@ def test_it_goes_on_with_the_backend_that_answered(arawn: Callable) -> None:
         assert [request.json["model"] for request in fake.requests] == ["m-2", "m-2", "m-1"]
 
 
+def test_without_a_command(arawn: Callable) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("ask", "blue", config=config(fake))
+        assert arawn("-c", stdin="and?").stdout == "heard 3: and?\n"
+        assert arawn("--resume", "blue", stdin="more").stdout == "heard 5: more\n"
+        done = arawn("-c", "ask", "hi")
+        assert done.returncode == 2 and "after the command" in done.stderr and len(fake.requests) == 3
+
+
 def test_nothing_to_go_on_with(arawn: Callable) -> None:
     with FakeProvider(echo) as fake:
         done = arawn("ask", "-c", "hi", config=config(fake))

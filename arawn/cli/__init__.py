@@ -16,6 +16,7 @@ COMMANDS = (
     "ask",
     "chat",
     "run",
+    "batch",
     "resume",
     "session",
     "receipt",
@@ -47,6 +48,20 @@ Reasoning = Annotated[
     typer.Option(metavar="off|low|medium|high|TOKENS", help="How much the model may think first."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+
+Continue = Annotated[
+    bool,
+    typer.Option(
+        "--continue",
+        "-c",
+        help="Go on with the last session of this terminal, else of this folder, else of all.",
+    ),
+]
+Resume = Annotated[str | None, typer.Option("--resume", metavar="ID|TITLE", help="Go on with that session.")]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing of this session.")]
+Private = Annotated[
+    bool, typer.Option("--private", help="Keep nothing, and ask backends on this machine alone.")
+]
 
 
 class Commands(TyperGroup):
@@ -103,6 +118,8 @@ def root(
     color: Annotated[
         str | None, typer.Option(metavar="auto|always|never", help="Colour on the terminal.")
     ] = None,
+    continue_: Continue = False,
+    resume: Resume = None,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell every attempt on stderr.")] = False,
     debug: Annotated[
@@ -130,17 +147,22 @@ def root(
     context.take(backend, model, option, quiet)
     if record is not None or replay is not None:
         context.put_in(record, replay)
-    if ctx.invoked_subcommand is None:
-        from arawn.cli.context import is_terminal
+    if ctx.invoked_subcommand is not None:
+        if continue_ or resume:
+            from arawn.errors import UsageFault
 
-        if is_terminal(sys.stdin):
-            from arawn.cli.chat import chat
+            raise UsageFault("--continue and --resume stand after the command", hints=("arawn ask -c ...",))
+        return
+    from arawn.cli.context import is_terminal
 
-            chat(ctx)
-        else:
-            from arawn.cli.ask import ask
+    if is_terminal(sys.stdin):
+        from arawn.cli.chat import chat
 
-            ask(ctx, ["-"])
+        chat(ctx, continue_=continue_, resume=resume)
+    else:
+        from arawn.cli.ask import ask
+
+        ask(ctx, ["-"], continue_=continue_, resume=resume)
 
 
 def run(args: Sequence[str]) -> int:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
-from arawn.cli.keep import Continue, NoStore, Private, Resume
+from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:

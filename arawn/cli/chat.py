@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Reasoning, Setting
-from arawn.cli.keep import Continue, NoStore, Private, Resume
+from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 

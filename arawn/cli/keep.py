@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from arawn.errors import ArawnError, ConfigFault, UsageFault
 
@@ -13,20 +11,6 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.keeping import Keeper
     from arawn.session import Session
-
-Continue = Annotated[
-    bool,
-    typer.Option(
-        "--continue",
-        "-c",
-        help="Go on with the last session of this terminal, else of this folder, else of all.",
-    ),
-]
-Resume = Annotated[str | None, typer.Option("--resume", metavar="ID|TITLE", help="Go on with that session.")]
-NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing of this session.")]
-Private = Annotated[
-    bool, typer.Option("--private", help="Keep nothing, and ask backends on this machine alone.")
-]
 
 
 def speak_in(

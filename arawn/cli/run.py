@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting
-from arawn.cli.keep import NoStore, Private
+from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
