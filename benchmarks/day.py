@@ -33,6 +33,7 @@ def area(width: float, height: float) -> float:
 ```
 """
 GROWTH_MB = 20.0
+NIGHT = (9, 16)  # hours of the day, which begins as the person comes
 PASTE_ON, PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # the editor sends them as it begins and ends a line
 COMMANDS = ("/tree", "/session", "/undo", "/retry", "/search river", "/fork", "/branch")
 
@@ -188,8 +189,8 @@ def rhythm(hours: float, seed: int) -> list[tuple[float, str]]:
     made: list[tuple[float, str]] = []
     at = 60.0
     while at < hours * 3600:
-        if (at / 3600) % 24 > 17:
-            at = (at // 86400 + 1) * 86400 + 60
+        if NIGHT[0] < (at / 3600) % 24 < NIGHT[1]:
+            at = at // 86400 * 86400 + NIGHT[1] * 3600 + 60
             continue
         if dice.random() < 0.6:
             made.append((at, "/clear"))
@@ -232,6 +233,9 @@ def live(
                     print(f"hour {shown:5.1f}: {samples[-1]}", file=sys.stderr, flush=True)
                 if limit and turns >= limit:
                     break
+            while speed and (left := hours * 3600 / speed - (time.monotonic() - began)) > 0:
+                time.sleep(min(left, every))
+                samples.append(look(chat.process.pid, (time.monotonic() - began) * speed / 3600, turns))
         finally:
             chat.close()
     return samples

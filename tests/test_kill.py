@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fake_provider import Conn, FakeProvider, openai_stream
+from fake_provider import FakeProvider
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-import common
 import day
+import first
 import kill
-
-AT_ONCE = 16
 
 
 def test_F_DB_03_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
@@ -28,33 +23,9 @@ def test_F_DB_03_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_F_DB_01_sixteen_first_runs_at_once(tmp_path: Path) -> None:
-    def serve(conn: Conn) -> None:
-        asked = conn.request.json["messages"][-1]["content"]
-        openai_stream(["answer to ", asked])(conn)
-
-    home = tmp_path / "home"
-    with FakeProvider(serve) as fake:
-        env = common.environment(home, fake.url)
-
-        def ask(number: int) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [*common.PROGRAM, "ask", f"question {number}"],
-                env=env, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
-            )  # fmt: skip
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            done = list(pool.map(ask, range(AT_ONCE)))
-    for number, one in enumerate(done):
-        assert (one.returncode, one.stdout) == (0, f"answer to question {number}\n"), one.stderr
-        assert "stored" not in one.stderr
-        assert "waits" not in one.stderr
-    listed = subprocess.run(
-        [*common.PROGRAM, "session", "list", "--all", "--json"],
-        env=env, cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    titles = {info["title"] for info in json.loads(listed.stdout)}
-    assert titles == {f"question {number}" for number in range(AT_ONCE)}
-    assert not list(common.data_folder(home).glob("journal/*"))
+    with FakeProvider(first.serve) as fake:
+        assert first.at_once(tmp_path / "home", fake.url, 16) == []
+        assert len(fake.requests) == 16
 
 
 def test_a_long_chat_stays_as_small_as_it_was() -> None:
