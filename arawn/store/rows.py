@@ -24,13 +24,22 @@ _UNSPACED = (
 
 def spaced(text: str) -> str:
     """`text` as the index of words has it."""
-    return text if text.isascii() else re.sub(_UNSPACED, r" \1 ", text)
+    if text.isascii():
+        return text
+    from unicodedata import normalize
+
+    return re.sub(_UNSPACED, r" \1 ", normalize("NFC", text))
+
+
+def findable(message: Message) -> str:
+    """What of a message can be found: its text, and what tools answered."""
+    results = [part.content for part in message.parts if isinstance(part, ToolResultPart)]
+    return clean("\n".join([message.text, *results]))[:INDEXED]
 
 
 def indexed(message: Message) -> str:
-    """What of a message can be found: its text, and what tools answered."""
-    results = [part.content for part in message.parts if isinstance(part, ToolResultPart)]
-    return spaced(clean("\n".join([message.text, *results]))[:INDEXED])
+    """The same as the index of words has it."""
+    return spaced(findable(message))
 
 
 def put_message(db: sqlite3.Connection, message: Message) -> int:
@@ -96,7 +105,10 @@ def drop_unsaid(db: sqlite3.Connection, messages: Iterable[int]) -> None:
         role, text, parts = db.execute(
             "SELECT role, text, parts FROM message WHERE id = ?", (row,)
         ).fetchone() or ("user", "", None)
-        words = indexed(message_of(db, role, text, parts))
+        try:
+            words = indexed(message_of(db, role, text, parts))
+        except (ValueError, TypeError, KeyError):  # a damaged row: its text alone
+            words = spaced(clean(text)[:INDEXED])
         if words.strip():
             db.execute("INSERT INTO word (word, rowid, text) VALUES ('delete', ?, ?)", (row, words))
         files = [name for (name,) in db.execute("SELECT file FROM holds WHERE message = ?", (row,))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import sqlite3
@@ -10,7 +11,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import StoreFault
-from arawn.store.rows import indexed, message_of, spaced
+from arawn.store.rows import INDEXED, findable, message_of, spaced
 
 if TYPE_CHECKING:
     from arawn.store.sessions import Store
@@ -108,7 +109,10 @@ def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
     turns = _asked(
         ("t.backend = ?", only.backend),
         ("t.model LIKE ? || '%'", only.model),
-        ("t.session IN (SELECT id FROM session WHERE folder LIKE ? || '%')", only.folder),
+        (
+            "t.session IN (SELECT id FROM session WHERE instr(folder || '/', ?) = 1)",
+            only.folder and only.folder.rstrip("/") + "/",
+        ),
         ("t.at >= ?", only.since),
         ("t.at < ?", only.until),
     )
@@ -156,8 +160,10 @@ def _found(db: sqlite3.Connection, query: str, asked: list[Condition]) -> list[A
 def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
     session, title, turn, role, at, backend, model, text, parts, _ = row
     if parts is not None:  # what tools answered is found too
-        text = indexed(message_of(store.db.connection, role, text, parts))
-    folded, places = _folded(text)
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged row: its text alone
+            text = findable(message_of(store.db.connection, role, text, parts))
+    text = unicodedata.normalize("NFC", text[:INDEXED])
+    folded = _folded(text)
     where: list[tuple[int, int]] = []
     score = 0.0
     for term in terms:
@@ -167,31 +173,41 @@ def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
         score += often / (often + 1.2 * (0.25 + 0.75 * len(text) / 1000))
     age = max(0.0, time.time() - at)
     score *= 0.4 + 0.6 * math.exp(-age / HALF_LIFE_S * math.log(2))
-    spans = sorted((places[start], places[end - 1] + 1) for start, end in where if end > start)
+    spans = sorted(where)
     return Hit(session, title, turn, role, at, backend, model, _pieces(text, spans), score)
 
 
-def _folded(text: str) -> tuple[str, list[int]]:
-    """`text` as the index compares it, without case and accents, and where each character of it was."""
-    if text.isascii():
-        return text.lower(), list(range(len(text)))
-    letters, places = [], []
-    for place, letter in enumerate(text):
-        for part in unicodedata.normalize("NFKD", letter).casefold():
-            if not unicodedata.combining(part):
-                letters.append(part)
-                places.append(place)
-    return "".join(letters), places
+class _Fold(dict[int, str]):
+    """A character without case and accent, as the index compares it; always one for one."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        plain = [part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)]
+        made = "".join(plain).casefold()
+        self[code] = made if len(made) == 1 else letter
+        return self[code]
+
+
+_FOLD = _Fold()
+
+
+def _folded(text: str) -> str:
+    return text.lower() if text.isascii() else text.translate(_FOLD)
 
 
 def _places(folded: str, term: str) -> list[tuple[int, int]]:
-    """Where a term stands, words of it divided by whatever is no letter."""
-    parts = re.findall(r"\w+", _folded(term)[0])
+    """Where a term stands as words, else where words begin so; words are divided by whatever is no letter."""
+    parts = re.findall(r"\w+", _folded(unicodedata.normalize("NFC", term)))
     if not parts:
         return []
     pattern = r"\W+".join(re.escape(part) for part in parts)
-    begins = r"(?<!\w)" if term.isascii() else ""
-    return [found.span() for found in re.finditer(begins + pattern, folded)]
+    if spaced(parts[0][0]) == parts[0][0]:
+        pattern = r"(?<!\w)" + pattern
+    if not term.endswith("*") and spaced(parts[-1][-1]) == parts[-1][-1]:
+        whole = [found.span() for found in re.finditer(pattern + r"(?!\w)", folded)]
+        if whole:
+            return whole
+    return [found.span() for found in re.finditer(pattern, folded)]
 
 
 def _pieces(text: str, spans: list[tuple[int, int]]) -> tuple[tuple[str, bool], ...]:
