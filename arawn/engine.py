@@ -92,6 +92,7 @@ class Conversation:
         return Request(
             orderly(messages), self.session.system, self.max_tokens, self.temperature, self.top_p, self.stop,
             format=self.format, reasoning=self.reasoning, stream=self.stream, extra=self.extra,
+            session=self.session.id,
         )  # fmt: skip
 
     def _turn(

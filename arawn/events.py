@@ -94,7 +94,7 @@ class Wait(NamedTuple):
 class Attempt(NamedTuple):
     """One request that was made, told when it ended; `error` is an error code or None. Times in seconds.
 
-    `reset_s`: for so long the service said it takes no more.
+    `reset_s`: for so long the service said it takes no more. `hold`: under which a budget knows its cost, "".
     """
 
     backend: str
@@ -105,6 +105,7 @@ class Attempt(NamedTuple):
     first_event_s: float | None = None
     total_s: float = 0.0
     reset_s: float | None = None
+    hold: str = ""
 
 
 Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Progress | Wait | Attempt

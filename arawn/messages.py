@@ -106,6 +106,7 @@ class Request(NamedTuple):
     """Everything a backend needs to answer; None means: not said, the service decides.
 
     `reasoning` is an effort or a budget in tokens; `tool_choice` names the one tool that must be called.
+    `session` is the id of the session that asks, for who counts its cost; it is never sent.
     """
 
     messages: tuple[Message, ...]
@@ -120,6 +121,7 @@ class Request(NamedTuple):
     reasoning: Effort | int | None = None
     stream: bool = True
     extra: Mapping[str, Any] = NOTHING
+    session: str = ""
 
 
 def user(text: str, files: tuple[FilePart, ...] = ()) -> Message:

@@ -161,11 +161,16 @@ def _file_in(made: Json, bytes_of: Bytes | None) -> Part:
     return TextPart(f"[{name or 'a file'}: {kind}, no longer there]\n")
 
 
+def _row(item: Attempt | Seam) -> Json:
+    """An attempt or a seam; most attempts have no `hold`."""
+    return {key: value for key, value in item._asdict().items() if key != "hold" or value}
+
+
 def receipt_out(receipt: Receipt) -> Json:
     """A receipt without what is not known."""
     made: Json = {**receipt._asdict()}
     for key in ("attempts", "seams"):
-        made[key] = [item._asdict() for item in made[key]]
+        made[key] = [_row(item) for item in made[key]]
     for key in ("usage", "settings"):
         table = made[key]._asdict() if key == "usage" else made[key]
         made[key] = {name: item for name, item in table.items() if item not in (None, (), "")}
@@ -186,7 +191,7 @@ def receipt_in(value: Any) -> Receipt:
     made["attempts"] = tuple(_attempt(item) for item in _list(made.get("attempts", [])))
     made["seams"] = tuple(_seam(item) for item in _list(made.get("seams", [])))
     made["settings"] = _table(made.get("settings", {}))
-    for key in ("backend", "provider", "model", "finish", "finish_raw", "hold"):
+    for key in ("backend", "provider", "model", "finish", "finish_raw"):
         made[key] = str(made.get(key) or ("interrupted" if key == "finish" else ""))
     for key in ("estimate", "left_out"):
         made[key] = _count(made.get(key))
@@ -208,6 +213,8 @@ def _attempt(value: Any) -> Attempt:
         _number(made.get("waited_s")) or 0.0,
         _number(made.get("first_event_s")),
         _number(made.get("total_s")) or 0.0,
+        _number(made.get("reset_s")),
+        str(made.get("hold") or ""),
     )
 
 

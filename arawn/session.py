@@ -26,8 +26,7 @@ class Receipt(NamedTuple):
 
     finish: as in the `--json` document; error, told: code and sentence of what went wrong. settings: what
     the request said (temperature, max_tokens, ...). estimate: prompt tokens as we guessed them before
-    sending; left_out: messages of the session that were not sent. prices: date of the price table. hold: the
-    id under which a budget knows the turn, "" without one.
+    sending; left_out: messages of the session that were not sent. prices: date of the price table.
     """
 
     backend: str = ""
@@ -45,7 +44,6 @@ class Receipt(NamedTuple):
     cost_usd: float | None = None
     prices: str | None = None
     seams: tuple[Seam, ...] = ()
-    hold: str = ""
 
     @property
     def first_event_s(self) -> float | None:

@@ -13,7 +13,7 @@ import test_corpus as corpus
 
 from arawn.catalog import Facts, facts
 from arawn.catalog.make import NAMES
-from arawn.events import Usage
+from arawn.events import Attempt, Usage
 from arawn.money import cost
 from arawn.record import receipt_in, receipt_out
 from arawn.session import Receipt
@@ -201,5 +201,8 @@ def test_models_of_makers_that_azure_sells_are_priced() -> None:
 
 
 def test_all_counts_are_kept_in_a_receipt() -> None:
-    receipt = Receipt("b", usage=Usage(*range(1, len(Usage._fields) + 1)))
-    assert receipt_in(receipt_out(receipt)).usage == receipt.usage
+    attempt = Attempt("b", "m", hold="h1")
+    receipt = Receipt(
+        "b", usage=Usage(*range(1, len(Usage._fields) + 1)), attempts=(attempt, attempt._replace(hold=""))
+    )
+    assert receipt_in(receipt_out(receipt)) == receipt

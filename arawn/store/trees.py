@@ -64,6 +64,7 @@ def put_turn(db: sqlite3.Connection, session: int, turn: Turn) -> int | None:
     if db.execute("SELECT 1 FROM turn WHERE name = ?", (turn.id,)).fetchone():
         return None
     receipt = turn.receipt
+    hold = next((attempt.hold for attempt in reversed(receipt.attempts) if attempt.hold), "")
     kept = clean(json.dumps(receipt_out(receipt), ensure_ascii=False, separators=(",", ":")))
     row = db.execute(
         "INSERT INTO turn (name, session, parent, kind, at, backend, model, unfinished, receipt,"
@@ -71,7 +72,7 @@ def put_turn(db: sqlite3.Connection, session: int, turn: Turn) -> int | None:
         " VALUES (?, ?, (SELECT id FROM turn WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             turn.id, session, turn.parent, turn.kind, turn.at, clean(receipt.backend), clean(receipt.model),
-            int(turn.unfinished), kept, *spent_in(kept, len(turn.messages) > 1), receipt.hold,
+            int(turn.unfinished), kept, *spent_in(kept, len(turn.messages) > 1), hold,
         ),
     ).lastrowid  # fmt: skip
     assert row is not None
