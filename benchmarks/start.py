@@ -27,12 +27,16 @@ CONFIG = (
 
 
 class Server:
-    """Answers every POST with two tokens as server-sent events; the stamps of the last request are kept."""
+    """Answers every POST with two tokens as server-sent events; the stamps of the last request are kept.
+
+    `pause`: seconds before each token.
+    """
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self.stamps: dict[str, int] = {}
+        self.pause = 0.02
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -55,10 +59,10 @@ class Server:
         conn.sendall(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
         )
-        time.sleep(0.02)
+        time.sleep(self.pause)
         self.stamps["first"] = time.monotonic_ns()
         conn.sendall(self._event({"content": FIRST + " "}))
-        time.sleep(0.02)
+        time.sleep(self.pause)
         last = (
             self._event({"content": LAST})
             + self._event({}, "stop")

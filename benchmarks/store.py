@@ -135,8 +135,10 @@ class Bench:
     def measure(self, commands: dict[str, tuple[str, list[str]]], rounds: int) -> None:
         """Run each command (home, arguments) `rounds` times after one that does not count."""
         for number in range(rounds + 1):
-            for name, (home, args) in commands.items():
+            order = list(commands.items())
+            for name, (home, args) in order if number % 2 else reversed(order):
                 asks = args[0] == "ask"
+                self.server.pause = 0.4 if name.startswith("slow") else 0.02
                 start, seen, end = run([*common.PROGRAM, *args], self.env[home])
                 if not number:
                     continue
@@ -189,6 +191,15 @@ def asks() -> dict[str, tuple[str, list[str]]]:
     }
 
 
+def slow_asks() -> dict[str, tuple[str, list[str]]]:
+    """Questions whose answer takes as long as answers do."""
+    return {
+        "slow ask, full": ("full", ["ask", "hi"]),
+        "slow ask, empty": ("empty", ["ask", "hi"]),
+        "slow ask --no-store": ("empty", ["ask", "--no-store", "hi"]),
+    }
+
+
 def judged(bench: Bench) -> list[str]:
     """Print what is promised beside what was measured; returns what is broken."""
     wrong = []
@@ -207,11 +218,14 @@ def judged(bench: Bench) -> list[str]:
     for name in bench.table:
         if name.startswith("search"):
             promise(f"{name} beyond session list", bench.beyond(name, "list, full"), 100, "ms")
-    for what in ("whole", "first token"):
-        promise(f"ask, full beyond empty: {what}", bench.beyond("ask, full", "ask, empty", what), 2, "ms")
-    for what in ("whole", "first token", "to request", "end to exit"):
-        value = bench.beyond("ask, empty", "ask --no-store", what)
-        print(f"{'ask beyond ask --no-store: ' + what:<58}{value:>8.2f} ms")
+    for name in ("ask", "slow ask"):
+        for what in ("whole", "first token"):
+            value = bench.beyond(f"{name}, full", f"{name}, empty", what)
+            promise(f"{name}, full beyond empty: {what}", value, 2, "ms")
+    for name in ("ask", "slow ask"):
+        for what in ("whole", "first token", "end to exit"):
+            value = bench.beyond(f"{name}, empty", f"{name} --no-store", what)
+            print(f"{f'{name} beyond {name} --no-store: {what}':<58}{value:>8.2f} ms")
     return wrong
 
 
@@ -231,7 +245,8 @@ def main() -> int:
         store.close()
         os.chdir(folder)
         bench.measure(commands(), given.runs)
-        bench.measure(asks(), given.runs)
+        bench.measure(asks(), 2 * given.runs)
+        bench.measure(slow_asks(), given.runs)
     size, text = counts["bytes"] / 1e6, counts["text_bytes"] / 1e6
     print(
         f"{counts['sessions']:,} sessions, {counts['turns']:,} turns: {size:,.0f} MB for {text:,.0f} MB of "
