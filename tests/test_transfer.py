@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from transfer_strategies import HOSTILE, PNG, TEXTS, sessions
 
 from arawn.errors import UsageFault
+from arawn.events import Attempt, Usage
 from arawn.messages import FilePart, Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from arawn.record import session_out
-from arawn.session import MAIN, Receipt, Session, Turn
+from arawn.session import MAIN, Receipt, Seam, Session, Turn
 from arawn.transfer import FORMATS, export, read
 from arawn.transfer.source import Limits
 
@@ -356,3 +357,27 @@ def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     told: list[str] = []
     (found,) = read(path, tell=told.append)
     assert found.path()[0].answer == "caf\ufffd" and "not all UTF-8" in told[0]
+
+
+def test_a_receipt_with_every_field_comes_back(tmp_path: Path) -> None:
+    """A field that is added to a receipt or an attempt must be written and read as well."""
+    attempt = Attempt(*("b", "m", 429, "rate_limited", 1.0, 2.0, 3.0), reset_s=4.0, hold="h")
+    receipt = Receipt(
+        *("b", "p", "m", "stop", "raw", "cut", "told", Usage(*range(1, 1 + len(Usage._fields)))),
+        attempts=(attempt,),
+        settings={"temperature": 1},
+        estimate=5,
+        left_out=6,
+        cost_usd=7.0,
+        prices="2026-11-01",
+        seams=(Seam(8, "b", "m"),),
+    )
+    for value in (receipt, attempt, receipt.usage):
+        plain = type(value)("b", "m") if isinstance(value, Attempt) else type(value)()
+        same_fields = [name for name in value._fields[2:] if getattr(value, name) == getattr(plain, name)]
+        assert not same_fields, f"{type(value).__name__} has fields that nothing tries: {same_fields}"
+    made = Session("s1")
+    made.add(Turn("turn", None, (Message("user", (TextPart("q"),)),), receipt, 1.0, "s1"))
+    for form in WHOLE:
+        (found,) = back(tmp_path, form, [made])
+        assert found.turns["turn"].receipt == receipt

@@ -417,7 +417,11 @@ def test_a_conversation_of_gptme_with_branches(tmp_path: Path) -> None:
     assert len(cat.turns) == 3 and set(cat.branches) == {"main", "edit-0"}
     assert cat.turns[cat.branches["edit-0"]].prompt.text == "Stop"
     receipt = cat.path()[0].receipt
-    assert receipt.usage == Usage(10, 2, 4) and receipt.cost_usd == 0.25 and receipt.model == "anthropic/m"
+    assert (
+        receipt.usage == Usage(10, 2, 4, cache_write=1)
+        and receipt.cost_usd == 0.25
+        and receipt.model == "anthropic/m"
+    )
     (alone,) = read(logs / "2025-01-01-cat")
     (file,) = read(logs / "2025-01-01-cat" / "conversation.jsonl")
     assert session_out(alone) == session_out(cat) == session_out(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
@@ -308,3 +309,48 @@ def test_a_long_and_a_deep_conversation(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"id": "c", "mapping": mapping, "current_node": "n19999"}]))
     (session,) = read(path)
     assert len(session.path()) == 10_000 and session.path()[-1].answer == "19999"
+
+
+def hostile(name: str) -> bytes:
+    """Files that are small, and would take for ever if they were read without care."""
+    if name == "comb":
+        mapping: dict[str, Any] = {}
+        for number in range(6_000):
+            for key, role, above in (
+                (f"a{number}", "assistant", f"a{number - 1}"),
+                (f"u{number}", "user", f"a{number}"),
+            ):
+                mapping[key] = {
+                    "parent": above,
+                    "message": {"author": {"role": role}, "content": {"parts": ["x"]}},
+                }
+        return json.dumps([{"id": "c", "mapping": mapping}]).encode()
+    if name == "results":
+        tool = {"type": "tool_result", "content": "y" * 60}
+        blocks = [{"type": "tool_use", "id": "x", "name": "f"}] * 20_000 + [tool] * 60_000
+        messages = [
+            {"uuid": "q", "sender": "human", "text": "q"},
+            {"uuid": "a", "sender": "assistant", "content": blocks},
+        ]
+        return json.dumps([{"uuid": "k", "chat_messages": messages}]).encode()
+    return {
+        "scripts": b'<script type="application/json" class="arawn-session">' * 60_000,
+        "spaces": b"model: x\nmessages:\n- a" + b" " * 400_000 + b"x\n",
+        "chats": b"# CHAT:" + b"[2024-01-01T00:00:00Z" * 60_000,
+        "marks": b"<!-- arawn:session {} -->\n" * 60_000,
+        "fences": b"<!-- arawn:session " + b"<!-- " * 200_000,
+        "blanks": b"model: x\nmessages:\n- a: x\n" + b"\n" * 300_000 + b"  b: x\n" * 3,
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name", ["comb", "results", "scripts", "spaces", "chats", "marks", "fences", "blanks"]
+)
+def test_small_files_that_would_take_for_ever(tmp_path: Path, name: str) -> None:
+    """Files whose cost would grow with the square of their size, were they read without care."""
+    path = tmp_path / name
+    path.write_bytes(hostile(name))
+    found: list[Session] = []
+    with contextlib.suppress(UsageFault):
+        found += read(path)
+    assert len(found) <= 1

@@ -86,12 +86,12 @@ RECEIPTS = st.builds(
     finish_raw=NAMES,
     error=st.none() | st.sampled_from(("cut", "auth")),
     told=st.none() | TEXTS.filter(bool),
-    usage=st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS),
+    usage=st.builds(Usage, *(COUNTS for _ in Usage._fields)),
     attempts=st.lists(
         st.builds(
             Attempt,
             *(NAMES, NAMES, st.none() | st.integers(100, 599), st.none()),
-            *(SECONDS, SECONDS, SECONDS, st.none() | SECONDS),
+            *(SECONDS, SECONDS, SECONDS, st.none() | SECONDS, NAMES),
         ),
         max_size=2,
     ).map(tuple),

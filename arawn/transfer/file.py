@@ -18,8 +18,13 @@ ENDINGS = {
 }  # fmt: skip
 
 
-def write_file(sessions: Iterable[Session], name: str, form: str | None = None) -> Path:
-    """Write sessions to `name`, which must not be there yet. Raises UsageFault, StoreFault."""
+def write_file(
+    sessions: Iterable[Session], name: str, form: str | None = None, hint: str = "or give --format"
+) -> Path:
+    """Write sessions to `name`, which must not be there yet. Raises UsageFault, StoreFault.
+
+    `hint` says how else than by the ending the form can be told, "" where it cannot.
+    """
     from arawn.config.write import write_private
 
     path = Path(name).expanduser()
@@ -27,10 +32,12 @@ def write_file(sessions: Iterable[Session], name: str, form: str | None = None) 
     if form is None:
         raise UsageFault(
             f"{name} does not tell the form",
-            hints=(f"end it in one of {', '.join(ENDINGS)}", "or give --format"),
+            hints=(f"end it in one of {', '.join(ENDINGS)}", *((hint,) if hint else ())),
         )
     if path.exists():
-        raise UsageFault(f"{path} is there already")
+        raise UsageFault(
+            f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
+        )
     try:
         write_private(path, "".join(export(sessions, form)).encode("utf-8", "replace"))
     except OSError as error:

@@ -98,9 +98,11 @@ def _receipt(one: Json) -> Receipt:
     inner = told.get("usage")
     usage: Json = inner if isinstance(inner, dict) else told
     cached, fresh = count(usage.get("cache_read_tokens")), count(usage.get("input_tokens"))
-    made = count(usage.get("cache_creation_tokens")) or 0
-    whole = None if fresh is None else fresh + (cached or 0) + made
-    spent = Usage(whole, count(usage.get("output_tokens")), cached, count(usage.get("reasoning_tokens")))
+    made = count(usage.get("cache_creation_tokens"))
+    whole = None if fresh is None else fresh + (cached or 0) + (made or 0)
+    spent = Usage(
+        whole, count(usage.get("output_tokens")), cached, count(usage.get("reasoning_tokens")), made
+    )
     model, cost = text(told.get("model")), number(told.get("cost"))
     return Receipt(backend=NAME, provider=NAME, model=model, finish="stop", usage=spent, cost_usd=cost)
 

@@ -29,7 +29,8 @@ SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
 RENDERED = 200_000
 """Characters of a text up to which its Markdown is rendered; a longer one stands as it is."""
 _LINK = re.compile(r"(https?://|mailto:)", re.I)
-_DATA = re.compile(r'<script type="application/json" class="arawn-session">(.*?)</script>', re.S)
+DATA = '<script type="application/json" class="arawn-session">'
+"""What a session begins with as data."""
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --line: #ddd; --soft: #666; --you: #eef3fb; --code: #f5f5f5 }
@@ -88,7 +89,7 @@ def _article(session: Session) -> Iterator[str]:
             yield from _turn(turn, numbers[turn.id])
         yield "</details>\n"
     data = re.sub("[<>&\u2028\u2029]", lambda one: f"\\u{ord(one[0]):04x}", dumps(session_out(session)))
-    yield f'<script type="application/json" class="arawn-session">{data}</script>\n</article>\n'
+    yield f"{DATA}{data}</script>\n</article>\n"
 
 
 def _turn(turn: Turn, number: int) -> Iterator[str]:
@@ -170,8 +171,14 @@ def _link(
 
 def read(source: Source, tell: Tell) -> Iterator[Session]:
     """The sessions of a page that Arawn wrote."""
-    found = enumerate(_DATA.finditer(source.text(tell)), 1)
-    return each(((f"session {number}", one[1]) for number, one in found), _session, tell)
+    found = enumerate(_data(source.text(tell)), 1)
+    return each(((f"session {number}", data) for number, data in found), _session, tell)
+
+
+def _data(page: str) -> Iterator[str]:
+    end = 0
+    while (begin := page.find(DATA, end)) >= 0 and (end := page.find("</script>", begin)) >= 0:
+        yield page[begin + len(DATA) : end]
 
 
 def _session(data: str) -> Session:

@@ -6,6 +6,7 @@ twice there are two turns. It knows no form.
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from arawn.messages import FilePart, Message, Part, Role, TextPart, ToolCallPart
 from arawn.session import MAIN, Receipt, Session, Turn, title_of
 from arawn.transfer.shape import id_of
 
+SHARED = 1_000_000
+"""How often messages may stand in turns again because answers branch off one another."""
 BEGINS = "[the conversation begins with an answer]"
 Pieces = tuple[tuple[Role, Part], ...]
 
@@ -67,6 +70,7 @@ def grow(session: Session, said: Iterable[Said], head: str | None = None) -> Ses
     turns: list[tuple[float, Turn]] = []
     when: dict[str | None, float] = {None: 0.0}
     where: dict[str, str] = {}
+    shared = 0
     waiting: list[tuple[Said, str | None, Cell | None]] = [
         (one, None, None) for one in _last_first(below[None])
     ]
@@ -77,6 +81,9 @@ def grow(session: Session, said: Iterable[Said], head: str | None = None) -> Ses
         turn_id = id_of(session.id, one.id)
         if not after or any(next.asks for next in after):
             chain = _chain(cell)
+            shared += len(chain)
+            if shared > SHARED + 2 * len(when):
+                raise ValueError("its answers branch off one another too often")
             at = next((one.at for one in chain if one.at), when[above] or session.created)
             when[turn_id] = max(at, when[above])
             turns.append((when[turn_id], _turn(turn_id, above, chain, at, session.id)))
@@ -189,7 +196,7 @@ def fold(said: Iterable[Pieces]) -> tuple[Message, ...]:
         folder.between = True
         for role, part in pieces:
             folder.add(role, part)
-    made = tuple(Message(role, tuple(parts)) for role, parts in folder.made)
+    made = folder.finish()
     if not made or made[0].role != "user":
         made = (Message("user", (TextPart(BEGINS),)), *made)
     return made
@@ -198,9 +205,11 @@ def fold(said: Iterable[Pieces]) -> tuple[Message, ...]:
 class _Folder:
     def __init__(self) -> None:
         self.made: list[tuple[Role, list[Part]]] = []
-        self.open: dict[str, str] = {}
+        self.open: OrderedDict[str, str] = OrderedDict()
+        self.named: dict[str, deque[str]] = {}
         self.used: set[str] = set()
         self.between = False
+        self.more: list[str] = []
 
     def add(self, role: Role, part: Part) -> None:
         if isinstance(part, ToolResultPart):
@@ -212,7 +221,21 @@ class _Folder:
             part = TextPart(f"[{part.name or 'a file'}: {part.media_type}]\n")
         self._put(role, part)
 
+    def finish(self) -> tuple[Message, ...]:
+        """All that was added."""
+        self._join()
+        return tuple(Message(role, tuple(parts)) for role, parts in self.made)
+
+    def _join(self) -> None:
+        """What else came of a call goes to its result."""
+        if self.more:
+            last = self.made[-1][1][-1]
+            if isinstance(last, ToolResultPart):
+                self.made[-1][1][-1] = last._replace(content="\n\n".join((last.content, *self.more)))
+            self.more = []
+
     def _put(self, role: Role, part: Part) -> None:
+        self._join()
         if not self.made or self.made[-1][0] != role:
             self.made.append((role, []))
         parts = self.made[-1][1]
@@ -224,22 +247,28 @@ class _Folder:
     def _call(self, part: ToolCallPart) -> ToolCallPart:
         id = part.id or f"call_{len(self.used) + 1}"
         while id in self.used:
-            id += "_"
+            id = f"{part.id or 'call'}_{len(self.used) + 1}_"
         self.used.add(id)
         self.open[id] = part.name
+        self.named.setdefault(part.name, deque()).append(id)
         return part._replace(id=id)
+
+    def _first(self, name: str) -> str:
+        """The first open call of a name, "" where there is none."""
+        waiting = self.named.get(name, deque())
+        while waiting and waiting[0] not in self.open:
+            waiting.popleft()
+        return waiting[0] if waiting else ""
 
     def _result(self, part: ToolResultPart) -> None:
         """A result goes to the call it names, else to the first open one of its name, else to any."""
         id = part.call_id if part.call_id in self.open else ""
-        id = id or next((id for id, name in self.open.items() if name == part.name), "")
-        id = id or next(iter(self.open), "")
+        id = id or self._first(part.name) or next(iter(self.open), "")
         if id:
             name = self.open.pop(id)
             self._put("tool", part._replace(call_id=id, name=part.name or name))
             return
-        last = self.made[-1][1][-1] if self.made and self.made[-1][0] == "tool" else None
-        if isinstance(last, ToolResultPart):
-            self.made[-1][1][-1] = last._replace(content=f"{last.content}\n\n{part.content}")
+        if self.made and self.made[-1][0] == "tool":
+            self.more.append(part.content)
         else:
             self._put("assistant", TextPart(f"[{part.name or 'a tool'}]\n{part.content}"))

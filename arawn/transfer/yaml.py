@@ -12,9 +12,9 @@ from typing import Any
 from arawn.transfer.shape import loads
 
 DEEPEST = 60
-_KEY = re.compile(
-    r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#&*!|>%@`\[\]{},?:-][^#]*?|-[^\s#][^#]*?)\s*:(?:\s+|$)"""
-)
+_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*:(?=\s|$)""")
+_COLON = re.compile(r":(?=\s|$)")
+_NO_KEY = re.compile(r"""["'#&*!|>%@`\[\]{},?:]|-(?:\s|$)""")
 _BLOCK = re.compile(r"([|>])(?:([1-9])([+-]?)|([+-])([1-9])?|)\s*(?:#.*)?")
 _NUMBER = re.compile(r"[-+]?(\d{1,400}|\d{0,400}\.\d{1,400}|\d{1,400}\.)([eE][-+]?\d{1,4})?")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -44,6 +44,17 @@ def parse(text: str) -> Any:
     if reader.peek() is not None:
         raise reader.fault("this does not belong to what stands above it")
     return value
+
+
+def _key(words: str) -> tuple[str, str] | None:
+    """The key that a line begins with, and what stands behind it; None where it begins with none."""
+    quoted = _QUOTED.match(words)
+    if quoted is not None:
+        return quoted[1], words[quoted.end() :].lstrip()
+    colon = None if _NO_KEY.match(words) else _COLON.search(words)
+    if colon is None or _COMMENT.search(words, 0, colon.start()):
+        return None
+    return words[: colon.start()].rstrip(), words[colon.end() :].lstrip()
 
 
 class _Reader:
@@ -78,7 +89,7 @@ class _Reader:
         words = self.lines[self.at][indent:]
         if words == "-" or words.startswith("- "):
             return self._list(indent, depth)
-        if _KEY.match(words):
+        if _key(words) is not None:
             return self._mapping(indent, depth)
         self.at += 1
         return self._value(words, indent - 1)
@@ -105,11 +116,11 @@ class _Reader:
         found: dict[str, Any] = {}
         while self.peek() == indent:
             words = self.lines[self.at][indent:]
-            key = _KEY.match(words)
+            key = _key(words)
             if key is None:
                 break
-            name = str(self._value(key[1], indent) if key[1][0] in "\"'" else key[1])
-            rest = words[key.end() :]
+            name = self._quoted(key[0]) if key[0][:1] in ("'", '"') else key[0]
+            rest = key[1]
             self.at += 1
             if rest and not rest.startswith("#"):
                 found[name] = self._value(rest, indent)
