@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CANDIDATES = 400
 """So many of the newest messages with the words are ranked: a common word costs what a rare one does."""
-LOOKED_AT = 10_000
+LOOKED_AT = 4_000
 """So many of them are looked at one by one for what else they must be."""
 AROUND = 60
 HALF_LIFE_S = 90 * 86400.0
