@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from arawn import backends
@@ -10,6 +11,8 @@ from arawn.backends.choose import Choice
 from arawn.providers import DIALECTS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from arawn.backends.http import HttpBackend, Limits
     from arawn.backends.routing import RetryPolicy
     from arawn.config.load import Config
@@ -55,19 +58,24 @@ class Doors:
         return door
 
     def _secret(self, text: str) -> Secret:
-        from arawn.config.paths import paths
         from arawn.secret import Resolver, Secret
 
         if backends.tape is not None and backends.tape.replays:
             return Secret("replayed", text)  # nobody reads it, so that it is not looked up
         resolver = Resolver(
             self._env,
-            home=paths(self._env).config_dir,
+            home=self._home,
             timeout=float(self.config.get("limits.keyring")),
         )
         secret = resolver.resolve(text)
         self.redactor.add(secret.reveal())
         return secret
+
+    @cached_property
+    def _home(self) -> Path:
+        from arawn.config.paths import paths
+
+        return paths(self._env).config_dir
 
     def _plain(self, text: str | None) -> str | None:
         return self._secret(text).reveal() if text else None

@@ -108,10 +108,12 @@ def run(
     given: Given,
     tell: Callable[[Task, Event], None],
     begun: Callable[[Task], None] = lambda task: None,
+    session: str = "",
 ) -> Iterator[Step]:
     """Each step as it ends. After a failure nothing new begins; what is at work comes to its end.
 
-    `tell` is called in the thread of the task. Closing the iterator stops everything.
+    `session` is the id of the one that the steps will be turns of. `tell` is called in the thread of the
+    task. Closing the iterator stops everything.
     """
     ended: SimpleQueue[Step | BaseException] = SimpleQueue()
     stop = Flag()
@@ -126,7 +128,7 @@ def run(
                 left.remove(task)
                 running += 1
                 begun(task)
-                asked = request(task, seats[task.name], plan, given, answers)
+                asked = request(task, seats[task.name], plan, given, answers)._replace(session=session)
                 _begin(task, seats[task.name], asked, tell, stop, ended)
             if not running:
                 break
@@ -161,5 +163,6 @@ def _begin(
             ended.put(error)
         finally:
             seat.opened.backend.close()
+            seat.app.settle()
 
     Thread(target=work, name=task.name, daemon=True).start()

@@ -42,12 +42,14 @@ Place = Callable[[tuple[str, ...]], str]
 class Plan(NamedTuple):
     """The tasks to run, each after what it requires, the wanted one last.
 
-    `wants_input` is the first task with {input} in its prompt, "" where none has it.
+    `wants_input` is the first task with {input} in its prompt, "" where none has it; `keys` are the
+    placeholders that values are for.
     """
 
     tasks: tuple[Task, ...]
     values: Mapping[str, str]
     wants_input: str
+    keys: tuple[str, ...] = ()
 
     @property
     def last(self) -> Task:
@@ -113,11 +115,11 @@ def _tasks(tables: Mapping[str, Any], place: Place, folder: Callable[[str], str]
     return made
 
 
-def plan(tasks: Mapping[str, Task], name: str, values: Mapping[str, str]) -> Plan:
+def plan(tasks: Mapping[str, Task], name: str, values: Mapping[str, str] | None) -> Plan:
     """What to run for `name`, checked whole, so that nothing is sent where a part cannot work.
 
-    Raises UsageFault for what the command line lacks or has too much, ConfigFault, with the place, for the
-    tasks themselves.
+    `values` None: they come later, for the keys of the plan. Raises UsageFault for what the command line
+    lacks or has too much, ConfigFault, with the place, for the tasks themselves.
     """
     if name not in tasks:
         raise UsageFault(
@@ -129,7 +131,7 @@ def plan(tasks: Mapping[str, Task], name: str, values: Mapping[str, str]) -> Pla
             ),
         )
     order = _ordered(tasks, name)
-    _check_values(order, values)
+    _check_values(order, values or {})
     asked: dict[str, str] = {}
     wrong: list[str] = []
     for task in order:
@@ -140,8 +142,10 @@ def plan(tasks: Mapping[str, Task], name: str, values: Mapping[str, str]) -> Pla
                 wrong.append(f'{task.place}: [tasks.{task.name}]: {{{field}}} needs requires = ["{field}"]')
     if wrong:
         raise ConfigFault("\n".join(dict.fromkeys(wrong)))
-    _check_fields(order, tasks, asked, values)
-    return Plan(tuple(order), dict(values), asked.get(INPUT, ""))
+    if values is not None:
+        _check_fields(order, tasks, asked, values)
+    keys = tuple(key for key in asked if key != INPUT and key not in tasks)
+    return Plan(tuple(order), dict(values or {}), asked.get(INPUT, ""), keys)
 
 
 def _check_values(order: Iterable[Task], values: Mapping[str, str]) -> None:

@@ -137,6 +137,7 @@ RULES = [
     Rule(r"arawn help( \w+)?", says="#"),
     Rule(r"(cat notes\.txt \| )?arawn run .*--(dry-run|json).*", config=TASKS, says="facts"),
     Rule(r"(cat notes\.txt \| )?arawn run .*", config=TASKS, says=ANSWER),
+    Rule(r"arawn batch \S+ -o out\.jsonl.*", config=TASKS),
     Rule(r"arawn resume( --show)?", says="half"),
     Rule(r"arawn session search checkpoint", says="[checkpoint]"),
     Rule(r"arawn session (list|show|search|graph|rename|pin|delete|backup|stats|check|export) ?.*"),
@@ -230,6 +231,8 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
     for name in ("notes.txt", "build.log", "old.py", "new.py", "main.py", "invoice.txt", "receipt.txt"):
         (work / name).write_text("some text\n")
     (work / "tasks.toml").write_text('[tasks.polish]\nprompt = "Polish: {input}"\n')
+    (work / "in.jsonl").write_text('"a prompt"\n{"id": "b", "prompt": "another"}\n')
+    (work / "texts.jsonl").write_text('{"id": "t", "input": "a text", "language": "French"}\n')
     (work / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
     (work / "invoice.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
     (work / "completions").symlink_to(ROOT / "completions")

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -181,6 +181,7 @@ def _fits(rule: Any, name: str) -> bool:
     )
 
 
+@lru_cache(256)
 def _priced(provider: str, model: str) -> dict[str, Any]:
     """What the price table says. A tag may stand for another price, but not for another window."""
     for service in (provider, *ELSEWHERE.get(provider, ())):
@@ -218,6 +219,7 @@ def _beyond(price: Any, start: int) -> float | None:
     return float([price[0], *(step[1] for step in price[1:] if step[0] <= start)][-1])
 
 
+@lru_cache(256)
 def _known(provider: str, model: str) -> tuple[dict[str, int], dict[str, Any]]:
     """What the table kept by hand says: what only fills in, and what goes over the price table."""
     weak: dict[str, int] = {}

@@ -222,7 +222,7 @@ def _run(
     ended: dict[str, Step] = {}
     stopped = True
     try:
-        for step in steps_of(plan, seats, given, teller.take, teller.begun(seats)):
+        for step in steps_of(plan, seats, given, teller.take, teller.begun(seats), session.id):
             ended[step.task.name] = step
             _keep(keeper, session, step)
         stopped = False

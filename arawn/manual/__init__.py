@@ -17,6 +17,7 @@ ORDER = (
     "transfer",
     "context",
     "tasks",
+    "batch",
     "backends",
     "routing",
     "config",
