@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError, StoreFault
-from arawn.events import Event, Reasoning, Text
+from arawn.events import Event
 from arawn.messages import Message
 from arawn.ports import Backend
 from arawn.record import Json, turn_without_keys, without_keys
@@ -307,15 +307,14 @@ class _Entry:
     def add(self, event: Event) -> None:
         """An event came."""
         if self.writer is not None:
-            if isinstance(event, Text | Reasoning):
-                event = event._replace(text=self._mask(event.text))
             self.writer.add(event)
 
     def end(self, turn: Turn) -> Turn:
         """The turn is over."""
         self.turn = turn._replace(receipt=self._complete(turn.receipt))
         if self.writer is not None:
-            self.writer.end(turn_without_keys(self.turn, self._mask))
+            kept = turn_without_keys(self.turn, self._mask)
+            self.writer.end(kept, alone=kept != self.turn)
         return self.turn
 
 

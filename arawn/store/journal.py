@@ -94,6 +94,7 @@ class Writer:
         try:
             try_lock(self._handle)
             self._write(_line(first))
+            self._begun = os.lseek(self._handle, 0, os.SEEK_CUR)
             os.replace(fresh, self.path)  # from here on it is seen, whole and locked
         except BaseException:
             os.close(self._handle)
@@ -122,13 +123,18 @@ class Writer:
             if time.monotonic() - self._written >= TICK:
                 self._flush()
 
-    def end(self, turn: Turn) -> None:
-        """Write how the turn ended. `sync` sees that it is on the disk, where nothing else keeps the turn."""
+    def end(self, turn: Turn, alone: bool = False) -> None:
+        """Write how the turn ended; `alone`, what came stays in that form only, as there are keys in it.
+
+        `sync` sees that it is on the disk, where nothing else keeps the turn.
+        """
         answers = [message_out(message) for message in turn.messages[1:]]
         receipt = receipt_out(turn.receipt)
         end = {"parent": turn.parent, "kind": turn.kind, "messages": answers, "receipt": receipt}
         made = {"end": end}
         with self._lock:
+            if alone:
+                self._go_back()
             self._pending.append(_line(made))
             self._flush()
 
@@ -171,6 +177,13 @@ class Writer:
             if self._answered and self._meanwhile is not None:
                 meanwhile, self._meanwhile = self._meanwhile, None
                 meanwhile()
+
+    def _go_back(self) -> None:
+        """To after the first line."""
+        self._pending.clear()
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, self._begun)
+            os.lseek(self._handle, self._begun, os.SEEK_SET)
 
     def _flush(self) -> None:
         text, self._pending = "".join(self._pending), []

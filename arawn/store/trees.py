@@ -93,6 +93,13 @@ def put_heads(db: sqlite3.Connection, row: int, session: Session) -> None:
         db.execute(
             "INSERT OR REPLACE INTO branch SELECT ?, ?, id FROM turn WHERE name = ?", (row, clean(name), turn)
         )
+    if session.branch is not None and session.branch not in session.branches:  # it went before all turns
+        db.execute("DELETE FROM branch WHERE session = ? AND name = ?", (row, clean(session.branch)))
+    # What a session shares with others stays in its tree, wherever its heads go: a branch without a name.
+    db.execute(
+        "INSERT OR IGNORE INTO branch SELECT ?1, '', id FROM turn WHERE name = ?2 AND session <> ?1",
+        (row, session.head),
+    )
 
 
 def follow(db: sqlite3.Connection, row: int, turn: int, parent: str | None, branch: Any) -> None:
@@ -102,7 +109,7 @@ def follow(db: sqlite3.Connection, row: int, turn: int, parent: str | None, bran
     db.execute("UPDATE session SET head = ? WHERE id = ? AND head IS ?", (turn, row, before))
     if branch:
         db.execute(
-            "UPDATE branch SET turn = ? WHERE session = ? AND name = ? AND turn IS ?",
+            "INSERT INTO branch VALUES (?2, ?3, ?1) ON CONFLICT DO UPDATE SET turn = ?1 WHERE turn IS ?4",
             (turn, row, branch, before),
         )
 
@@ -134,7 +141,7 @@ def load(db: sqlite3.Connection, id: str) -> Session:
     session.branches = {
         name: names[turn]
         for name, turn in db.execute("SELECT name, turn FROM branch WHERE session = ?", (row,))
-        if turn in names
+        if turn in names and name
     }
     session.head, session.branch = names.get(head), branch
     return session
@@ -230,8 +237,9 @@ def find(db: sqlite3.Connection, word: str) -> str:
         " ORDER BY title <> ?, last DESC LIMIT 6",
         (like, word),
     ).fetchall()
-    if not near and titled and (len(titled) == 1 or titled[0][1] == word):
-        return str(titled[0][0])
+    exact = [name for name, title in titled if title == word]
+    if not near and titled and (len(titled) == 1 or len(exact) == 1):
+        return str((exact or [titled[0][0]])[0])
     many = near or titled
     if not word or not many:
         raise UsageFault(f"there is no session {word!r}", hints=("arawn session list",))
