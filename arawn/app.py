@@ -165,7 +165,7 @@ class App:
 
     def settle(self) -> None:
         """A turn is over: what was seen of the backends is remembered."""
-        if self._health is not None:
+        if self._health is not None and not self.private:
             self._health.save()
 
     def _parts(self, timeout: float | None) -> Parts:
