@@ -18,6 +18,7 @@
     │   ├── InvalidAnswer        1   invalid      not the JSON that was asked for
     │   └── EmptyAnswer          1   empty        no answer in the reply, or no API reply at all
     ├── StoreFault               1   store        what was said cannot be read or kept
+    ├── BudgetFault              7   budget       it would cost more than `[budget]` allows; nothing was asked
     └── Internal                70   internal     a fault of ours
 
 Exit codes are those of the README's table; 5 and 6 are worth a retry.
@@ -182,6 +183,13 @@ class StoreFault(ArawnError):
 
     code = "store"
     exit_code = 1
+
+
+class BudgetFault(ArawnError):
+    """An answer would cost more than `[budget]` allows; nothing was asked."""
+
+    code = "budget"
+    exit_code = 7
 
 
 class Internal(ArawnError):

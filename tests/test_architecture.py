@@ -16,14 +16,15 @@ batch
 steps
 asking | tasks
 app | attach | doctor
-curl
+budget | selector
+curl | quote
 keeping | doors | money | planning | titles | routing | fitting | late
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog
 providers | secret | structure | media | pages
 shorthand | keywords | differing
-graph | gauge | summary
+graph | gauge | summary | sums
 record | seam | tokens | orderly
 ports
 session

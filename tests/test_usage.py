@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from arawn.events import Attempt, Usage
 from arawn.messages import Message, TextPart, user
-from arawn.render.usage import lines, table, total
+from arawn.render.usage import lines, table
 from arawn.render.writer import cells
 from arawn.session import Receipt, Session, Turn
 from arawn.store.schema import MIGRATIONS, sessions_and_turns, spent_in
 from arawn.store.sessions import Store
-from arawn.store.usage import Sum, day_of, first_tokens, month_of, sums
+from arawn.store.usage import day_of, first_tokens, month_of, sums
+from arawn.sums import Sum, total
 
 NOON = datetime(2026, 11, 20, 12).timestamp()
 DAY = 86400.0

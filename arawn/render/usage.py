@@ -5,33 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from arawn.render.receipt import money
 from arawn.render.safe import clean
 from arawn.render.writer import cells
-
-if TYPE_CHECKING:
-    from arawn.store.usage import Sum
+from arawn.sums import Sum, total
 
 LONGEST_BAR, SHORTEST_BAR = 40, 4
 WIDEST_KEY = 40
-
-
-def total(rows: Sequence[Sum]) -> Sum | None:
-    """All rows as one; None where there are none."""
-    if not rows:
-        return None
-    return rows[0]._replace(
-        key="all",
-        turns=sum(one.turns for one in rows),
-        sent=sum(one.sent for one in rows),
-        cached=sum(one.cached for one in rows),
-        made=sum(one.made for one in rows),
-        cost=sum(one.cost for one in rows),
-        unknown=sum(one.unknown for one in rows),
-        title="",
-    )
 
 
 def lines(rows: Sequence[Sum], by: str, columns: int | None) -> Iterator[str]:

@@ -6,29 +6,15 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from arawn.sums import Sum
 
 By = Literal["day", "backend", "model", "session"]
 BYS: tuple[By, ...] = ("day", "backend", "model", "session")
 RECENT = 20_000
 """Turns, the newest, that are looked at for how fast a model was last."""
 FOREVER = 4e11
-
-
-class Sum(NamedTuple):
-    """Turns under one `key`. Tokens as services counted them; `cost` in USD of those of known price.
-
-    `unknown` is how many answers have no known price: they are in no sum. `title` is a session's.
-    """
-
-    key: str
-    turns: int
-    sent: int
-    cached: int
-    made: int
-    cost: float
-    unknown: int
-    title: str = ""
 
 
 _SUMS = (
