@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from arawn.backends.health import Health
     from arawn.backends.race import Race
     from arawn.backends.router import Router
+    from arawn.backends.routing import Place
     from arawn.config.load import Config
     from arawn.keeping import Keeper
     from arawn.late import LatePlanner
@@ -38,7 +39,8 @@ PROBE_S = 0.2
 class Opened(NamedTuple):
     """A backend ready to be asked; `why` says how it was chosen, `waiting` what is waited for meanwhile.
 
-    `settings` are what its table says of every request; `fits` tells whether another takes what it does not.
+    `settings` are what its table says of every request; `fits` tells whether another takes what it does not;
+    `abort` ends what it is at work on, for good.
     """
 
     backend: Backend
@@ -50,6 +52,7 @@ class Opened(NamedTuple):
     waiting: Callable[[], str] = lambda: "waiting"
     settings: Mapping[str, Any] = NOTHING
     fits: Callable[[Sequence[FilePart]], bool] = lambda files: False
+    abort: Callable[[], None] = lambda: None
 
 
 class App:
@@ -61,7 +64,7 @@ class App:
         self._status = status
         self._doors = Doors(config, env)
         self._opened: dict[str, Opened] = {}
-        self._side_jobs: list[Opened] = []
+        self._asked: dict[tuple[str, str], Opened] = {}
         self._models: Models | None = None
         self._health: Health | None = None
         self._routes = False
@@ -115,13 +118,10 @@ class App:
         return self._routed(at_once(self._parts(timeout), names))
 
     def open_one(
-        self,
-        backend: str | None,
-        model: str | None,
-        timeout: float | None = None,
-        attempts: int | None = None,
-    ) -> Opened:
-        """As `open`, without any that stand in."""
+        self, backend: str | None, model: str | None, timeout: float | None = None,
+        attempts: int | None = None, last: bool = True,
+    ) -> Opened:  # fmt: skip
+        """As `open`, without any that stand in; for another than the `last` no long wait is borne."""
         choice = choose(self.config, self._env, backend, model)
         if choice is None:
             from arawn.backends.guide import Guide
@@ -133,25 +133,21 @@ class App:
         if self.private:
             check_local(choice)
         choice = self._with_model(choice)
-        asked = self._retry(self._place(choice, timeout), choice, attempts)
+        place = self._place(choice, timeout)
+        asked = self._retry(place, choice, attempts, last)
         from arawn.backends.configured import Configured, Known
 
-        routed: Backend = Configured(
-            asked,
-            settings_of(self.config, choice),
-            system_of(self.config, choice),
-            options(choice, self._env),
-            Known(
-                lambda: self.takes(choice.name),
-                lambda: self.models.near(choice.name),
-                lambda: self.rungs(choice),
-            ),
-        )
-        label, provider = choice.provider.label, choice.provider.name
-        opened = self._opened[choice.name] = Opened(
-            routed, choice.name, label, choice.model, choice.why, provider, lambda: self._waiting(choice),
-            settings_of(self.config, choice),
-        )  # fmt: skip
+        name, settings = choice.name, settings_of(self.config, choice)
+        known = Known(lambda: self.takes(name), lambda: self.models.near(name), lambda: self.rungs(choice))
+        system, said = system_of(self.config, choice), options(choice, self._env)
+        routed: Backend = Configured(asked, settings, system, said, known)
+        if "budget" in self.config.values and backends.tape is None:
+            from arawn.budget import guarded
+
+            routed = guarded(self, self._env, choice, routed, settings)
+        shown = (name, choice.provider.label, choice.model, choice.why, choice.provider.name)
+        opened = Opened(routed, *shown, lambda: self._waiting(choice), settings, abort=place.abort)
+        self._opened[name] = self._asked[name, routed.model] = opened
         return opened
 
     @property
@@ -169,22 +165,26 @@ class App:
             self._health.save()
 
     def _parts(self, timeout: float | None) -> Parts:
+        from arawn.backends.router import Ready
         from arawn.routing import Parts
+
+        def ready(name: str, model: str | None, attempts: int | None, last: bool) -> Ready:
+            opened = self.open_one(name, model, timeout, attempts, last)
+            return Ready(opened.backend, opened.abort)
 
         return Parts(
             self.config,
             self._env,
-            lambda name, model, attempts: self.open_one(name, model, timeout, attempts).backend,
+            ready,
             lambda choice, model: self.models.facts(choice.name, choice.provider.name, model),
             lambda choice: kinds(choice.dialect, choice.provider.options),
-            lambda name: self._doors.opened[name].abort() if name in self._doors.opened else None,
             self.health,
         )
 
     def _routed(self, routed: Router | Race) -> Opened:
         self._routes = True
-        label, waiting = f"{len(routed.candidates)} backends", f"waiting for {routed.name}"
-        shown = (routed.name, label, routed.model, routed.why, "", lambda: waiting)
+        label = f"{len(routed.candidates)} backends"
+        shown = (routed.name, label, routed.model, routed.why, "", lambda: f"waiting for {routed.name}")
         return Opened(routed, *shown, fits=routed.fits)
 
     def keeper(self, keep: bool = True) -> Keeper:
@@ -228,7 +228,7 @@ class App:
         app.private = self.private
         app._doors.redactor = self._doors.redactor
         opened = app.open(backend, model)
-        self._side_jobs.append(opened)
+        self._asked.setdefault((opened.name, opened.backend.model), opened)
         return opened, app._around()
 
     def priced(self, receipt: Receipt) -> Receipt:
@@ -237,11 +237,8 @@ class App:
 
         for attempt in () if self._routes else receipt.attempts:
             self.health.note(attempt)
-        asked = receipt.attempts[-1].model if receipt.attempts else ""
-        near = [one for one in self._side_jobs if (one.name, one.backend.model) == (receipt.backend, asked)]
-        opened = self._opened.get(receipt.backend)
-        if near and (opened is None or opened.backend.model != asked):
-            opened = near[-1]
+        asked = next((one.model for one in receipt.attempts[::-1] if one.backend == receipt.backend), "")
+        opened = self._asked.get((receipt.backend, asked)) or self._opened.get(receipt.backend)
         if opened is None:
             return receipt._replace(cost_usd=0.0) if receipt.backend == GUIDE else receipt
         settings = {**opened.settings, **receipt.settings}
@@ -378,7 +375,7 @@ class App:
             )
         return choice._replace(model=model)
 
-    def _place(self, choice: Choice, timeout: float | None) -> Backend:
+    def _place(self, choice: Choice, timeout: float | None) -> Place:
         """The door of the service, or those of all its regions."""
         if not choice.regions:
             return self._doors.open(choice, timeout)
@@ -386,12 +383,15 @@ class App:
 
         places = (*choice.regions, choice.base_url)  # the first is opened last: its door is the one kept
         doors = [self._doors.open(choice._replace(base_url=place), timeout) for place in places]
-        return Regions((doors[-1], *doors[:-1]), (choice.base_url, *choice.regions))
+        health = None if backends.tape is not None else self.health
+        return Regions((doors[-1], *doors[:-1]), (choice.base_url, *choice.regions), health)
 
-    def _retry(self, door: Backend, choice: Choice, attempts: int | None = None) -> Backend:
+    def _retry(self, door: Backend, choice: Choice, attempts: int | None, last: bool = True) -> Backend:
         from arawn.backends.routing import Retry
 
         policy = retry_policy(self.config, choice, attempts)
+        if not last:
+            policy = policy._replace(longest_asked=policy.max_delay)
         if backends.tape is not None and backends.tape.replays:
             from arawn.backends.cassette import Still
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.choose import Choice, choose
@@ -13,6 +14,7 @@ from arawn.backends.router import (
     Candidate,
     Order,
     Policy,
+    Ready,
     Router,
     as_given,
     by_price,
@@ -22,12 +24,14 @@ from arawn.backends.router import (
 )
 from arawn.errors import ArawnError, ConfigFault, UsageFault
 from arawn.messages import FilePart, Request
-from arawn.ports import Backend
+from arawn.seam import prompt_of
 
 if TYPE_CHECKING:
     from arawn.catalog import Facts
     from arawn.config.load import Config
 
+SHORT = 3000
+"""Characters that are no more tokens than any window holds, in any language."""
 ORDERS: dict[str, Order] = {
     "fallback": as_given,
     "round-robin": in_turn,
@@ -41,17 +45,16 @@ ORDERS: dict[str, Order] = {
 class Parts(NamedTuple):
     """What routing needs of the program around it.
 
-    open: a backend by name and model, the number of requests it may make at most (None: as configured).
-    facts: what is known of a model. takes: the kinds of file that go to a choice. cancel: end what a backend
-    is at work on.
+    open: a backend by name and model, the number of requests it may make at most (None: as configured), and
+    whether it is the last that is left. facts: what is known of a model. takes: the kinds of file that go to
+    a choice.
     """
 
     config: Config
     env: Mapping[str, str]
-    open: Callable[[str, str | None, int | None], Backend]
+    open: Callable[[str, str | None, int | None, bool], Ready]
     facts: Callable[[Choice, str], Facts]
     takes: Callable[[Choice], frozenset[str]]
-    cancel: Callable[[str], None]
     health: Health
 
 
@@ -68,10 +71,7 @@ def several(parts: Parts, first: str | None, model: str | None) -> Router | Race
     names = standing_in(parts.config)
     if not names:
         return None
-    found = [_first(parts, first, model)]
-    for name in names:
-        if name not in (found[0].name, f"{found[0].name}:{found[0].model}"):
-            found.append(_by_name(parts, name))
+    found = distinct([*_first(parts, first, model), *(_by_name(parts, name) for name in names)])
     if len(found) < 2:
         return None
     strategy = str(parts.config.get("llm.strategy"))
@@ -83,26 +83,36 @@ def several(parts: Parts, first: str | None, model: str | None) -> Router | Race
     return Router(found, policy, parts.health, ORDERS[strategy], strategy)
 
 
-def _first(parts: Parts, name: str | None, model: str | None) -> Candidate:
-    """The one that the config would ask alone."""
+def distinct(found: Sequence[Candidate]) -> list[Candidate]:
+    """Each backend and model once, where it comes first."""
+    first: dict[tuple[str, str], Candidate] = {}
+    for one in found:
+        first.setdefault((one.name, one.model), one)
+    return list(first.values())
+
+
+def _first(parts: Parts, name: str | None, model: str | None) -> list[Candidate]:
+    """The one that the config would ask alone; none where that is the guide and nobody said so."""
     try:
         choice = choose(parts.config, parts.env, name, model)
     except ArawnError as fault:
-        return _broken(name or str(parts.config.get("llm.backend") or "?"), model, fault)
-    return _guide() if choice is None else _candidate(parts, choice, model)
+        return [_broken(name or str(parts.config.get("llm.backend") or "?"), model, fault)]
+    if choice is None:
+        return [_guide()] if parts.config.get("llm.backend") else []
+    return [_candidate(parts, choice, model)]
 
 
 def _guide() -> Candidate:
     from arawn.backends.guide import Guide
 
     guide = Guide()
-    return Candidate(guide.name, guide.model, lambda last: guide, price=0.0)
+    return Candidate(guide.name, guide.model, lambda last: Ready(guide), price=lambda: 0.0)
 
 
 def _broken(name: str, model: str | None, fault: ArawnError) -> Candidate:
     """One that cannot be asked at all: it says so when its turn comes."""
 
-    def fail(last: bool) -> Backend:
+    def fail(last: bool) -> Ready:
         raise fault
 
     return Candidate(name, model or "?", fail)
@@ -110,9 +120,10 @@ def _broken(name: str, model: str | None, fault: ArawnError) -> Candidate:
 
 def at_once(parts: Parts, names: Sequence[str]) -> Race:
     """The backend that asks all of `names` at once. Raises UsageFault for fewer than two, ConfigFault."""
-    if len(dict.fromkeys(names)) < 2:
+    found = distinct([_candidate(parts, _choice(parts, name), None) for name in names])
+    if len(found) < 2:
         raise UsageFault("--race takes two backends or more: --race groq,openai")
-    return Race([_candidate(parts, _choice(parts, name), None) for name in names], 0.0, parts.health)
+    return Race(found, 0.0, parts.health)
 
 
 def _choice(parts: Parts, name: str) -> Choice:
@@ -135,32 +146,44 @@ def _by_name(parts: Parts, name: str) -> Candidate:
 
 def _candidate(parts: Parts, choice: Choice, model: str | None) -> Candidate:
     named = model or choice.model or choice.provider.model
-    facts = parts.facts(choice, named)
     weights: Mapping[str, Any] = parts.config.values.get("llm", {}).get("weights", {})
     retries = parts.config.values.get("llm", {}).get("fallback", {}).get("max_retries")
 
-    def open_(last: bool) -> Backend:
-        once = None if last or retries is not None or "retry" in choice.table else 1
-        return parts.open(choice.name, choice.model or None, once)
+    @cache
+    def facts() -> Facts:
+        return parts.facts(choice, named)
+
+    def open_(last: bool) -> Ready:
+        many = last or retries is not None or "retry" in choice.table
+        return parts.open(choice.name, choice.model or None, None if many else 1 + len(choice.regions), last)
+
+    def unfit(request: Request) -> str:
+        return _unfit(request, parts.takes(choice), facts, 0 if "catalog" in parts.config.values else SHORT)
 
     return Candidate(
         choice.name,
         named or "?",
         open_,
-        lambda request: _unfit(request, parts.takes(choice) - facts.lacking, facts),
-        _price(choice, facts),
+        unfit,
+        lambda: _price(choice, facts()),
         float(weights.get(choice.name, 1.0)),
-        lambda: parts.cancel(choice.name),
-        lambda request: _at_most(request, facts),
+        lambda request: _at_most(request, facts()),
     )
 
 
-def _unfit(request: Request, takes: frozenset[str], facts: Facts) -> str:
-    """Why a request is not for a model: files it does not take, tools, a window that is too small."""
-    files = [
-        part for message in request.messages[-1:] for part in message.parts if isinstance(part, FilePart)
-    ]
-    missing = sorted({part.kind for part in files} - takes)
+def _unfit(request: Request, takes: frozenset[str], known: Callable[[], Facts], short: int) -> str:
+    """Why a request is not for a model: files it does not take, tools, a window that is too small.
+
+    What is known of the model is only looked up for a request that not every model takes, one of fewer
+    characters than `short`.
+    """
+    asked = prompt_of(request.messages)
+    files = [part for message in asked for part in message.parts if isinstance(part, FilePart)]
+    size = sum(len(message.text) for message in request.messages) + len(request.system or "")
+    if not files and not request.tools and size < short:
+        return ""
+    facts = known()
+    missing = sorted({part.kind for part in files} - (takes - facts.lacking))
     if missing:
         return f"it takes no {' and no '.join(missing)}"
     if request.tools and facts.tools is False:

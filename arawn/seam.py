@@ -27,6 +27,13 @@ def ask_to_go_on(before: str) -> tuple[Message, ...]:
     return (Message("assistant", (TextPart(before),)), Message("user", (TextPart(GO_ON),)))
 
 
+def prompt_of(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The last message that puts a question, in a tuple: what only asks to go on with an answer puts none."""
+    while len(messages) > 2 and messages[-1].text == GO_ON:
+        messages = messages[:-2]
+    return messages[-1:]
+
+
 def without_overlap(before: str, events: Iterator[Event]) -> Iterator[Event]:
     """The events of the rest, less what of `before` they say again; closing it closes them.
 

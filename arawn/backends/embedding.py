@@ -46,6 +46,10 @@ class _Asked:
         """Close the door."""
         self._door.close()
 
+    def abort(self) -> None:
+        """End what is at work there."""
+        self._door.abort()
+
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask for the vectors of the job; they are in `found` then."""
         target, job = self._door.target, self.job

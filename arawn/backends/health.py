@@ -22,7 +22,13 @@ BRIEF_REST_S = 5.0
 SMOOTH = 0.3
 """Weight of the newest time in the running mean."""
 FAILURES = ("unreachable", "timeout", "overloaded", "cut", "empty")
+CANCELLED = "cancelled"
+"""In the place of an error: nobody waited for it any more. It says nothing about the backend."""
 FORGET_S = 30 * 86400.0
+LONGEST_RESET_S = 86400.0
+"""However long a service says it takes no more, it is asked again after a day."""
+LARGEST = 1 << 20
+"""Bytes; a larger file is none of ours."""
 
 
 class Seen(NamedTuple):
@@ -39,14 +45,17 @@ class Seen(NamedTuple):
 
 
 class Health:
-    """The file, read when it is first asked. `note` is told each attempt, `save` adds them to the file."""
+    """The file, read when it is first asked. `note` is told each attempt, `save` adds them to the file.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    Without a `path` nothing is read or kept.
+    """
+
+    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
         self._seen: dict[str, Seen] | None = None
         self._turn = 0
-        self._new: list[Attempt] = []
+        self._new: list[tuple[Attempt, float]] = []
         self._turned = 0
 
     def of(self, backend: str, model: str) -> Seen:
@@ -58,8 +67,15 @@ class Health:
         return {_split(key): seen for key, seen in self._known().items()}
 
     def rest(self, backend: str, model: str) -> float:
-        """Seconds for which it is better not asked, 0 where it may be."""
-        return max(0.0, self.of(backend, model).until - self._clock())
+        """Seconds for which it is better not asked, 0 where it may be (after a clock was set back too)."""
+        left = self.of(backend, model).until - self._clock()
+        return left if 0 < left <= LONGEST_RESET_S else 0.0
+
+    def stumbled(self, backend: str, model: str) -> bool:
+        """Whether it failed a short while ago and never gave an answer."""
+        seen = self.of(backend, model)
+        lately = self._clock() - seen.at < LONGEST_REST_S
+        return seen.first_event_s is None and seen.failed > 0 and lately
 
     def turn(self) -> int:
         """A number that is one higher each time, over all processes: for taking turns."""
@@ -69,10 +85,13 @@ class Health:
 
     def note(self, attempt: Attempt) -> None:
         """An attempt has ended."""
+        if attempt.error == CANCELLED:
+            return
         known = self._known()
         key = _key(attempt.backend, attempt.model)
-        known[key] = _after(known.get(key, Seen()), attempt, self._clock())
-        self._new.append(attempt)
+        now = self._clock()
+        known[key] = _after(known.get(key, Seen()), attempt, now)
+        self._new.append((attempt, now))
 
     def save(self) -> None:
         """Add what was noted to what other processes wrote meanwhile; trouble is passed over."""
@@ -82,17 +101,19 @@ class Health:
 
         new, turned = self._new, self._turned
         self._new, self._turned = [], 0
+        if self._path is None:
+            return
         try:
             with locked(self._path):
                 known, turn = self._read()
-                now = self._clock()
-                for attempt in new:
+                for attempt, at in new:
                     key = _key(attempt.backend, attempt.model)
-                    known[key] = _after(known.get(key, Seen()), attempt, now)
+                    known[key] = _after(known.get(key, Seen()), attempt, at)
+                now = self._clock()
                 kept = {key: list(seen) for key, seen in known.items() if now - seen.at < FORGET_S}
                 made = {"version": VERSION, "turn": turn + turned, "seen": kept}
                 write_private(self._path, json.dumps(made).encode())
-        except OSError:
+        except (OSError, ValueError):
             return
         self._seen, self._turn = known, turn + turned
 
@@ -103,39 +124,53 @@ class Health:
 
     def _read(self) -> tuple[dict[str, Seen], int]:
         try:
+            if self._path is None or not self._path.is_file() or self._path.stat().st_size > LARGEST:
+                return {}, 0
             made = json.loads(self._path.read_bytes())
             if made.get("version") != VERSION:
                 return {}, 0
             return {key: _seen(row) for key, row in made["seen"].items()}, int(made["turn"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}, 0
 
 
 def remembered(env: Mapping[str, str]) -> Health:
     """What this person's processes have seen."""
+    from arawn import backends
     from arawn.config.paths import paths
 
+    if backends.tape is not None:  # a recording says how things were when it was made
+        return Health(None)
     return Health(paths(env).state_dir / "health.json")
 
 
 def _after(seen: Seen, attempt: Attempt, now: float) -> Seen:
     """What is known after one more attempt."""
     seen = seen._replace(asked=seen.asked + 1, at=now)
+    reset = min(attempt.reset_s or 0.0, LONGEST_RESET_S)
     if attempt.error is None:
         return seen._replace(
             first_event_s=_mean(seen.first_event_s, attempt.first_event_s),
             total_s=_mean(seen.total_s, attempt.total_s),
             in_a_row=0,
-            until=now + attempt.reset_s if attempt.reset_s else 0.0,
+            until=now + reset if reset else 0.0,
         )
     seen = seen._replace(failed=seen.failed + 1, last_error=attempt.error)
-    if attempt.error == "rate_limited":
-        return seen._replace(until=now + (attempt.reset_s or BRIEF_REST_S))
-    if attempt.error not in FAILURES:
+    limited = attempt.error == "rate_limited"
+    if not limited and attempt.error not in FAILURES:
         return seen
     row = seen.in_a_row + 1
-    rest = min(LONGEST_REST_S, FIRST_REST_S * 2 ** (row - OPEN_AFTER)) if row >= OPEN_AFTER else 0.0
+    rest = 0.0
+    if limited:
+        rest = reset or _growing(BRIEF_REST_S, row - 1)
+    elif row >= OPEN_AFTER:
+        rest = _growing(FIRST_REST_S, row - OPEN_AFTER)
     return seen._replace(in_a_row=row, until=max(seen.until, now + rest) if rest else seen.until)
+
+
+def _growing(first: float, times: int) -> float:
+    """A rest that doubles."""
+    return float(min(LONGEST_REST_S, first * 2 ** min(times, 16)))
 
 
 def _mean(old: float | None, new: float | None) -> float | None:
@@ -145,10 +180,14 @@ def _mean(old: float | None, new: float | None) -> float | None:
 
 
 def _seen(row: Any) -> Seen:
+    """A row of the file. Raises ValueError or TypeError for one that was not written here."""
     made = Seen(*row)
-    for value in (made.asked, made.failed, made.in_a_row, made.until, made.at):
-        if not isinstance(value, int | float):
-            raise ValueError("no numbers")
+    known = [made.asked, made.failed, made.in_a_row, made.until, made.at]
+    times = [one for one in (made.first_event_s, made.total_s) if one is not None]
+    if not isinstance(made.last_error, str) or not all(
+        isinstance(value, int | float) and 0 <= value < 1e12 for value in (*known, *times)
+    ):
+        raise ValueError("not of ours")
     return made
 
 

@@ -83,6 +83,7 @@ class HttpBackend:
         self._proxy_place = ""
         self._parting: Any = None
         self._now: _Exchange | None = None
+        self._ended = False
 
     @property
     def key_place(self) -> str:
@@ -98,9 +99,10 @@ class HttpBackend:
             client.close()
 
     def abort(self) -> None:
-        """End what is at work in another thread: its next read, a moment from now, is its last."""
+        """End what is at work in another thread, a moment from now; nothing is asked here any more."""
+        self._ended = True
         if self._now is not None:
-            self._now.wait.set("idle", 0.0)
+            self._now.wait.end()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """One attempt: events as they come, an Attempt at its end. Raises a ServiceFault where it fails."""
@@ -209,6 +211,8 @@ class HttpBackend:
         """The events of the reply to one call; what is returned says where the answer goes on."""
         target = self.target._replace(options={**self.target.options, **call.memo})
         exchange = self._now = _Exchange(self._limits, course.passed())
+        if self._ended:
+            exchange.wait.end()
         try:
             response = self._send(call, exchange)
         finally:

@@ -25,27 +25,32 @@ class Deadline:
     """The moment until which something must have come; `limit` is the setting under `[limits]` that says so.
 
     It travels in the place of httpcore's timeouts, which count one read each: a peer that sends a byte now
-    and then would never reach them. `used` tells that a connection was opened under it.
+    and then would never reach them. `used` tells that a connection was opened under it, `ended` that it is
+    over for good, which any thread may say.
     """
 
-    __slots__ = ("limit", "until", "used")
+    __slots__ = ("ended", "limit", "until", "used")
 
     def __init__(self, limit: str, seconds: float) -> None:
-        self.used = False
+        self.used = self.ended = False
         self.set(limit, seconds)
 
     def set(self, limit: str, seconds: float) -> None:
         """Give it `seconds` from now."""
         self.limit, self.until = limit, time.monotonic() + seconds
 
+    def end(self) -> None:
+        """Nothing may be read or written under it any more."""
+        self.ended = True
+
     def left(self) -> float:
         """Seconds left, never quite 0: a socket takes 0 for "do not wait at all"."""
-        return max(0.001, self.until - time.monotonic())
+        return 0.001 if self.ended else max(0.001, self.until - time.monotonic())
 
     @property
     def over(self) -> bool:
         """Whether it has passed."""
-        return time.monotonic() >= self.until
+        return self.ended or time.monotonic() >= self.until
 
 
 class Network:
@@ -105,7 +110,12 @@ class Line:
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         """Send; raises httpcore.WriteTimeout."""
-        self._stream.write(buffer, (timeout or self._deadline).left())
+        deadline = timeout or self._deadline
+        if deadline.ended:  # what nobody waits for any more is not asked either
+            from httpcore import WriteTimeout
+
+            raise WriteTimeout("ended")
+        self._stream.write(buffer, deadline.left())
 
     def close(self) -> None:
         """Close the socket."""

@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 
-from arawn.backends.health import Health
-from arawn.backends.router import SHOWN, Candidate, any_fits
-from arawn.errors import ArawnError, Internal
-from arawn.events import Attempt, Event, Notice
+from arawn.backends.health import CANCELLED, Health
+from arawn.backends.router import SHOWN, Candidate, Ready, any_fits, rested, sorted_out
+from arawn.errors import ArawnError, EmptyAnswer, Internal
+from arawn.events import Attempt, Event, Finish, Notice
 from arawn.messages import FilePart, Request
 from arawn.ports import Backend
 
+Kept = dict[tuple[str, str, bool], Ready]
+"""What is open, by backend, model, and whether it was opened as the last that is left."""
 Came = Event | ArawnError | None
 """What a contestant tells: an event, the fault that ended it, or None at the end."""
 AT_ONCE = 2
@@ -31,9 +33,10 @@ class Race:
         self.why = f"the first to begin, after {after:g} s of silence" if after else "the first to begin"
         self._after = after
         self._health = health
-        self._backends: list[Backend] = []
-        self.name = candidates[0].name
-        self.model = candidates[0].model
+        self._kept: dict[tuple[str, str, bool], Ready] = {}
+        first = (rested(self.candidates, health) if after else self.candidates)[0]
+        self.name = first.name
+        self.model = first.model
 
     def fits(self, files: Sequence[FilePart]) -> bool:
         """Whether one of them takes these files."""
@@ -41,84 +44,114 @@ class Race:
 
     def close(self) -> None:
         """Close all that were opened."""
-        for backend in self._backends:
-            backend.close()
-        self._backends.clear()
+        for ready in self._kept.values():
+            ready.backend.close()
+        self._kept.clear()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """The reply of the first that begins one."""
-        waiting = []
-        for one in self.candidates:
-            why = one.unfit(request)
-            if why:
-                yield Notice(f"{one.label} is passed over: {why}", warning=True)
-            else:
-                waiting.append(one)
-        run = _Run(request, waiting or self.candidates[:1], self._after)
+        order = rested(self.candidates, self._health) if self._after else self.candidates
+        left = yield from sorted_out(order, request, self._health if self._after else Health(None))
+        run = _Run(request, left, self._after, self._kept, self._health)
         try:
-            yield from run.events(self._health)
+            for event in run.events():
+                self.name, self.model = run.asked.name, run.asked.model
+                yield event
         finally:
             run.end()
-            self._backends += [runner.backend for runner in run.runners if runner.backend is not None]
 
 
 class _Runner:
     """One contestant in a thread of its own."""
 
-    def __init__(self, one: Candidate, request: Request, results: SimpleQueue[tuple[_Runner, Came]]) -> None:
+    def __init__(
+        self,
+        one: Candidate,
+        last: bool,
+        request: Request,
+        kept: Kept,
+        results: SimpleQueue[tuple[_Runner, Came]],
+    ) -> None:
         self.one = one
         self.began = time.monotonic()
-        self.backend: Backend | None = None
         self.held: list[Event] = []
         self.over = False
+        self._key = (one.name, one.model, last)
+        self._kept = kept
+        self._ready = kept.get(self._key)
         self._request = request
         self._results = results
         self._stop = threading.Event()
         threading.Thread(target=self._work, daemon=True).start()
 
+    @property
+    def spent(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
     def stop(self) -> None:
         """What it does is of no use any more."""
         self._stop.set()
-        if not self.over:
-            self.one.cancel()
+        self._kept.pop(self._key, None)  # one that was ended asks nothing any more
+        if self._ready is not None:
+            self._ready.abort()
 
     def _work(self) -> None:
         try:
-            self.backend = self.one.open(True)
-            events = self.backend.stream(self._request)
-            try:
-                for event in events:
-                    if self._stop.is_set():
-                        break
-                    self._results.put((self, event))
-            finally:
-                close = getattr(events, "close", None)
-                if close is not None:
-                    close()
+            self._ready = self._ready or self.one.open(self._key[2])
+            self._kept[self._key] = self._ready
+            self._tell(self._ready.backend)
             self._results.put((self, None))
         except ArawnError as fault:
             self._results.put((self, fault))
         except Exception as error:  # a fault of ours must reach the one who waits
             self._results.put((self, Internal(f"{type(error).__name__}: {error}")))
+        finally:
+            if self._stop.is_set() and self._ready is not None:
+                self._kept.pop(self._key, None)
+                self._ready.backend.close()
+
+    def _tell(self, backend: Backend) -> None:
+        """Pass on what comes, until nobody waits for it."""
+        if self._stop.is_set():
+            return
+        events = backend.stream(self._request)
+        try:
+            for event in events:
+                if self._stop.is_set():
+                    return
+                self._results.put((self, event))
+        finally:
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()
 
 
 class _Run:
     """One race."""
 
-    def __init__(self, request: Request, candidates: Sequence[Candidate], after: float) -> None:
+    def __init__(
+        self, request: Request, candidates: Sequence[Candidate], after: float, kept: Kept, health: Health
+    ) -> None:
         self._request = request
         self._waiting = list(candidates)
         self._after = after
+        self._kept = kept
+        self._health = health
         self._results: SimpleQueue[tuple[_Runner, Came]] = SimpleQueue()
-        self.runners: list[_Runner] = []
+        self._runners: list[_Runner] = []
         self._winner: _Runner | None = None
 
-    def events(self, health: Health) -> Iterator[Event]:
+    @property
+    def asked(self) -> Candidate:
+        """The one that began to answer, or was asked first."""
+        return (self._winner or self._runners[0]).one
+
+    def events(self) -> Iterator[Event]:
         """What is shown of it."""
         self._start()
         while not self._after and self._waiting:
             self._start()
-        fault: ArawnError | None = None
         while self._winner is None:
             try:
                 runner, came = self._results.get(timeout=self._patience())
@@ -127,62 +160,85 @@ class _Run:
                 yield Notice(f"{slow.label} is slow; asking {self._waiting[0].label} too", warning=True)
                 self._start()
                 continue
-            if isinstance(came, Attempt):
-                health.note(came)
+            if came is None and self._others(runner):  # ended without a word: another may have an answer
+                came = EmptyAnswer(f'Backend "{runner.one.name}" gave an empty answer')
             if isinstance(came, ArawnError):
-                runner.over, fault = True, came
-                yield from runner.held
-                if not self._running() and not self._waiting:
-                    raise fault
-                other = self._running()[0].one if self._running() else self._waiting[0]
-                yield Notice(f"{runner.one.label}: {fault.sentence}; asking {other.label}", warning=True)
-                if not self._running():
-                    self._start()
-                continue
-            if came is not None:
+                yield from self._failed(runner, came)
+            elif came is None or (isinstance(came, SHOWN) and not self._empty(runner, came)):
+                self._winner, runner.over = runner, came is None
+            if came is not None and not isinstance(came, ArawnError):
                 runner.held.append(came)
-            if came is None or isinstance(came, SHOWN):
-                self._winner = runner
-                runner.over = came is None  # nothing in it: whoever asked judges that
-        yield from self._won(self._winner, health)
+        yield from self._won(self._winner)
 
-    def _won(self, winner: _Runner, health: Health) -> Iterator[Event]:
-        losers = [runner for runner in self._running() if runner is not winner]
-        for loser in losers:
+    def _empty(self, runner: _Runner, came: Event) -> bool:
+        """Whether this is an end without a beginning, which is no answer while another may have one."""
+        return isinstance(came, Finish) and not came.refusal and bool(self._others(runner))
+
+    def _failed(self, runner: _Runner, fault: ArawnError) -> Iterator[Event]:
+        """One is out. Raises its fault where nobody is left."""
+        runner.over = True
+        for event in self._noted(runner.held, fault.code):
+            if not isinstance(event, Finish):
+                yield event
+        others = self._others(runner)
+        if not others:
+            raise fault
+        yield Notice(f"{runner.one.label}: {fault.sentence}; asking {others[0].label}", warning=True)
+        if not self._running():
+            self._start()
+
+    def _won(self, winner: _Runner) -> Iterator[Event]:
+        for loser in [runner for runner in self._running() if runner is not winner]:
             loser.stop()
-            spent = time.monotonic() - loser.began
+            loser.over = True
+            one = loser.one
+            yield from self._noted([event for event in loser.held if isinstance(event, Attempt)])
+            yield Attempt(one.name, one.model, None, CANCELLED, total_s=loser.spent)
             yield Notice(
-                f"{winner.one.label} began first; {loser.one.label} is cancelled after {spent:.1f} s, "
-                f"its cost is {loser.one.cancelled(self._request)}",
+                f"{winner.one.label} began first; {one.label} is cancelled after {loser.spent:.1f} s, "
+                f"its cost is {one.cancelled(self._request)}",
                 warning=True,
             )
-        yield from winner.held
+        yield from self._noted(winner.held)
         while not winner.over:
             runner, came = self._results.get()
             if runner is not winner:
                 continue
-            if isinstance(came, Attempt):
-                health.note(came)
             if came is None or isinstance(came, ArawnError):
                 winner.over = True
                 if came is not None:
                     raise came
             else:
-                yield came
+                yield from self._noted([came])
 
     def end(self) -> None:
         """Stop all that still run."""
         for runner in self._running():
             runner.stop()
 
+    def _noted(self, events: Sequence[Event], error: str | None = None) -> Iterator[Event]:
+        """The events, the attempts among them told to the health; none is good where there is an `error`."""
+        for event in events:
+            if isinstance(event, Attempt):
+                told = event._replace(error=event.error or error)
+                self._health.note(told)
+                yield told
+            else:
+                yield event
+
     def _running(self) -> list[_Runner]:
-        return [runner for runner in self.runners if not runner.over]
+        return [runner for runner in self._runners if not runner.over]
+
+    def _others(self, runner: _Runner) -> list[Candidate]:
+        """Who may still answer."""
+        return [one.one for one in self._running() if one is not runner] + self._waiting
 
     def _start(self) -> None:
-        self.runners.append(_Runner(self._waiting.pop(0), self._request, self._results))
+        one = self._waiting.pop(0)
+        self._runners.append(_Runner(one, not self._waiting, self._request, self._kept, self._results))
 
     def _patience(self) -> float | None:
         """How long the silence may last before one more is asked; None where nobody is left to ask."""
         if not self._waiting or len(self._running()) >= AT_ONCE:
             return None
-        return max(0.0, self.runners[-1].began + self._after - time.monotonic())
+        return max(0.0, self._runners[-1].began + self._after - time.monotonic())

@@ -6,17 +6,26 @@ It knows backends, events and errors, and neither HTTP nor config.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from arawn.backends.health import Health
-from arawn.errors import ArawnError, ConfigFault, Cut, ServiceFault
+from arawn.errors import ArawnError, ConfigFault, Cut, EmptyAnswer, Refused, ServiceFault
 from arawn.events import Attempt, Event, Finish, Notice, Reasoning, Text, ToolCall
 from arawn.messages import FilePart, Message, Request, user
 from arawn.ports import Backend
 from arawn.seam import ask_to_go_on, without_overlap
 
 SHOWN = (Text, Reasoning, ToolCall, Finish)
+BROKEN = ("cut", "timeout", "unreachable", "overloaded")
+"""Faults in the middle of an answer that another may go on after, where they are those to switch on."""
+
+
+class Ready(NamedTuple):
+    """A backend to ask; `abort` ends what it is at work on, for good, from any thread."""
+
+    backend: Backend
+    abort: Callable[[], None] = lambda: None
 
 
 class Candidate(NamedTuple):
@@ -24,17 +33,16 @@ class Candidate(NamedTuple):
 
     open: makes the backend, the argument telling whether it is the last that is left; raises ConfigFault
     where it can't be asked at all. unfit: why a request is not for it, "" where it is. price: USD for a
-    million tokens in and out together, None where unknown. weight: its share. cancel: end what it is at
-    work on, from any thread. cancelled: what that may have cost, in words.
+    million tokens in and out together, None where unknown. weight: its share. cancelled: what a request
+    that nobody waits for any more may have cost, in words.
     """
 
     name: str
     model: str
-    open: Callable[[bool], Backend]
+    open: Callable[[bool], Ready]
     unfit: Callable[[Request], str] = lambda request: ""
-    price: float | None = None
+    price: Callable[[], float | None] = lambda: None
     weight: float = 1.0
-    cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[Request], str] = lambda request: "unknown"
 
     @property
@@ -47,6 +55,33 @@ def any_fits(candidates: Sequence[Candidate], files: Sequence[FilePart]) -> bool
     """Whether one of them takes these files."""
     request = Request((user("", tuple(files)),))
     return any(not one.unfit(request) for one in candidates)
+
+
+def rested(order: Sequence[Candidate], health: Health) -> list[Candidate]:
+    """Who is asked in which order: those that are better left in peace for now come last."""
+    return sorted(order, key=lambda one: health.rest(one.name, one.model) > 0)
+
+
+def sorted_out(
+    order: Sequence[Candidate], request: Request, health: Health
+) -> Generator[Event, None, list[Candidate]]:
+    """Those of `order` that take a request, the first where none does; tells who is not asked, or later."""
+    fit, resting = [], []
+    for one in order:
+        why = one.unfit(request)
+        if why:
+            yield Notice(f"{one.label} is passed over: {why}", warning=True)
+        else:
+            fit.append(one)
+            resting += [one] if health.rest(one.name, one.model) > 0 else []
+    if not fit:
+        yield Notice(f"None of them takes this; {order[0].label} is asked all the same", warning=True)
+        return [order[0]]
+    for one in resting if len(resting) < len(fit) else ():
+        why = health.of(one.name, one.model).last_error or "its limit is used up"
+        rest = health.rest(one.name, one.model)
+        yield Notice(f"{one.label} is asked last: {why}, for {rest:.0f} s more", warning=True)
+    return fit
 
 
 class Policy(NamedTuple):
@@ -72,12 +107,26 @@ def in_turn(candidates: Sequence[Candidate], health: Health) -> Sequence[Candida
 
 def by_price(candidates: Sequence[Candidate], health: Health) -> Sequence[Candidate]:
     """The cheapest first, those of unknown price last."""
-    return sorted(candidates, key=lambda one: float("inf") if one.price is None else one.price)
+
+    def usd(one: Candidate) -> float:
+        price = one.price()
+        return float("inf") if price is None else price
+
+    return sorted(candidates, key=usd)
 
 
 def by_speed(candidates: Sequence[Candidate], health: Health) -> Sequence[Candidate]:
-    """The one whose first tokens came soonest; one that was never measured before them, so that it is."""
-    return sorted(candidates, key=lambda one: health.of(one.name, one.model).first_event_s or 0.0)
+    """The one whose first tokens came soonest.
+
+    One that was never measured comes before them, so that it is; it comes last where that failed just now.
+    """
+
+    def seconds(one: Candidate) -> float:
+        if health.stumbled(one.name, one.model):
+            return float("inf")
+        return health.of(one.name, one.model).first_event_s or 0.0
+
+    return sorted(candidates, key=seconds)
 
 
 def by_weight(chance: Callable[[], float] = random.random) -> Order:
@@ -90,7 +139,7 @@ def by_weight(chance: Callable[[], float] = random.random) -> Order:
 
 
 class Router:
-    """A Backend over candidates. `name` and `model` are those of the one that is asked first."""
+    """A Backend over candidates. `name` and `model` are those of the one that is asked now, or first."""
 
     def __init__(
         self,
@@ -105,8 +154,8 @@ class Router:
         self._policy = policy
         self._health = health
         self._order = order
-        self._opened: list[Backend] = []
-        self._next: list[Candidate] | None = self._ordered()
+        self._opened: dict[tuple[str, str, bool], Backend] = {}
+        self._next: list[Candidate] | None = rested(order(self.candidates, health), health)
         self.name = self._next[0].name
         self.model = self._next[0].model
 
@@ -116,75 +165,70 @@ class Router:
 
     def close(self) -> None:
         """Close all that were opened."""
-        for backend in self._opened:
+        for backend in self._opened.values():
             backend.close()
         self._opened.clear()
 
     def stream(self, request: Request) -> Iterator[Event]:
         """The reply of the first that gives one. Raises the fault of the last that was asked."""
-        order, self._next = self._next or self._ordered(), None
-        yield from self._sorted_out(request)
-        left = [one for one in order if not one.unfit(request)] or order[:1]
+        order, self._next = self._next, None
+        order = order or rested(self._order(self.candidates, self._health), self._health)
+        left = yield from sorted_out(order, request, self._health)
         said = ""
         for place, one in enumerate(left):
             following = left[place + 1] if place + 1 < len(left) else None
-            course = _Course()
+            course = Course()
             try:
-                for event in self._one(one, request, said, following is None):
-                    course.take(event)
-                    yield event
+                yield from self._one(one, request, said, following is None, course)
                 return
             except (ServiceFault, ConfigFault) as fault:
                 said += course.text
-                if following is None or not self._switches(fault, course, bool(said), request.format is None):
+                if following is None or not self._switches(fault, course, bool(said), request):
                     raise
                 yield self._told(fault, one, following, said)
 
-    def _one(self, one: Candidate, request: Request, said: str, last: bool) -> Iterator[Event]:
+    def _one(
+        self, one: Candidate, request: Request, said: str, last: bool, course: Course
+    ) -> Iterator[Event]:
         """The reply of one, going on with what was said before."""
-        backend = one.open(last)
-        if backend not in self._opened:
-            self._opened.append(backend)
+        self.name, self.model = one.name, one.model
+        key = (one.name, one.model, last)
+        backend = self._opened[key] = self._opened.get(key) or one.open(last).backend
         more: tuple[Message, ...] = ask_to_go_on(said)
         events = backend.stream(request._replace(messages=(*request.messages, *more)))
+        fault: ServiceFault | None = None
         for event in without_overlap(said, events) if said else events:
+            found = None if last or fault is not None else course.spoilt(event, one.name)
+            if found is not None and self._switches(found, course, bool(said), request):
+                fault = found
             if isinstance(event, Attempt):
-                self._health.note(event)
-            yield event
+                told = event if fault is None else event._replace(error=fault.code)
+                self._health.note(told)
+                yield told
+            elif fault is None:
+                course.take(event)
+                yield event
+        if fault is not None:
+            raise fault
 
-    def _switches(self, fault: ArawnError, course: _Course, said: bool, plain: bool) -> bool:
-        """Whether the next is asked after this fault; only a `plain` answer can be gone on with."""
+    def _switches(self, fault: ArawnError, course: Course, said: bool, request: Request) -> bool:
+        """Whether the next is asked after this fault; only a plain answer can be gone on with."""
         if isinstance(fault, ConfigFault):
             return True
-        if course.shown:
-            return self._policy.mid_stream and isinstance(fault, Cut) and not course.closed and plain
         code = "unreachable" if fault.code == "cut" else fault.code
-        return code in self._policy.on or fault.code in self._policy.on or (said and fault.code == "cut")
+        listed = code in self._policy.on or fault.code in self._policy.on
+        if course.shown:
+            broken = isinstance(fault, Cut) or (listed and fault.code in BROKEN)
+            return self._policy.mid_stream and broken and not course.closed and request.format is None
+        return listed or (said and fault.code == "cut")
 
     def _told(self, fault: ArawnError, one: Candidate, following: Candidate, said: str) -> Notice:
         if said:
             return Notice(f"{one.label}: {fault.sentence}; continued by {following.label}", warning=True)
         return Notice(f"{one.label}: {fault.sentence}; asking {following.label}", warning=True)
 
-    def _ordered(self) -> list[Candidate]:
-        """Who is asked in which order: those that are better left in peace for now come last."""
-        order = list(self._order(self.candidates, self._health))
-        return sorted(order, key=lambda one: self._health.rest(one.name, one.model) > 0)
 
-    def _sorted_out(self, request: Request) -> Iterator[Event]:
-        """What is told of those that are not asked, or later than their turn."""
-        resting = [one for one in self.candidates if self._health.rest(one.name, one.model) > 0]
-        for one in self.candidates:
-            why = one.unfit(request)
-            if why:
-                yield Notice(f"{one.label} is passed over: {why}", warning=True)
-            elif one in resting and len(resting) < len(self.candidates):
-                why = self._health.of(one.name, one.model).last_error or "its limit is used up"
-                rest = self._health.rest(one.name, one.model)
-                yield Notice(f"{one.label} is asked last: {why}, for {rest:.0f} s more", warning=True)
-
-
-class _Course:
+class Course:
     """What came of one attempt."""
 
     def __init__(self) -> None:
@@ -194,12 +238,26 @@ class _Course:
 
     @property
     def text(self) -> str:
+        """What it said."""
         return "".join(self._pieces)
 
     def take(self, event: Event) -> None:
+        """Take one event."""
         if isinstance(event, SHOWN):
             self.shown = True
         if isinstance(event, Text):
             self._pieces.append(event.text)
         if isinstance(event, Finish | ToolCall):
             self.closed = True
+
+    def spoilt(self, event: Event, name: str) -> ServiceFault | None:
+        """What is wrong with a reply that ends with this event, though the service calls it whole."""
+        if not isinstance(event, Finish) or self.closed:
+            return None
+        if event.refusal or event.reason in ("refusal", "content_filter"):
+            return Refused(f'Backend "{name}" refused to answer')
+        if event.reason == "error":
+            return Cut(f'Backend "{name}" broke off its answer')
+        if not self.text.strip():
+            return EmptyAnswer(f'Backend "{name}" gave an empty answer')
+        return None

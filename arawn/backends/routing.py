@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from arawn.errors import Overloaded, RateLimited, ServiceFault, TimedOut, Unreachable
 from arawn.events import Attempt, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
 from arawn.messages import Request
 from arawn.ports import Backend
+
+if TYPE_CHECKING:
+    from arawn.backends.health import Health
 
 LONGEST_ASKED = 120.0
 """Seconds a service may ask to wait; for more it is better to stop and say so."""
@@ -20,12 +23,16 @@ TICK = 0.25
 
 
 class RetryPolicy(NamedTuple):
-    """`[backends.NAME.retry]`: requests at most, the first counted, and the waits in seconds."""
+    """`[backends.NAME.retry]`: requests at most, the first counted, and the waits in seconds.
+
+    `longest_asked`: a service that asks for a longer wait is not waited for.
+    """
 
     max_attempts: int = 3
     initial_delay: float = 1.0
     max_delay: float = 30.0
     backoff_multiplier: float = 2.0
+    longest_asked: float = LONGEST_ASKED
 
 
 class Retry:
@@ -78,7 +85,7 @@ class Retry:
         """Seconds until the next attempt. Raises the fault where waiting is no use."""
         asked = fault.retry_after
         if asked is not None:
-            if asked > LONGEST_ASKED:
+            if asked > self._policy.longest_asked:
                 fault.hints = (f"it asks to wait {_span(asked)}: try again then", *fault.hints)
                 raise fault
             return asked + asked * 0.1 * self._chance()
@@ -96,40 +103,100 @@ class Retry:
             self._sleep(min(TICK, left))
 
 
-class Regions:
-    """One service at several places: the one that answered last is asked, and the next where it fails.
+class Place(Protocol):
+    """A Backend that another thread can end."""
 
-    A switch is told, and costs no wait: the next attempt of the Retry around it goes there at once.
+    @property
+    def name(self) -> str:
+        """As `ports.Backend`."""
+
+    @property
+    def model(self) -> str:
+        """As `ports.Backend`."""
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """As `ports.Backend`."""
+
+    def close(self) -> None:
+        """As `ports.Backend`."""
+
+    def abort(self) -> None:
+        """End what it is at work on."""
+
+
+class Regions:
+    """One service at several places: one of them by chance, then the one that answered last.
+
+    Where it fails the next is asked: the switch is told, and costs no wait, for the next attempt of the Retry
+    around it goes there at once. With a `health` those that are better left in peace for now come last, in
+    later runs too.
     """
 
-    def __init__(self, doors: Sequence[Backend], places: Sequence[str]) -> None:
+    def __init__(
+        self,
+        doors: Sequence[Place],
+        places: Sequence[str],
+        health: Health | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._doors = tuple(doors)
         self._places = tuple(places)
-        self._at = 0
-        self._failed: set[int] = set()
+        self._health = health
         self.name = doors[0].name
         self.model = doors[0].model
+        self._order = sorted(range(len(doors)), key=lambda at: chance() if health else at)
+        self._failed: set[int] = set()
+        self._switch = ""
 
     def close(self) -> None:
         """Close all doors."""
         for door in self._doors:
             door.close()
 
+    def abort(self) -> None:
+        """End what is at work at any of them."""
+        for door in self._doors:
+            door.abort()
+
     def stream(self, request: Request) -> Iterator[Event]:
         """The reply of the place whose turn it is. Raises its fault, made retryable where a place is left."""
+        yield from self._left_out()
+        at = self._order[0]
+        if self._switch:
+            yield Notice(f"{self._switch}; asking {self._places[at]}", warning=True)
+            self._switch = ""
+        shown = False
         try:
-            yield from self._doors[self._at].stream(request)
+            for event in self._doors[at].stream(request):
+                shown = shown or isinstance(event, Text | Reasoning | ToolCall | Finish)
+                if isinstance(event, Attempt) and self._health is not None:
+                    self._health.note(event._replace(backend=self._key(at)))
+                yield event
         except (Unreachable, TimedOut, RateLimited, Overloaded) as fault:
-            self._failed.add(self._at)
-            left = [place for place in range(len(self._doors)) if place not in self._failed]
-            if left:
-                yield Notice(f"{self._places[self._at]}: {fault.sentence}; asking {self._places[left[0]]}")
-                self._at = left[0]
-                fault.retryable, fault.retry_after = True, 0.0
-            else:
+            self._failed.add(at)
+            self._order = [*self._order[1:], at]
+            if len(self._failed) == len(self._doors):
                 self._failed.clear()
+            elif not shown:
+                self._switch = f"{self._places[at]}: {fault.sentence}"
+                fault.retryable, fault.retry_after = True, 0.0
             raise
         self._failed.clear()
+
+    def _left_out(self) -> Iterator[Event]:
+        """Those that are better left in peace go last; it is told where that changes who is asked."""
+        if self._health is None or self._failed:
+            return
+        rests = {at: self._health.rest(self._key(at), self.model) for at in self._order}
+        order = sorted(self._order, key=lambda at: rests[at] > 0)
+        if order[0] != self._order[0]:
+            left = self._order[0]
+            yield Notice(f"{self._places[left]} is left out for {rests[left]:.0f} s more")
+        self._order = order
+
+    def _key(self, at: int) -> str:
+        """The name under which the health of a place is remembered."""
+        return f"{self.name} at {self._places[at]}"
 
 
 def _span(seconds: float) -> str:
