@@ -15,6 +15,8 @@ from arawn.store.database import Database, Tell, Unfit, is_damage
 from arawn.store.trees import Info
 
 FILE = "sessions.db"
+NOT_OURS = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
+"""What reading a journal leads to that says something else than ours do."""
 JOURNALS = "journal"
 T = TypeVar("T")
 
@@ -77,6 +79,7 @@ class Store:
                 made = [trees.put_turn(db, row, turn) for turn in session.turns.values()]
                 if not known:
                     trees.put_heads(db, row, session)
+                    trees.put_below(db, row, session.updated)
                 return sum(new is not None for new in made)
 
         return self._guard(work)
@@ -192,7 +195,7 @@ class Store:
     def purge(self, before: float) -> int:
         """Delete the sessions last spoken in before that time, pinned ones excepted; returns how many."""
         query = (
-            "SELECT s.name FROM session s LEFT JOIN turn t ON t.id = s.last"
+            f"SELECT s.name FROM session s LEFT JOIN turn t ON t.id = {trees.LAST}"
             " WHERE NOT s.pinned AND coalesce(t.at, s.created) < ?"
         )
         names = self._guard(lambda: [name for (name,) in self.db.connection.execute(query, (before,))])
@@ -220,7 +223,7 @@ class Store:
                 continue
             try:
                 self._adopt(left)
-            except (Unfit, ValueError, TypeError) as error:
+            except (Unfit, *NOT_OURS) as error:
                 left.set_aside(self.tell, str(error))
             except StoreFault:
                 self.waiting += 1
