@@ -1,0 +1,112 @@
+"""What a person meets who does as the manual says: sentences, hints, screens and exit codes of sessions and chat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_provider import Conn, FakeProvider, openai_stream, sse
+from term import Term
+from test_session_cli import config, echo
+
+from arawn.render.sessions import found
+
+
+def cut(conn: Conn) -> None:
+    conn.head()
+    conn.chunk(sse({"choices": [{"index": 0, "delta": {"content": "begun and"}, "finish_reason": None}]}))
+    conn.reset()
+
+
+def test_what_is_asked_again_is_where_one_stands(arawn: Callable) -> None:
+    """After /goto, /retry and /why are about the turn that is shown, not about the one asked last."""
+    with FakeProvider(echo) as fake:
+        lines = ("one", "two", "/edit 1", "three", "/goto 1", "/retry", "/goto 3", "/undo", "/retry")
+        arawn("chat", stdin="\n".join(lines) + "\n", config=config(fake))
+        asked = [request.json["messages"][-1]["content"] for request in fake.requests]
+    assert asked == ["one", "two", "three", "one", "three"]
+
+
+@pytest.mark.parametrize("back", ["/goto 1", "/undo\n/undo"])
+def test_continue_after_going_back(arawn: Callable, back: str) -> None:
+    with FakeProvider(cut, openai_stream(["next"]), openai_stream([" done"])) as fake:
+        out = arawn("chat", stdin=f"go\nmore\n{back}\n/continue\n/tree\n", config=config(fake))
+    assert "did not break off" not in out.stderr and out.stdout.count(" done") == 1, out.stdout
+    assert out.stdout.rstrip().endswith("● 3  go (m-1) ◀ here") or "[main] ◀ here" in out.stdout
+
+
+def test_a_chat_that_goes_on_says_with_what(arawn: Callable, env: dict[str, str], tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("ask", "about zebras", config=config(fake))
+        with Term([sys.executable, "-P", "-m", "arawn", "chat", "-c"], env=env, cwd=tmp_path) as term:
+            term.wait(": about zebras\n1 turn; the last was: about zebras\nheard 1: about zebras").prompt()
+            term.send("\x04").end()
+
+
+def test_hints_after_a_cut(arawn: Callable) -> None:
+    with FakeProvider(cut) as fake:
+        done = arawn("ask", "go", config=config(fake))
+        assert done.returncode == 5 and "  - or go on with it: arawn resume\n" in done.stderr
+        done = arawn("ask", "--no-store", "go")
+        assert done.returncode == 5 and "arawn resume" not in done.stderr
+        done = arawn("chat", stdin="go\n")
+        assert "/continue goes on with it, /retry asks again" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("/graft", "/graft takes a turn, a branch or another session"),
+        ("/edit 1", ""),
+        ("/rename x", "This chat is not kept, so there is no title to change"),
+        ("/fork", "This chat is not kept, so a new session is begun with /clear"),
+        ("/resume", "This chat is not kept, so there is no other session"),
+    ],
+)
+def test_commands_say_what_is_the_matter(arawn: Callable, command: str, told: str) -> None:
+    with FakeProvider(echo) as fake:
+        done = arawn("chat", "--no-store", stdin=f"one\n{command}\n", config=config(fake))
+    assert (told in done.stderr) if told else not done.stderr.count("Error")
+
+
+def test_export_in_a_chat_names_no_option(arawn: Callable) -> None:
+    with FakeProvider(echo) as fake:
+        done = arawn("chat", stdin="one\n/export x.xyz\n", config=config(fake))
+        assert "end it in one of .md" in done.stderr and "--format" not in done.stderr
+        done = arawn("session", "export", "-O", "x.xyz")
+    assert done.returncode == 2 and "or give --format" in done.stderr
+
+
+def test_where_a_session_stands_in_words(arawn: Callable) -> None:
+    with FakeProvider(echo) as fake:
+        done = arawn(
+            "chat", stdin="one\n/session\n/undo\ntwo\n/session\n/goto 1\n/session\n", config=config(fake)
+        )
+    assert "At turn 1 of 1, branch main\n" in done.stdout
+    assert "At turn 2 of 2, branch main; the tree has 2 ends: /tree\n" in done.stdout
+    assert "At turn 1 of 2, on no branch; " in done.stdout
+
+
+class Hit:
+    session, title, role, at = "abc", "A title", "user", 0.0
+
+    def __init__(self, *pieces: tuple[str, bool]) -> None:
+        self.pieces = pieces
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_hits_are_folded_at_words(color: bool) -> None:
+    hit = Hit(
+        ("the quick brown fox jumps over the lazy dog and " * 3, False),
+        ("the cat", True),
+        (" 日本語 " * 20, False),
+    )
+    whole = "\n".join(found([hit], color, 0.0))
+    folded = "\n".join(found([hit], color, 0.0, 60))
+    bare = folded.replace("\x1b[1;33m", "").replace("\x1b[0m", "")
+    wide = [len(line) + sum(char in "日本語" for char in line) for line in bare.splitlines()]
+    assert max(wide) <= 60 and len(wide) > 4 and min(wide[1:-1]) > 45
+    assert folded.split() == whole.split(), "nothing but spaces changed"
+    assert all(line.startswith("    ") for line in bare.splitlines()[1:])
