@@ -22,13 +22,33 @@ _UNSPACED = (
 )
 
 
+class _Fold(dict[int, str]):
+    """A character without case and accent, in any script; always one for one."""
+
+    def __missing__(self, code: int) -> str:
+        from unicodedata import combining, normalize
+
+        letter = chr(code)
+        made = "".join(part for part in normalize("NFKD", letter) if not combining(part)).casefold()
+        self[code] = made if len(made) == 1 else letter
+        return self[code]
+
+
+_FOLD = _Fold()
+
+
+def folded(text: str) -> str:
+    """`text`, which is in the form NFC, without case and accents; as long as it was."""
+    return text.lower() if text.isascii() else text.translate(_FOLD)
+
+
 def spaced(text: str) -> str:
     """`text` as the index of words has it."""
     if text.isascii():
         return text
     from unicodedata import normalize
 
-    return re.sub(_UNSPACED, r" \1 ", normalize("NFC", text))
+    return re.sub(_UNSPACED, r" \1 ", folded(normalize("NFC", text)))
 
 
 def findable(message: Message) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import StoreFault
-from arawn.store.rows import INDEXED, findable, message_of, spaced
+from arawn.store.rows import INDEXED, findable, folded, message_of, spaced
 
 if TYPE_CHECKING:
     from arawn.store.sessions import Store
@@ -20,6 +20,8 @@ CANDIDATES = 400
 """So many of the newest messages with the words are ranked: a common word costs what a rare one does."""
 LOOKED_AT = 4_000
 """So many of them are looked at one by one for what else they must be."""
+LONGEST = 2000
+"""Characters of a query that are taken."""
 AROUND = 60
 HALF_LIFE_S = 90 * 86400.0
 Condition = tuple[str, tuple[Any, ...]]
@@ -65,7 +67,7 @@ def search(store: Store, words: str, limit: int = 10, only: Filter = ANY) -> lis
 
     Where nothing has them as whole words, beginnings of words are taken. Raises StoreFault.
     """
-    terms = _terms(words)
+    terms = _terms(words[:LONGEST])
     if not terms:
         return []
     found = store.read(lambda db: _matching(db, terms, only))
@@ -110,7 +112,7 @@ def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
         ("t.backend = ?", only.backend),
         ("t.model LIKE ? || '%'", only.model),
         (
-            "t.session IN (SELECT id FROM session WHERE instr(folder || '/', ?) = 1)",
+            "t.session IN (SELECT id FROM session WHERE folder <> '' AND instr(folder || '/', ?) = 1)",
             only.folder and only.folder.rstrip("/") + "/",
         ),
         ("t.at >= ?", only.since),
@@ -163,11 +165,11 @@ def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
         with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged row: its text alone
             text = findable(message_of(store.db.connection, role, text, parts))
     text = unicodedata.normalize("NFC", text[:INDEXED])
-    folded = _folded(text)
+    plain = folded(text)
     where: list[tuple[int, int]] = []
     score = 0.0
     for term in terms:
-        found = _places(folded, term)
+        found = _places(plain, term)
         where += found[:50]
         often = len(found)
         score += often / (often + 1.2 * (0.25 + 0.75 * len(text) / 1000))
@@ -177,37 +179,19 @@ def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
     return Hit(session, title, turn, role, at, backend, model, _pieces(text, spans), score)
 
 
-class _Fold(dict[int, str]):
-    """A character without case and accent, as the index compares it; always one for one."""
-
-    def __missing__(self, code: int) -> str:
-        letter = chr(code)
-        plain = [part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)]
-        made = "".join(plain).casefold()
-        self[code] = made if len(made) == 1 else letter
-        return self[code]
-
-
-_FOLD = _Fold()
-
-
-def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else text.translate(_FOLD)
-
-
-def _places(folded: str, term: str) -> list[tuple[int, int]]:
+def _places(plain: str, term: str) -> list[tuple[int, int]]:
     """Where a term stands as words, else where words begin so; words are divided by whatever is no letter."""
-    parts = re.findall(r"\w+", _folded(unicodedata.normalize("NFC", term)))
+    parts = re.findall(r"\w+", folded(unicodedata.normalize("NFC", term)))
     if not parts:
         return []
     pattern = r"\W+".join(re.escape(part) for part in parts)
     if spaced(parts[0][0]) == parts[0][0]:
         pattern = r"(?<!\w)" + pattern
     if not term.endswith("*") and spaced(parts[-1][-1]) == parts[-1][-1]:
-        whole = [found.span() for found in re.finditer(pattern + r"(?!\w)", folded)]
+        whole = [found.span() for found in re.finditer(pattern + r"(?!\w)", plain)]
         if whole:
             return whole
-    return [found.span() for found in re.finditer(pattern, folded)]
+    return [found.span() for found in re.finditer(pattern, plain)]
 
 
 def _pieces(text: str, spans: list[tuple[int, int]]) -> tuple[tuple[str, bool], ...]:
