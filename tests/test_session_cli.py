@@ -328,7 +328,14 @@ def test_export_and_import(arawn: Callable, home: Path, tmp_path: Path) -> None:
             "sessions": 1,
             "turns": 2,
         }
-        assert arawn("session", "export", "--json").stdout == before
+        assert arawn("session", "export", "hi", "--json").stdout == before
+    with FakeProvider(echo) as fake:
+        arawn("session", "export", "hi", "-O", str(tmp_path / "again.json"))
+        arawn("session", "delete", "hi", "--yes")
+        arawn("ask", "own", config=config(fake))
+        arawn("session", "import", str(tmp_path / "again.json"))
+        assert json.loads(arawn("session", "list", "--json").stdout)[0]["title"] == "own"
+        assert arawn("ask", "-c", "more").stdout == "heard 3: more\n"
     assert arawn("session", "import", str(tmp_path / "nothing")).returncode == 2
     assert arawn("session", "export", "--format", "x").returncode == 2
 

@@ -133,9 +133,12 @@ def search(
     if json:
         print_json([_hit(hit) for hit in hits])
         return
+    from arawn.cli.context import is_terminal
     from arawn.render.sessions import found
+    from arawn.render.terminal import width
 
-    for line in found(hits, context.color_out):
+    columns = width(sys.stdout.fileno(), context.env) if is_terminal(sys.stdout) else None
+    for line in found(hits, context.color_out, columns=columns):
         print(line)
     if not hits:
         context.status.note("Nothing was found")
@@ -191,7 +194,9 @@ def delete(
         names = store.listing(len(ids), f"name IN ({','.join('?' * len(ids))})", ids)
     else:
         names = store.listing(
-            10**9, "NOT pinned AND (SELECT at FROM turn WHERE turn.id = session.last) < ?", (moment,)
+            10**9,
+            "NOT pinned AND (SELECT at FROM turn WHERE id = max(last, coalesce(head, 0))) < ?",
+            (moment,),
         )
     from arawn.render.sessions import listing
     from arawn.store.care import copies

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
+from unicodedata import east_asian_width
 
 from arawn.render.safe import clean
 from arawn.session import Session, Turn
@@ -97,15 +98,41 @@ class Found(Protocol):
         """Its neighbourhood: texts, and whether each is a hit."""
 
 
-def found(hits: Iterable[Found], color: bool, now: float | None = None) -> Iterator[str]:
-    """Two lines a hit: the session, and what was said with the hits marked."""
+def found(
+    hits: Iterable[Found], color: bool, now: float | None = None, columns: int | None = None
+) -> Iterator[str]:
+    """Two lines a hit: the session, and what was said with the hits marked, folded to `columns`."""
     now = time.time() if now is None else now
     for hit in hits:
         yield f"{hit.session}  {ago(now - hit.at):>7}  {clean(hit.title, newlines=False)}"
         shown = [(clean(text, newlines=False), marked) for text, marked in hit.pieces]
         begin, end = ("\x1b[1;33m", "\x1b[0m") if color else ("[", "]")
+        if not color:
+            shown = [(f"{begin}{text}{end}" if marked else text, False) for text, marked in shown]
+        if columns:
+            shown = list(_folded(shown, len(f"    {hit.role}: "), columns))
         line = "".join(f"{begin}{text}{end}" if marked else text for text, marked in shown)
         yield f"    {hit.role}: {line}"
+
+
+def _folded(pieces: Iterable[tuple[str, bool]], at: int, columns: int) -> Iterator[tuple[str, bool]]:
+    """The pieces of a line that begins in column `at`, with the end of a line in the place of some spaces."""
+    pieces = list(pieces)
+    whole = "".join(text for text, _ in pieces)
+    ends: set[int] = set()
+    space, since = -1, 0  # the last place to end a line at, and how wide what stands after it is
+    for place, char in enumerate(whole):
+        cells = 2 if east_asian_width(char) in "WF" else 1
+        at, since = at + cells, since + cells
+        if char == " ":
+            space, since = place, 0
+        elif at > columns and space >= 0:
+            ends.add(space)
+            space, at = -1, 4 + since
+    begun = 0
+    for text, marked in pieces:
+        yield "".join("\n    " if begun + n in ends else char for n, char in enumerate(text)), marked
+        begun += len(text)
 
 
 def spoken(session: Session, turns: Iterable[Turn]) -> Iterator[str]:

@@ -14,6 +14,10 @@ from arawn.session import Session, Turn, title_of
 from arawn.store.rows import drop_unsaid, message_of, put_message
 from arawn.store.schema import spent_in
 
+TAKEN_IN = 2**40
+"""`session.last` is the last turn that was said here, or the time of what was taken in, less this."""
+LAST = "CASE WHEN s.last > 0 THEN s.last ELSE s.head END"
+
 
 class Info(NamedTuple):
     """A session as lists show it. Times in seconds since 1970; `turns` are those up to the head."""
@@ -100,6 +104,11 @@ def put_heads(db: sqlite3.Connection, row: int, session: Session) -> None:
         "INSERT OR IGNORE INTO branch SELECT ?1, '', id FROM turn WHERE name = ?2 AND session <> ?1",
         (row, session.head),
     )
+
+
+def put_below(db: sqlite3.Connection, row: int, at: float) -> None:
+    """Place a session that was taken in below all that were spoken in here, by the time it is of."""
+    db.execute("UPDATE session SET last = ? WHERE id = ?", (int(at) - TAKEN_IN, row))
 
 
 def follow(db: sqlite3.Connection, row: int, turn: int, parent: str | None, branch: Any) -> None:
@@ -206,7 +215,7 @@ def info(db: sqlite3.Connection, row: int) -> Iterator[Info]:
     ).fetchone()[0]
     found = db.execute(
         "SELECT s.name, s.title, s.pinned, s.created, t.at, s.folder, t.backend, t.model, h.unfinished"
-        " FROM session s LEFT JOIN turn t ON t.id = s.last LEFT JOIN turn h ON h.id = s.head WHERE s.id = ?",
+        f" FROM session s LEFT JOIN turn t ON t.id = {LAST} LEFT JOIN turn h ON h.id = s.head WHERE s.id = ?",
         (row,),
     ).fetchone()
     if found is None:
