@@ -72,11 +72,11 @@ class Conversation:
     @property
     def can_retry(self) -> bool:
         """Whether there is something to ask again."""
-        return self.session.latest is not None
+        return self.session.current is not None
 
     def retry(self, backend: Backend) -> Iterator[Event]:
         """Ask once more what was asked last, as a turn beside it; nothing happens without one."""
-        turn = self.session.turns.get(self.session.latest or "")
+        turn = self.session.current
         return iter(()) if turn is None else self.again(backend, turn)
 
     def again(self, backend: Backend, turn: Turn) -> Iterator[Event]:

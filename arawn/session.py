@@ -142,6 +142,15 @@ class Session:
         """When it was last spoken in, seconds since 1970."""
         return next((turn.at for turn in reversed(self.turns.values())), self.created)
 
+    @property
+    def current(self) -> Turn | None:
+        """The turn that the person means by "the last answer": the one asked last, while they stand at it or
+        right before it (it was taken back), else the last one that leads to where they stand."""
+        latest = self.turns.get(self.latest or "")
+        if latest is not None and self.head in (latest.id, latest.parent):
+            return latest
+        return next((turn for turn in reversed(self.path()) if turn.kind == "said"), latest)
+
     def path(self, end: str | None = "") -> tuple[Turn, ...]:
         """The turns from the beginning to `end`, the head unless said; () where `end` is None."""
         at = self.head if end == "" else end

@@ -85,7 +85,7 @@ def test_fork_shares_what_was_said(chat, arawn: Callable) -> None:
 
 def test_graft(chat) -> None:
     out = chat("one", "two", "/goto 1", "other", "/graft main", "last", "/tree")
-    assert "1 turns were put after this one" in out and "heard 7: last" in out
+    assert "Put here: 1 turn\n" in out and "heard 7: last" in out
     assert "● 5  last (m-1)" in out or "● 5  two" in out
 
 
@@ -110,7 +110,7 @@ def test_a_chat_that_is_not_kept_has_its_tree(chat, home: Path) -> None:
     out = chat(
         "one", "two", "/undo", "three", "/branch b", "/tree", "/session", "/fork", args=("--no-store",)
     )
-    assert "heard 3: three" in out and "[b]" in out and "(not kept)" in out
+    assert "heard 3: three" in out and "[b]" in out and "This chat is not kept." in out
     assert "not kept" in chat.err and not (home / ".local/share/arawn").exists()
 
 
@@ -140,6 +140,6 @@ def test_choosing_a_session(env, arawn: Callable, tmp_path: Path) -> None:
         arawn("ask", "about kites")
         with Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
             term.wait("arawn>").say("/resume").wait("You: about kites").send("zeb").wait("You: about zebras")
-            term.send("\r").wait("1 turns; the last was: about zebras").prompt()
+            term.send("\r").wait("1 turn; the last was: about zebras").prompt()
             term.say("more").wait("heard 3: more").say("/resume").wait("Session:").send("\x1b").prompt()
             term.say("/session").wait("about zebras")

@@ -183,6 +183,9 @@ def show(
         stopped = False
     except ArawnError as error:
         fault, stopped = error, False
+        turn = session.turns.get(session.latest or "")
+        if session.id and turn is not None and turn.unfinished and turn.answer:
+            error.hints = (*error.hints, "or go on with it: arawn resume")
         raise
     finally:
         reply = showing.collector.reply

@@ -91,11 +91,14 @@ def _asked(receipt: Receipt) -> str:
 
 
 def _ended(receipt: Receipt) -> str:
-    words = receipt.finish + (f" ({receipt.finish_raw})" if receipt.finish_raw else "")
+    raw = receipt.finish_raw if receipt.finish_raw != receipt.finish else ""
+    words = receipt.finish + (f" ({raw})" if raw else "")
     return f"{words}: {receipt.told}" if receipt.told else words
 
 
 def _times(receipt: Receipt) -> str:
+    if not receipt.attempts:
+        return "unknown: it ended before it could be measured"
     first = receipt.first_event_s
     words = [f"{receipt.total_s:.2f} s"]
     if first is not None:

@@ -9,13 +9,13 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from arawn import __version__
-from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
+from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
 from arawn.repl import commands, context_commands, tree_commands, wire_commands
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.naming import Naming
-from arawn.repl.show import Show, Sink
+from arawn.repl.show import Show, Sink, advice, sink_for
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
 from arawn.session import Session
@@ -223,10 +223,8 @@ class Repl:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
             self.tell_fault(fault)
-            if isinstance(fault, ServiceFault) and fault.retryable:
-                chat.status.note("/retry asks again")
-            if isinstance(fault, ContextFault | Refused):
-                chat.status.note("taken back: it is not sent again with what follows; /retry sends it again")
+            if what_next := advice(fault, self.session.current):
+                chat.status.note(what_next)
 
     @property
     def session(self) -> Session:
@@ -259,6 +257,13 @@ class Repl:
         finally:
             self.opened.backend.close()
             self.opened = before
+
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is; None without one."""
+        from arawn.render.terminal import width
+
+        return width(self._chat.out.fileno(), self._chat.env) if self.on_terminal else None
 
     @property
     def ascii(self) -> bool:
@@ -375,17 +380,11 @@ class Repl:
         self.say(f"Arawn {__version__}")
         self.tell_opened()
         self.say("/help for commands, Ctrl-D to leave")
+        if self.session.turns:
+            tree_commands.show_session(self)
 
     def _sink(self) -> Sink:
-        chat = self._chat
-        if self.conversation.format is not None or not (chat.settings.markdown and _isatty(chat.out)):
-            from arawn.render.plain import PlainStream
-
-            return PlainStream(chat.out, _isatty(chat.out))
-        from arawn.render.markdown import MarkdownStream
-        from arawn.render.terminal import width
-
-        return MarkdownStream(chat.out, lambda: width(chat.out.fileno(), chat.env), chat.settings.color)
+        return sink_for(self._chat, plain=self.conversation.format is not None)
 
     def _warm(self) -> None:
         """Load what draws Markdown while the person is typing; a fault in it is told when it is used."""

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from arawn.errors import ArawnError
+from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
 from arawn.events import Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
 
 if TYPE_CHECKING:
     from arawn.render.status import Status
+    from arawn.repl.chat import Chat
     from arawn.repl.signals import Signals
+    from arawn.session import Turn
 
 
 class Sink(Protocol):
@@ -29,6 +31,27 @@ class MakeSink(Protocol):
 
     def __call__(self) -> Sink:
         """A fresh sink."""
+
+
+def sink_for(chat: Chat, plain: bool) -> Sink:
+    """Markdown on a terminal that is to have it, else the text as it comes."""
+    if plain or not (chat.settings.markdown and chat.out.isatty()):
+        from arawn.render.plain import PlainStream
+
+        return PlainStream(chat.out, chat.out.isatty())
+    from arawn.render.markdown import MarkdownStream
+    from arawn.render.terminal import width
+
+    return MarkdownStream(chat.out, lambda: width(chat.out.fileno(), chat.env), chat.settings.color)
+
+
+def advice(fault: ArawnError, turn: Turn | None) -> str:
+    """What the person can do after a turn that ended so; "" where the fault itself says it."""
+    if isinstance(fault, ContextFault | Refused):
+        return "taken back: it is not sent again with what follows; /retry sends it again"
+    if not isinstance(fault, ServiceFault) or not fault.retryable:
+        return ""
+    return "/continue goes on with it, /retry asks again" if turn and turn.answer else "/retry asks again"
 
 
 class Show:

@@ -26,6 +26,7 @@ def undo(repl: Repl) -> None:
     turn = repl.session.step_back()
     if turn is None:
         raise UsageFault("Nothing was said yet, so there is nothing to take back")
+    _mean(repl, turn)
     repl.moved()
     repl.say(f"Took back turn {number}; it stays in the tree: /goto {number}")
     if turn.kind == "said":
@@ -37,9 +38,10 @@ def edit(repl: Repl, number: TurnName = "") -> None:
     """Say a turn otherwise; what it led to stays."""
     turn = _turn(repl, number)
     repl.session.stand_at(turn.parent)
+    _mean(repl, turn)
     repl.moved()
     repl.draft = turn.prompt.text
-    repl.say(f"Before turn {repl.session.number(turn.id)}; what followed it stays in the tree")
+    repl.say(f"Before turn {repl.session.number(turn.id)}, which stays in the tree with what followed it")
 
 
 @command()
@@ -54,7 +56,7 @@ def retry(repl: Repl, with_backend: RetryName = "") -> None:
 @command()
 def continue_(repl: Repl, with_backend: RetryName = "") -> None:
     """Go on with an answer that broke off."""
-    turn = repl.session.turns.get(repl.session.latest or "")
+    turn = repl.session.current
     if turn is None or not (turn.unfinished or turn.receipt.finish == "length"):
         raise UsageFault("The last answer did not break off")
     name = with_backend.removeprefix("with ").strip()
@@ -64,12 +66,12 @@ def continue_(repl: Repl, with_backend: RetryName = "") -> None:
 @command()
 def fork(repl: Repl) -> None:
     """A new session that shares what was said so far."""
-    old, keeper = repl.session, _keeper(repl)
+    old, keeper = repl.session, _keeper(repl, "a new session is begun with /clear")
     if old.head is None:
         raise UsageFault("Nothing was said yet, so there is nothing to share")
     repl.session = keeper.fork(old)
     repl.moved()
-    repl.say(f"Session {repl.session.id} begins with the {len(repl.session.turns)} turns said so far; ")
+    repl.say(f"Session {repl.session.id} begins with the {_turns(len(repl.session.turns))} said so far;")
     repl.say(f"the other one stays: /resume {old.id}")
 
 
@@ -102,6 +104,7 @@ def goto(repl: Repl, place: TurnName = "") -> None:
         session.switch(place)
     else:
         session.stand_at(_turn(repl, place).id)
+    _mean(repl, session.turns.get(session.head or ""))
     repl.moved()
     _show_end(repl)
 
@@ -134,7 +137,10 @@ def diff(repl: Repl, two: TurnNames = "") -> None:
 @command()
 def graft(repl: Repl, place: TurnName = "") -> None:
     """Put turns of another branch or session after this one."""
-    session, keeper = repl.session, _keeper(repl)
+    session = repl.session
+    if not place:
+        raise UsageFault("/graft takes a turn, a branch or another session", hints=("/tree shows this one",))
+    keeper = _keeper(repl, "nothing can be put into it")
     if place in session.branches or place.isdecimal():
         source = session
         path = session.path(_turn(repl, place).id)
@@ -146,7 +152,7 @@ def graft(repl: Repl, place: TurnName = "") -> None:
     if not new:
         raise UsageFault("There is nothing there that is not here already")
     copies = keeper.graft(session, new)
-    repl.say(f"{len(copies)} turns were put after this one")
+    repl.say(f"Put here: {_turns(len(copies))}")
     _show_end(repl)
 
 
@@ -157,11 +163,12 @@ def session(repl: Repl) -> None:
     if not now.turns:
         repl.say("No session yet: the first message begins it.")
         return
-    kept = "" if repl.keeper is not None and repl.keeper.enabled else " (not kept)"
-    repl.say(f"Session {now.id or '-'}{kept}: {now.title or '-'}")
-    where = f"branch {now.branch}" if now.branch else "no branch"
+    kept = repl.keeper is not None and repl.keeper.enabled
+    repl.say(f"Session {now.id}: {now.title}" if kept else "This chat is not kept.")
+    where = f"branch {now.branch}" if now.branch else "on no branch"
     at = f"turn {now.number(now.head)} of {len(now.turns)}" if now.head else "the beginning"
-    repl.say(f"At {at}, {where}, {len(now.ends())} ends")
+    ends = len(now.ends())
+    repl.say(f"At {at}, {where}" + (f"; the tree has {ends} ends: /tree" if ends > 1 else ""))
 
 
 @command()
@@ -172,14 +179,13 @@ def resume(repl: Repl, which: SessionName = "") -> None:
     if not id:
         return
     repl.session = store.load(id)
-    repl.say(f"Session {id}: {repl.session.title}")
-    _show_end(repl)
+    show_session(repl)
 
 
 @command()
 def rename(repl: Repl, title: FreeText = "") -> None:
     """Give this session a title."""
-    keeper = _keeper(repl)
+    keeper = _keeper(repl, "there is no title to change")
     if not title:
         raise UsageFault("/rename takes the new title")
     repl.session.title = title
@@ -191,14 +197,14 @@ def rename(repl: Repl, title: FreeText = "") -> None:
 @command()
 def search(repl: Repl, words: FreeText = "") -> None:
     """Find what was said in any session."""
+    from arawn.render.sessions import found
     from arawn.store.search import search as find
 
     if not words:
         raise UsageFault("/search takes words to look for")
     hits = find(_keeper(repl).store, words, limit=8)
-    for hit in hits:
-        repl.say(f"{hit.session}  {hit.title}")
-        repl.say(f"    {hit.role}: {hit.snippet}")
+    for line in found(hits, color=False, columns=repl.columns):
+        repl.say(line)
     repl.say("/resume ID goes on with one." if hits else "Nothing was found.")
 
 
@@ -209,7 +215,7 @@ def export(repl: Repl, name: PathName = "") -> None:
 
     if not name:
         raise UsageFault("/export takes a file: .md, .html, .json or .jsonl")
-    path = write_file([repl.session], name)
+    path = write_file([repl.session], name, hint="")
     repl.say(f"Written: {path}")
 
 
@@ -218,7 +224,7 @@ def why(repl: Repl) -> None:
     """How the last answer came to be."""
     from arawn.render.receipt import lines
 
-    turn = repl.session.turns.get(repl.session.latest or "")
+    turn = repl.session.current
     if turn is None:
         raise UsageFault("Nothing was asked yet")
     found = list(lines(turn))
@@ -251,6 +257,22 @@ def _two(repl: Repl, words: list[str]) -> tuple[Turn, Turn]:
     return others[-1], last
 
 
+def _mean(repl: Repl, turn: Turn | None) -> None:
+    """From here on this is the turn that /retry, /continue and /why are about."""
+    if turn is not None and turn.kind == "said":
+        repl.session.latest = turn.id
+
+
+def _turns(count: int) -> str:
+    return "1 turn" if count == 1 else f"{count:,} turns"
+
+
+def show_session(repl: Repl) -> None:
+    """Which session is gone on with, and how it ended."""
+    repl.say(f"Session {repl.session.id}: {repl.session.title}")
+    _show_end(repl)
+
+
 def _show_end(repl: Repl) -> None:
     """The last exchange, so that one sees where one is."""
     from arawn.session import title_of
@@ -259,13 +281,14 @@ def _show_end(repl: Repl) -> None:
     if not path:
         repl.say("At the beginning.")
         return
-    repl.say(f"{len(path)} turns; the last was: {title_of(path[-1].prompt.text)}")
+    repl.say(f"{_turns(len(path))}; the last was: {title_of(path[-1].prompt.text)}")
     repl.show_text(path[-1].answer)
     if path[-1].unfinished:
         repl.say("(this answer broke off: /continue goes on with it)")
 
 
-def _keeper(repl: Repl) -> Keeper:
+def _keeper(repl: Repl, otherwise: str = "there is no other session") -> Keeper:
+    """What keeps this chat. Raises UsageFault, with what follows from it, where nothing does."""
     if repl.keeper is None or not repl.keeper.enabled:
-        raise UsageFault("This chat is not kept, so there is no other session")
+        raise UsageFault(f"This chat is not kept, so {otherwise}")
     return repl.keeper

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def curl(repl: Repl) -> None:
     """Show the last request as a curl command, without the key."""
     session = repl.conversation.session
-    turn = session.turns.get(session.latest or "")
+    turn = session.current
     if turn is None:
         raise UsageFault("Nothing was asked yet, so there is no request to show")
     repl.say(repl.app.curl(session, turn, brief=repl.on_terminal))
