@@ -24,6 +24,7 @@ COMMANDS = (
     "status",
     "curl",
     "usage",
+    "quote",
     "embed",
     "backend",
     "model",
@@ -147,12 +148,16 @@ def root(
     context.take(backend, model, option, quiet)
     if record is not None or replay is not None:
         context.put_in(record, replay)
-    if ctx.invoked_subcommand is not None:
-        if continue_ or resume:
-            from arawn.errors import UsageFault
+    if ctx.invoked_subcommand is None:
+        _begin(ctx, continue_, resume)
+    elif continue_ or resume:
+        from arawn.errors import UsageFault
 
-            raise UsageFault("--continue and --resume stand after the command", hints=("arawn ask -c ...",))
-        return
+        raise UsageFault("--continue and --resume stand after the command", hints=("arawn ask -c ...",))
+
+
+def _begin(ctx: typer.Context, continue_: bool, resume: str | None) -> None:
+    """What `arawn` alone does."""
     from arawn.cli.context import is_terminal
 
     if is_terminal(sys.stdin):
