@@ -102,6 +102,14 @@ def names(config: Config, env: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys((*config.backends, *told)))
 
 
+ModelsOf = Callable[[Choice], Sequence[str]]
+
+
+def own_model(choice: Choice) -> Sequence[str]:
+    """The one model that a backend is asked by itself."""
+    return (choice.model or choice.provider.model,)
+
+
 def offers(
     config: Config,
     env: Mapping[str, str],
@@ -109,9 +117,23 @@ def offers(
     request: Request,
     measured: Mapping[tuple[str, str], float] | None = None,
     check: Callable[[Choice], None] = lambda choice: None,
+    models: ModelsOf = own_model,
 ) -> list[Offer]:
-    """One of each backend, those that can be asked first, cheapest first; `check` raises for who must not."""
-    found = [_offer(name, config, env, facts, request, measured or {}, check) for name in names(config, env)]
+    """Of each backend its own model, or the `models` of it: who can be asked first, cheapest first.
+
+    `check` raises for a backend that must not be asked.
+    """
+    found = []
+    for name in names(config, env):
+        choice, trouble = _chosen(config, env, name, check)
+        if choice is None:
+            found.append(_trouble(name, "", trouble))
+            continue
+        asked = request if request.system is not None else request._replace(system=system_of(config, choice))
+        settings = settings_of(config, choice)
+        for model in models(choice) or ("",):
+            one = choice._replace(model=model)
+            found.append(_offer(one, settings, facts, asked, (measured or {}).get((name, model))))
     return sorted(found, key=_rank)
 
 
@@ -120,36 +142,35 @@ def _rank(one: Offer) -> tuple[bool, float, float, str]:
     return not one.usable, price, float("inf") if one.first_s is None else one.first_s, one.backend
 
 
-def _offer(
-    name: str,
-    config: Config,
-    env: Mapping[str, str],
-    facts: FactsOf,
-    request: Request,
-    measured: Mapping[tuple[str, str], float],
-    check: Callable[[Choice], None],
-) -> Offer:
+def _chosen(
+    config: Config, env: Mapping[str, str], name: str, check: Callable[[Choice], None]
+) -> tuple[Choice | None, str]:
+    """The backend, or why it cannot be asked."""
     try:
         choice = choose(config, env, name, None)
         if choice is not None:
             check(choice)
     except ArawnError as fault:
-        return Offer(name, "", "", Facts("", ""), 0, None, (), None, None, fault.sentence)
-    if choice is None:
-        return Offer(name, "", "", Facts("", ""), 0, None, (), None, None, "it answers of itself alone")
-    model = choice.model or choice.provider.model
-    if not model:
-        return Offer(
-            name, "", choice.provider.name, Facts("", ""), 0, None, (), None, None, "no model is named"
-        )
-    known = facts(name, choice.provider.name, model)
-    if request.system is None:
-        request = request._replace(system=system_of(config, choice))
-    price = projected(request, known, settings_of(config, choice), time.time(), choice.dialect)
+        return None, fault.sentence
+    return choice, "it answers of itself alone"
+
+
+def _trouble(name: str, provider: str, why: str) -> Offer:
+    return Offer(name, "", provider, Facts("", ""), 0, None, (), None, None, why)
+
+
+def _offer(
+    choice: Choice, settings: Mapping[str, Any], facts: FactsOf, request: Request, took: float | None
+) -> Offer:
+    name, provider = choice.name, choice.provider.name
+    if not choice.model:
+        return _trouble(name, provider, "no model is named")
+    known = facts(name, provider, choice.model)
+    price = projected(request, known, settings, time.time(), choice.dialect)
     tokens = price.tokens if price is not None else round(of_request(request, choice.dialect) * UNSURE)
     window = choice.table.get("num_ctx") or choice.table.get("context") or known.context
-    missing, took = _missing(request, choice, known), measured.get((name, model))
-    return Offer(name, model, choice.provider.name, known, tokens, window, missing, price, took)
+    missing = _missing(request, choice, known)
+    return Offer(name, choice.model, provider, known, tokens, window, missing, price, took)
 
 
 def _missing(request: Request, choice: Choice, facts: Facts) -> tuple[str, ...]:

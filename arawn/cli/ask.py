@@ -51,6 +51,10 @@ Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
 ]
 
+Pick = Annotated[
+    str | None,
+    typer.Option(metavar="cheapest|fastest|best", help="Ask whom a quote of this question chooses."),
+]
 Race = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +82,7 @@ def ask(
     reasoning: Reasoning = None,
     timeout: Timeout = None,
     race: Race = None,
+    pick: Pick = None,
     continue_: Continue = False,
     resume: Resume = None,
     no_store: NoStore = False,
@@ -94,10 +99,10 @@ def ask(
     context.take(backend, model, option, quiet)
     if json and jsonl:
         raise UsageFault("--json and --jsonl exclude each other")
-    context.race = tuple(name.strip() for name in (race or "").split(",") if name.strip())
+    context.pick, context.race = pick, _names(race)
     wanted = wanted_format(json_mode, schema, keys)
     config = context.load()
-    prompt = compose(words or [], _piped(words or [], file or []), file or [], context.app.fetch)
+    prompt = compose(words or [], piped(words or [], file or []), file or [], context.app.fetch)
     keeper, session = speak_in(context, continue_, resume, system, keep=not no_store, private=private)
     conversation = Conversation(
         session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper,
@@ -118,7 +123,13 @@ def _ask(
     from arawn.cli.answer import show
     from arawn.cli.keep import open_for
 
+    why = ""
+    if context.pick is not None:
+        from arawn.cli.quote import pick_for
+
+        why = pick_for(context, conversation, prompt)
     opened = open_for(context, conversation.session, timeout)
+    opened = opened._replace(why=why or opened.why)
     if prompt.parts:
         context.app.check_files(opened, prompt.parts)
     for sent in prompt.files:
@@ -139,7 +150,11 @@ def _entitle(context: Context, keeper: Keeper, session: Session) -> None:
         keeper.entitle(session, None, fault)
 
 
-def _piped(words: list[str], files: list[str]) -> bytes | None:
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def piped(words: list[str], files: list[str]) -> bytes | None:
     """What is piped in, where anything is; a terminal is read only when `-` asks for it."""
     from arawn.cli.context import is_terminal
 

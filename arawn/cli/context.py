@@ -34,6 +34,7 @@ class Context:
         self.flags: list[tuple[str, str, str]] = []
         self.backend: str | None = None
         self.model: str | None = None
+        self.pick: str | None = None
         self.race: tuple[str, ...] = ()
         self.color: str | None = None
         self.quiet = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from arawn.cli import Backend
+from arawn.cli.model_pick import pick
 
 if TYPE_CHECKING:
     from arawn.app import App, Opened
@@ -301,3 +302,6 @@ def pull(
     context = ctx.find_root().obj
     context.take(backend)
     run(context, name)
+
+
+app.command()(pick)

@@ -150,4 +150,4 @@ def _later(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     return tuple(row._replace(effect=False) for row in rows)
 
 
-ROUTING: tuple[Row, ...] = (*_ROUTING, *_BUDGET, *_TASKS, *_later(_SELECTOR))
+ROUTING: tuple[Row, ...] = (*_ROUTING, *_BUDGET, *_TASKS, *_SELECTOR)

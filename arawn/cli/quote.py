@@ -1,0 +1,155 @@
+"""`arawn quote`: what a question would be at each backend, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arawn.cli.ask import File, Keys, Schema, System, Words
+from arawn.errors import ConfigFault, UsageFault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arawn.backends.choose import Choice
+    from arawn.cli.context import Context
+    from arawn.cli.prompt import Prompt
+    from arawn.engine import Conversation
+    from arawn.messages import Request
+    from arawn.quote import Offer
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+PICKS = ("cheapest", "fastest", "best")
+
+
+@app.command()
+def quote(
+    ctx: typer.Context,
+    words: Words = None,
+    file: File = None,
+    system: System = None,
+    schema: Schema = None,
+    keys: Keys = None,
+    cheap: Annotated[
+        bool,
+        typer.Option("--cheapest-that-fits", help="Print BACKEND:MODEL of the cheapest that can be asked."),
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fastest", help="Print BACKEND:MODEL of the one whose first token came soonest.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """What a question would be at each backend: tokens, fit, what is missing, cost. Nothing is sent."""
+    from arawn.cli.ask import piped
+    from arawn.cli.prompt import compose, wanted_format
+    from arawn.cli.session import print_json
+    from arawn.messages import Request, user
+    from arawn.render.quote import document, lines
+
+    context: Context = ctx.find_root().obj
+    if cheap and fast:
+        raise UsageFault("--cheapest-that-fits and --fastest exclude each other")
+    wanted = wanted_format(False, schema, keys)
+    prompt = compose(words or [], piped(words or [], file or []), file or [], context.app.fetch)
+    request = Request((user(prompt.text, prompt.parts),), system, format=wanted)
+    found = offers(context, request)
+    picked, why = pick(found, "cheapest" if cheap else "fastest", request) if cheap or fast else (None, "")
+    if json:
+        print_json(document(found, picked, why, context.redact))
+        return
+    if picked is not None:
+        print(f"{picked.backend}:{picked.model}")
+        context.status.note(why)
+        return
+    for line in lines(found, picked, context.redact):
+        print(line)
+    if not any(one.usable for one in found):
+        context.status.note("none of them can be asked this")
+
+
+def pick_for(context: Context, conversation: Conversation, prompt: Prompt) -> str:
+    """Have this run ask whom `--pick` chooses; returns why it is that one. Raises UsageFault, ConfigFault."""
+    from arawn.messages import user
+
+    if context.backend or context.model or context.race:
+        raise UsageFault("--pick chooses the backend, so it goes with no --backend, --model or --race")
+    messages = (*conversation.session.messages, user(prompt.text, prompt.parts))
+    request = conversation.request(messages)
+    one, why = pick(offers(context, request, context.app.private), context.pick or "", request)
+    context.take(one.backend, one.model)
+    return why
+
+
+def offers(context: Context, request: Request, private: bool = False) -> Sequence[Offer]:
+    """What each backend would make of a request. Raises ConfigFault where there is none."""
+    from arawn import quote as quoting
+    from arawn.backends.choose import check_local
+
+    def check(choice: Choice) -> None:
+        if private:
+            check_local(choice)
+
+    facts = context.app.models.facts
+    found = quoting.offers(context.load(), context.env, facts, request, measured(context), check)
+    if not found:
+        raise ConfigFault(
+            "No backend is set up", hints=("arawn config init", "or set a key: arawn help start")
+        )
+    return found
+
+
+def measured(context: Context) -> dict[tuple[str, str], float]:
+    """Seconds to the last first token, by backend and model: by receipts in the store, else as remembered."""
+    from arawn.config.paths import paths
+    from arawn.errors import StoreFault
+    from arawn.store.sessions import FILE, Store
+    from arawn.store.usage import first_tokens
+
+    found = {
+        key: seen.first_event_s
+        for key, seen in context.app.health.all().items()
+        if seen.first_event_s is not None
+    }
+    folder = paths(context.env).data_dir
+    if not (folder / FILE).exists():
+        return found
+    try:
+        store = Store(folder, context.status.warn)
+        try:
+            return {**found, **store.read(first_tokens)}
+        finally:
+            store.close()
+    except StoreFault as fault:
+        context.status.warn(fault.sentence)
+        return found
+
+
+def pick(found: Sequence[Offer], how: str, request: Request) -> tuple[Offer, str]:
+    """The one to ask, and why. Raises UsageFault for another word, ConfigFault where none can be asked."""
+    from arawn import quote as quoting
+    from arawn.render.receipt import money
+    from arawn.selector import best
+
+    if how not in PICKS:
+        raise UsageFault(f"--pick takes {', '.join(PICKS)}, not {how!r}")
+    text = " ".join(message.text for message in request.messages)
+    one, reasons = best(found, text) if how == "best" else (None, ())
+    if how != "best":
+        one = (quoting.cheapest if how == "cheapest" else quoting.fastest)(found)
+    if one is None:
+        told = [f"{offer.backend}: {_why_not(offer)}" for offer in found]
+        raise ConfigFault("None of the backends can be asked this", hints=tuple(told))
+    cost = money(None if one.cost is None else one.cost.likely)
+    usable = sum(offer.usable for offer in found)
+    why = f"the {how} of {usable} that can be asked this: {one.backend} · {one.model}, cost about {cost}"
+    if one.first_s is not None:
+        why += f", first token {one.first_s:.2f} s last time"
+    return one, "; ".join([why, *reasons])
+
+
+def _why_not(one: Offer) -> str:
+    if one.trouble:
+        return one.trouble
+    return ", ".join([*([] if one.fits else ["it does not fit"]), *(f"no {what}" for what in one.missing)])
