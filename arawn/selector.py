@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from arawn.catalog import Facts
-from arawn.quote import Offer
+from arawn.catalog import Facts, models
+from arawn.quote import Offer, names
+
+if TYPE_CHECKING:
+    from arawn.config.load import Config
 
 ASPECTS = ("context", "speed", "cost", "quality", "specialisation")
 LEVELS = {"low": 0.002, "medium": 0.02, "high": 0.2}
@@ -272,3 +275,52 @@ def most_for(text: str) -> float | None:
     except ValueError:
         return None
     return found if found >= 0 and math.isfinite(found) else None
+
+
+FAMILIES = {
+    "claude": "anthropic", "chatgpt": "openai", "gpt": "openai", "gemini": "google", "grok": "xai",
+    "kimi": "moonshot", "command": "cohere", "sonar": "perplexity", "glm": "zai",
+}  # fmt: skip
+"""What people call models, and who makes them."""
+_AROUND = re.compile(
+    r"^(?:my|the|our)\s+|\s+(?:settings?|setup|config|backend|provider|model|account)$", re.I
+)
+
+
+def named(words: str, config: Config, env: Mapping[str, str]) -> tuple[str | None, str | None] | None:
+    """(backend, model) that a person's words mean; None where they mean nothing that is set up.
+
+    Words may name a backend, a provider, an alias, @KEY, BACKEND:MODEL, a model or its family.
+    """
+    word = _AROUND.sub("", _AROUND.sub("", words.strip())).strip()
+    low = word.lower()
+    usable = names(config, env)
+    tables = {name.lower(): name for name in usable}
+    rows = {name: str(config.backends.get(name, {}).get("provider", name)) for name in usable}
+    if low in tables:
+        return tables[low], None
+    if word in config.values.get("aliases", {}) or (word[:1] == "@" and len(word) > 1):
+        return None, word
+    head, _, tail = word.partition(":")
+    if tail and head.lower() in tables:
+        return tables[head.lower()], tail
+    maker = FAMILIES.get(low, low)
+    of_maker = next((name for name, row in rows.items() if row == maker), None)
+    if of_maker is not None:
+        return of_maker, None
+    return _of_model(low, config, rows)
+
+
+def _of_model(low: str, config: Config, rows: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first backend that has a model of that name: one of its table, or of the catalogue."""
+    for name in rows:
+        table = config.backends.get(name, {})
+        own = [table.get("model"), *table.get("models", {}).values()]
+        found = next((str(model) for model in own if str(model).lower() == low), None)
+        if found is not None:
+            return name, found
+    for name, row in rows.items():
+        found = next((model for model in models(row) if model.lower() == low), None)
+        if found is not None:
+            return name, found
+    return None

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting
 
+if TYPE_CHECKING:
+    from arawn.config.load import Config
+
+Named = Callable[[str], tuple[str | None, str | None] | None]
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -46,6 +51,7 @@ def chat(
         markdown=bool(config.get("ui.markdown")),
         reasoning=config.get("ui.reasoning"),
         editing_mode=config.get("ui.editing_mode"),
+        named=_named(config, context.env) if config.get("model_selector.enabled") else None,
     )
     planner = context.app.planner(keeper)
     conversation = Conversation(session, reasoning=wanted_effort(reasoning), journal=keeper, planner=planner)
@@ -63,3 +69,9 @@ def chat(
         )
     )
     raise typer.Exit(code)
+
+
+def _named(config: Config, env: Mapping[str, str]) -> Named:
+    from arawn.selector import named
+
+    return lambda words: named(words, config, env)

@@ -75,12 +75,16 @@ class Backends(Protocol):
 
 
 class Settings(NamedTuple):
-    """How the chat looks and feels, from `[ui]`."""
+    """How the chat looks and feels, from `[ui]`.
+
+    named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
+    """
 
     color: bool = False
     markdown: bool = True
     reasoning: Literal["show", "hide"] = "show"
     editing_mode: Literal["emacs", "vi"] = "emacs"
+    named: Callable[[str], tuple[str | None, str | None] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

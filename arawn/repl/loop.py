@@ -12,7 +12,7 @@ from arawn import __version__
 from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
-from arawn.repl import commands, context_commands, tree_commands, wire_commands
+from arawn.repl import commands, context_commands, tree_commands, using, wire_commands
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.naming import Naming
 from arawn.repl.show import Show, Sink, advice, sink_for
@@ -165,7 +165,7 @@ class Repl:
             except ArawnError as error:
                 self.tell_fault(error)
                 return None
-            self.answer(self.conversation.ask(self.opened.backend, text, parts))
+            using.ask(self, self._chat, text, parts)
             return None
         self._signals.begin()
         try:
