@@ -264,7 +264,8 @@ class ContextPlanner:
         limit = mine or self._around.side(asked).context or self._around.context(asked) or UNKNOWN
         space = room(limit)
         size = int(space.piece / max(1.0, frame.gauge.factor))
-        yield Notice(f"summing up the {_turns(len(older))} first, by {asked.name}")
+        what = "older turn" if len(older) == 1 else _turns(len(older))
+        yield Notice(f"summing up the {what} first, by {asked.name}")
         try:
             text, receipt = yield from summed_up(asked, older, size, space.summary, focus)
         except ContextFault:

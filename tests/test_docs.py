@@ -259,7 +259,7 @@ def keep_some(folder: Path) -> None:
     store = Store(folder, print)
     for name, title, end in (
         ("broken", "A long story", "cut"),
-        ("walsession", "Explain WAL in SQLite", "stop"),
+        ("walsession", "Explain WAL in SQLite, they said", "stop"),
     ):
         session = Session(name, title)
         said = (user("Tell me"), Message("assistant", (TextPart("half of it, up to a checkpoint"),)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -110,3 +111,60 @@ def test_hits_are_folded_at_words(color: bool) -> None:
     assert max(wide) <= 60 and len(wide) > 4 and min(wide[1:-1]) > 45
     assert folded.split() == whole.split(), "nothing but spaces changed"
     assert all(line.startswith("    ") for line in bare.splitlines()[1:])
+
+
+def test_a_title_is_meant_before_the_beginning_of_an_id(arawn: Callable) -> None:
+    """Three letters that an id happens to begin with must not delete another session than the one so called."""
+    with FakeProvider(echo) as fake:
+        first = json.loads(arawn("ask", "--json", "about kites", config=config(fake)).stdout)["session"]
+        second = json.loads(arawn("ask", "--json", "about zebras").stdout)["session"]
+        arawn("session", "rename", second, first[:5])
+        assert json.loads(arawn("session", "show", first[:5], "--json").stdout)["id"] == second
+        assert json.loads(arawn("session", "show", first[:6], "--json").stdout)["id"] == first
+        arawn("session", "rename", second, f"of {first[:3]} and others")
+        done = arawn("session", "delete", first[:3], "--yes")
+    assert done.returncode == 2 and "may mean several" in done.stderr
+    assert len(json.loads(arawn("session", "list", "--json").stdout)) == 2
+
+
+def test_numbers_and_nouns(arawn: Callable, tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("ask", "about kites", config=config(fake))
+        assert "Written: " in arawn("session", "export", "-O", "x.json").stderr
+        assert arawn("session", "import", "x.json").stdout == "0 sessions, 0 turns taken in\n"
+        arawn("session", "delete", "kites", "--yes")
+        assert arawn("session", "import", "x.json").stdout == "1 session, 1 turn taken in\n"
+        told = arawn("replay", "kites", "-b", "other").stdout
+        assert "1 turn, " in told and "; cost unknown\n" in told and "unknown ->" not in told
+
+
+def test_a_session_shows_why_nothing_came(arawn: Callable) -> None:
+    def locked(conn: Conn) -> None:
+        conn.head(401, "application/json", 2)
+        conn.send(b"{}")
+
+    with FakeProvider(locked) as fake:
+        arawn("ask", "about kites", config=config(fake))
+    assert '(Authentication failed for backend "fake")\n\n' in arawn("session", "show").stdout
+
+
+def test_an_answer_that_was_gone_on_with_is_one_text_to_train_with(arawn: Callable) -> None:
+    with FakeProvider(cut, openai_stream([" done"])) as fake:
+        arawn("ask", "go", config=config(fake))
+        arawn("resume")
+    (line,) = arawn("session", "export", "--format", "jsonl").stdout.splitlines()
+    assert json.loads(line)["messages"][1]["content"] == "begun and done"
+
+
+def test_resume_fails_as_json_too(arawn: Callable) -> None:
+    with FakeProvider(echo) as fake:
+        done = arawn("resume", "nothing", "--json", config=config(fake))
+    assert done.returncode == 2 and json.loads(done.stdout)["error"]["code"] == "usage"
+
+
+def test_the_list_to_choose_from_says_how(arawn: Callable, env: dict[str, str], tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("ask", "about kites", config=config(fake))
+        with Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
+            term.wait("arawn>").say("/resume").wait("about kites (m-1)").wait("Enter goes on").send("\x1b")
+            term.prompt().send("\x04").end()

@@ -46,7 +46,7 @@ def test_the_same_file_twice_is_taken_in_once(arawn: Callable, tmp_path: Path) -
 def test_what_cannot_be_read_is_said_and_the_rest_is_taken_in(arawn: Callable, tmp_path: Path) -> None:
     done = arawn("session", "import", str(put(tmp_path, [{"mapping": "\x1b[31m"}, TALK])))
     assert done.returncode == 0 and "conversation 1 is passed over" in done.stderr
-    assert done.stdout.startswith("1 sessions, 4 turns") and "\x1b" not in done.stderr
+    assert done.stdout.startswith("1 session, 4 turns") and "\x1b" not in done.stderr
     for name, text in (("a.txt", "Hello"), ("b.zip", "PK\x03\x04")):
         done = arawn("session", "import", str(put(tmp_path, text, name)))
         assert done.returncode == 2 and done.stderr.startswith("Error: ") and "Traceback" not in done.stderr

@@ -133,7 +133,6 @@ def _whole(session: Session, opened: Opened, rows: list[dict[str, Any]]) -> dict
 def _show(context: Context, row: dict[str, Any]) -> None:
     from arawn.differing import pieces
     from arawn.render.difference import drawn
-    from arawn.render.receipt import money
     from arawn.render.safe import clean
     from arawn.session import title_of
 
@@ -141,7 +140,7 @@ def _show(context: Context, row: dict[str, Any]) -> None:
     print(f"{row['number']}. {clean(title_of(row['prompt']), newlines=False)}")
     print(
         f"   {row['likeness']:.0%} alike; {before['total_s']:.1f} s -> {after['total_s']:.1f} s; "
-        f"{money(before['cost_usd'])} -> {money(after['cost_usd'])}"
+        f"{_costs(before['cost_usd'], after['cost_usd'])}"
     )
     if after["error"]:
         print(f"   {clean(after['error'], newlines=False)}")
@@ -151,15 +150,19 @@ def _show(context: Context, row: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _sum_up(whole: dict[str, Any]) -> None:
+def _costs(before: float | None, after: float | None) -> str:
     from arawn.render.receipt import money
 
+    return "cost unknown" if before is None is after else f"{money(before)} -> {money(after)}"
+
+
+def _sum_up(whole: dict[str, Any]) -> None:
     cost, spent, turns = whole["cost_usd"], whole["total_s"], whole["turns"]
     if not turns:
         print("Nothing was asked in this session.")
         return
-    paid = f"{money(cost['before'])} -> {money(cost['after'])}"
+    paid = _costs(cost["before"], cost["after"])
     print(
-        f"{len(turns)} turns, {whole['likeness']:.0%} alike, {whole['failed']} failed; "
-        f"{spent['before']:.1f} s -> {spent['after']:.1f} s; {paid}"
+        f"{len(turns)} turn{'s' * (len(turns) > 1)}, {whole['likeness']:.0%} alike, "
+        f"{whole['failed']} failed; {spent['before']:.1f} s -> {spent['after']:.1f} s; {paid}"
     )

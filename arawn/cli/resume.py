@@ -68,7 +68,7 @@ def _broken(context: Context, keeper: Keeper, which: str | None) -> tuple[Sessio
     from arawn.cli.session import found_turn
 
     if not keeper.enabled:
-        raise UsageFault("the store is off, so nothing is kept that could be gone on with")
+        raise UsageFault("The store is off, so nothing is kept that could be gone on with")
     if which is None:
         found = keeper.store.unfinished()
         if found is None:
@@ -78,5 +78,5 @@ def _broken(context: Context, keeper: Keeper, which: str | None) -> tuple[Sessio
         return session, session.turns[found[1]]
     session, turn = found_turn(keeper.store, which)
     if not turn.unfinished and turn.receipt.finish != "length":
-        raise UsageFault(f"the answer of turn {turn.id} did not break off", hints=("arawn ask -c asks more",))
+        raise UsageFault(f"The answer of turn {turn.id} did not break off", hints=("arawn ask -c asks more",))
     return session, turn

@@ -79,7 +79,7 @@ def show(
     session = session_of(store, which)
     end = session.find(turn) if turn else session.turns.get(session.head or "")
     if turn and end is None:
-        raise UsageFault(f"there is no turn or branch {turn!r} in session {session.id}")
+        raise UsageFault(f"There is no turn or branch {turn!r} in session {session.id}")
     path = session.path(end.id if end else None)
     if json:
         from arawn.record import session_out, turn_out
@@ -155,7 +155,7 @@ def rename(
     context, store = opened(ctx)
     id, words = store.find(which), " ".join(title).strip()
     if not words:
-        raise UsageFault("a title needs a word")
+        raise UsageFault("A title needs a word")
     store.rename(id, words)
     done(context, json, f"{id}: {words}", id=id, title=words)
 
@@ -188,7 +188,7 @@ def delete(
     context, store = opened(ctx)
     moment = _moment(before, "--before")
     if bool(which) == (moment is not None):
-        raise UsageFault("delete takes sessions, or --before DATE")
+        raise UsageFault("arawn session delete takes sessions, or --before DATE")
     if which:
         ids = [store.find(word) for word in which]
         names = store.listing(len(ids), f"name IN ({','.join('?' * len(ids))})", ids)
@@ -352,7 +352,7 @@ def _agree(context: Context, question: str) -> None:
     from arawn.cli.context import is_terminal
 
     if not is_terminal(sys.stdin):
-        raise UsageFault("this asks before it deletes, and nobody is there to answer", hints=("add --yes",))
+        raise UsageFault("This asks before it deletes, and nobody is there to answer", hints=("add --yes",))
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         context.status.note("Nothing was changed")

@@ -55,7 +55,7 @@ def export(
 
     if output is not None and output != "-":
         path = write_file(chosen(), output, form)
-        context.status.note(f"written: {path}")
+        context.status.note(f"Written: {path}")
         return
     from arawn.render.safe import Filter
 
@@ -94,7 +94,8 @@ def import_(
             new = store.take(session)
             sessions += new > 0
             turns += new
-    done(context, json, f"{sessions} sessions, {turns} turns taken in", sessions=sessions, turns=turns)
+    told = f"{sessions} session{'s' * (sessions != 1)}, {turns} turn{'s' * (turns != 1)} taken in"
+    done(context, json, told, sessions=sessions, turns=turns)
 
 
 def _read(file: Path, form: str | None, tell: Callable[[str], None]) -> Iterator[Session]:

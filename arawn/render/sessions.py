@@ -148,5 +148,6 @@ def spoken(session: Session, turns: Iterable[Turn]) -> Iterator[str]:
         for file in turn.files:
             yield clean(f"[{file.name or file.kind}: {file.media_type}, {len(file.data):,} bytes]\n")
         who = turn.receipt.model or turn.receipt.backend or "answer"
-        state = f" ({turn.receipt.finish})" if turn.unfinished else ""
-        yield clean(f"--- {who}{state}\n{turn.answer}\n\n")
+        state = f" ({turn.receipt.told or turn.receipt.finish})" if turn.unfinished else ""
+        answer = f"{turn.answer}\n" if turn.answer else ""
+        yield clean(f"--- {who}{state}\n{answer}\n")

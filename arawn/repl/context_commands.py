@@ -102,5 +102,5 @@ def _outlook(repl: Repl, planner: ContextPlanner) -> Outlook:
 def _planner(repl: Repl) -> ContextPlanner:
     planner = repl.conversation.planner
     if not isinstance(planner, LatePlanner):
-        raise UsageFault("this chat does not look after what is sent")
+        raise UsageFault("This chat does not look after what is sent")
     return planner.whole

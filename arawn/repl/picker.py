@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 PREVIEW = 6
+KEYS = "Type to narrow the list; Enter goes on with the session, Escape leaves."
 
 
 class Picker:
@@ -96,7 +97,8 @@ class Picker:
         rows = Window(FormattedTextControl(self.lines), height=SHOWN, wrap_lines=False)
         rule = Window(char="-", height=1)
         below = Window(FormattedTextControl(self.preview), height=PREVIEW, wrap_lines=True)
-        return Layout(HSplit([asked, rows, rule, below]), focused_element=self.filter)
+        keys = Window(FormattedTextControl(KEYS), height=1, style="italic")
+        return Layout(HSplit([asked, rows, keys, rule, below]), focused_element=self.filter)
 
 
 def pick(editor: Editor, sessions: Sequence[Info], load: Callable[[str], Session]) -> str:
@@ -111,7 +113,7 @@ def pick(editor: Editor, sessions: Sequence[Info], load: Callable[[str], Session
 
 
 def _told(info: Info) -> str:
-    return clean(f"{info.title}  {info.model}", newlines=False)
+    return clean(f"{info.title} ({info.model})" if info.model else info.title, newlines=False)
 
 
 def _ago(at: float) -> str:

@@ -83,7 +83,7 @@ def branch(repl: Repl, name: BranchName = "") -> None:
         if not name.replace("-", "").replace("_", "").replace("/", "").replace(".", "").isalnum():
             raise UsageFault(f"{name!r} is no name of a branch: letters, digits, - _ . /")
         if name.isdecimal():
-            raise UsageFault("a number means a turn, and cannot name a branch")
+            raise UsageFault("A number means a turn, and cannot name a branch")
         if session.head is None:
             raise UsageFault("Nothing was said yet, so there is no branch to name")
         session.name_head(name)

@@ -50,7 +50,9 @@ def backup(store: Store, target: str | None) -> Path:
     if path.is_dir():
         path = path / f"{FILE}.backup-{stamp}"
     if path.exists():
-        raise UsageFault(f"{path} is there already")
+        raise UsageFault(
+            f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
+        )
     try:
         store.db.backup(path)
     except OSError as error:

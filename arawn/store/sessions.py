@@ -89,7 +89,7 @@ class Store:
         try:
             return self._guard(lambda: trees.load(self.db.connection, id))
         except KeyError:
-            raise UsageFault(f"there is no session {id!r}", hints=("arawn session list",)) from None
+            raise UsageFault(f"There is no session {id!r}", hints=("arawn session list",)) from None
 
     def listing(self, limit: int = 20, where: str = "", values: Sequence[Any] = ()) -> list[Info]:
         """The sessions spoken in last, pinned ones first; `where` is a condition on session rows (SQL)."""
@@ -131,7 +131,7 @@ class Store:
                 (session,),
             ).fetchone()
             if found is None:
-                raise UsageFault(f"nothing was said in session {session}")
+                raise UsageFault(f"Nothing was said in session {session}")
             return session, str(found[0])
 
         return self._guard(work)

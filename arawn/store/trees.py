@@ -14,6 +14,8 @@ from arawn.session import Session, Turn, title_of
 from arawn.store.rows import drop_unsaid, message_of, put_message
 from arawn.store.schema import spent_in
 
+SURE = 4
+"""So many characters are the beginning of an id rather than a word of a title."""
 TAKEN_IN = 2**40
 """`session.last` is the last turn that was said here, or the time of what was taken in, less this."""
 LAST = "CASE WHEN s.last > 0 THEN s.last ELSE s.head END"
@@ -238,20 +240,21 @@ def find(db: sqlite3.Connection, word: str) -> str:
         "SELECT name, title FROM session WHERE name >= ?1 AND name < ?1 || '{' ORDER BY last DESC LIMIT 6",
         (word,),
     ).fetchall()
-    if word and (len(near) == 1 or any(name == word for name, _ in near)):
-        return str(word if len(near) > 1 else near[0][0])
+    if any(name == word for name, _ in near):
+        return word
     like = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     titled = db.execute(
         "SELECT name, title FROM session WHERE title LIKE ? ESCAPE '\\'"
         " ORDER BY title <> ?, last DESC LIMIT 6",
         (like, word),
     ).fetchall()
-    exact = [name for name, title in titled if title == word]
-    if not near and titled and (len(titled) == 1 or len(exact) == 1):
-        return str((exact or [titled[0][0]])[0])
-    many = near or titled
+    exact = [(name, title) for name, title in titled if title == word]
+    long = near if len(word) >= SURE else []
+    many = exact or long or list(dict.fromkeys([*near, *titled]))
     if not word or not many:
-        raise UsageFault(f"there is no session {word!r}", hints=("arawn session list",))
+        raise UsageFault(f"There is no session {word!r}", hints=("arawn session list",))
+    if len(many) == 1:
+        return str(many[0][0])
     lines = tuple(f"{name}  {title}" for name, title in many)
     raise UsageFault(f"{word!r} may mean several sessions", hints=lines)
 

@@ -44,8 +44,10 @@ def _out(message: Message) -> Iterator[Json]:
         return
     calls = [_call_out(part) for part in message.parts if isinstance(part, ToolCallPart)]
     parts = [_part_out(part) for part in message.parts if isinstance(part, TextPart | FilePart)]
-    alone = len(parts) == 1 and parts[0]["type"] == "text"
-    made: Json = {"role": message.role, "content": parts[0]["text"] if alone else parts}
+    made: Json = {"role": message.role, "content": parts}
+    # An answer that was gone on with has a text for each time; who trains with it wants the whole.
+    if (len(parts) == 1 or message.role == "assistant") and all(part["type"] == "text" for part in parts):
+        made["content"] = "".join(part["text"] for part in parts)
     if not parts:
         made["content"] = None if calls else ""
     yield made | ({"tool_calls": calls} if calls else {})
