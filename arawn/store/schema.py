@@ -51,8 +51,6 @@ def sessions_and_turns(db: sqlite3.Connection) -> None:
             text, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2')""",
     ):
         db.execute(statement)
-    if sqlite3.sqlite_version_info >= (3, 42):
-        db.execute("INSERT INTO word (word, rank) VALUES ('secure-delete', 1)")
 
 
 def spending(db: sqlite3.Connection) -> None:

@@ -291,10 +291,12 @@ def delete(db: sqlite3.Connection, id: str) -> None:
 
 
 def forget(db: sqlite3.Connection) -> None:
-    """Make the index of words let go of what was deleted, where it does not do so by itself."""
-    if sqlite3.sqlite_version_info < (3, 42):
-        with contextlib.suppress(sqlite3.OperationalError):
-            db.execute("INSERT INTO word (word) VALUES ('optimize')")
+    """Make the index of words let go of what was deleted.
+
+    Its own `secure-delete` would do so at once, but then SQLite before 3.42 could not read it any more.
+    """
+    with contextlib.suppress(sqlite3.OperationalError):
+        db.execute("INSERT INTO word (word) VALUES ('optimize')")
 
 
 def _clean(text: str | None) -> str | None:
