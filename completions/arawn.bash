@@ -20,9 +20,11 @@ _arawn() {
     --format) return ;;
     --keys) return ;;
     --limit) return ;;
+    --max-cost) COMPREPLY=($(compgen -W "low medium high USD" -- "$cur")); return ;;
     --model) return ;;
     --of) return ;;
     --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --pick) COMPREPLY=($(compgen -W "cheapest fastest best" -- "$cur")); return ;;
     --purpose) COMPREPLY=($(compgen -W "query document classification clustering" -- "$cur")); return ;;
     --race) return ;;
     --reasoning) COMPREPLY=($(compgen -W "off low medium high TOKENS" -- "$cur")); return ;;
@@ -36,6 +38,7 @@ _arawn() {
     --task) return ;;
     --tasks) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --timeout) return ;;
+    --top) return ;;
     --turn) COMPREPLY=($(compgen -W "N BRANCH" -- "$cur")); return ;;
     --until) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
     -O) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -49,20 +52,25 @@ _arawn() {
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--before|--by|--color|--concurrency|--config|--dimensions|--file|--folder|--format|--keys|--limit|--model|--of|--output|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--task|--tasks|--timeout|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
+      --backend|--before|--by|--color|--concurrency|--config|--dimensions|--file|--folder|--format|--keys|--limit|--max-cost|--model|--of|--output|--pick|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--task|--tasks|--timeout|--top|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|run|batch|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|embed|backend|backend list|backend test|model|model list|model show|model pull|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
+    case "|ask|chat|run|batch|batch status|batch fetch|batch cancel|batch forget|batch run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|quote|embed|backend|backend list|backend test|model|model list|model show|model pull|model pick|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat run batch resume session receipt replay status curl usage embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
-    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --race --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
+    "") words="ask chat run batch resume session receipt replay status curl usage quote embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
     "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
-    "batch") words="--output -o --concurrency --task --tasks -t --backend -b --model -m --json-mode --schema --keys --retry-failed --provider-batch --timeout --json --quiet -q --install-completion --show-completion --help -h" ;;
+    "batch") words="status fetch cancel forget run --install-completion --show-completion --help -h" ;;
+    "batch status") words="--json --help -h" ;;
+    "batch fetch") words="--output -o --json --help -h" ;;
+    "batch cancel") words="--help -h" ;;
+    "batch forget") words="--help -h" ;;
+    "batch run") words="--output -o --concurrency --task --tasks -t --backend -b --model -m --json-mode --schema --keys --retry-failed --provider-batch --timeout --json --quiet -q --help -h" ;;
     "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
     "session") words="export import list show search rename pin delete graph stats backup check --install-completion --show-completion --help -h" ;;
     "session export") words="--all --format -f --json --output -O --help -h" ;;
@@ -82,14 +90,16 @@ _arawn() {
     "status") words="--json --install-completion --show-completion --help -h" ;;
     "curl") words="--backend -b -o --install-completion --show-completion --help -h" ;;
     "usage") words="--by --since --all --json --csv --install-completion --show-completion --help -h" ;;
+    "quote") words="--file -f --system -s --schema --keys --cheapest-that-fits --fastest --json --install-completion --show-completion --help -h" ;;
     "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --install-completion --show-completion --help -h" ;;
     "backend") words="list test --install-completion --show-completion --help -h" ;;
     "backend list") words="--json --help -h" ;;
     "backend test") words="--all --timeout --json --help -h" ;;
-    "model") words="list show pull --install-completion --show-completion --help -h" ;;
+    "model") words="list show pull pick --install-completion --show-completion --help -h" ;;
     "model list") words="--backend -b --all --refresh --no-refresh --json --help -h" ;;
     "model show") words="--backend -b --json --help -h" ;;
     "model pull") words="--backend -b --help -h" ;;
+    "model pick") words="--max-cost --top --explain --json --help -h" ;;
     "config") words="show path check get set unset edit init --install-completion --show-completion --help -h" ;;
     "config show") words="--secrets --origin --reveal --force --json --help -h" ;;
     "config path") words="--help -h" ;;

@@ -137,6 +137,7 @@ RULES = [
     Rule(r"arawn help( \w+)?", says="#"),
     Rule(r"(cat notes\.txt \| )?arawn run .*--(dry-run|json).*", config=TASKS, says="facts"),
     Rule(r"(cat notes\.txt \| )?arawn run .*", config=TASKS, says=ANSWER),
+    Rule(r"arawn batch (status|fetch|.* --provider-batch .*)", help_only=True),  # test_provider_batch runs these
     Rule(r"arawn batch \S+ -o out\.jsonl.*", config=TASKS),
     Rule(r"arawn resume( --show)?", says="half"),
     Rule(r"arawn session search checkpoint", says="[checkpoint]"),
@@ -146,6 +147,11 @@ RULES = [
     Rule(r"arawn receipt.*", says="turn"),
     Rule(r"arawn replay .*", says="alike"),
     Rule(r"arawn status"),
+    Rule(r"arawn usage .*--csv.*", says="turns,input"),
+    Rule(r"arawn usage.*"),
+    Rule(r"arawn quote --cheapest-that-fits .*", says=":"),
+    Rule(r"arawn quote .*", says="BACKEND"),
+    Rule(r"arawn model pick .*", says="1. "),
     Rule(r"arawn curl.*", says="curl -sSN"),
 ]  # fmt: skip
 

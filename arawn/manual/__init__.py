@@ -20,6 +20,7 @@ ORDER = (
     "batch",
     "backends",
     "routing",
+    "money",
     "config",
     "secrets",
     "trust",
