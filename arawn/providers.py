@@ -91,6 +91,7 @@ class Provider(NamedTuple):
       embed_model, embed_batch, embed_dialect, dimensions_field    for embeddings
       deployments    models are deployments of a resource: see `arawn.wire.openai_write.url`
       version_env    variables that may hold the API version
+      batch          style of its batch service: see `arawn.wire.batches`
       account_headers, max_tokens_field, stream_usage, pdf_field, call_id_length
     """
 
@@ -172,7 +173,7 @@ _ROWS = (
     Provider(
         "anthropic", "Anthropic", "anthropic", "https://api.anthropic.com", "claude-sonnet-4-20250514",
         base_env=("ANTHROPIC_BASE_URL",),
-        docs="https://console.anthropic.com/settings/keys",
+        docs="https://console.anthropic.com/settings/keys", options={"batch": "anthropic"},
     ),
     Provider(
         "openai", "OpenAI", "openai", "https://api.openai.com/v1", "gpt-4o",
@@ -192,6 +193,7 @@ _ROWS = (
             ),
             "embed_model": "text-embedding-3-small",
             "embed_batch": 2048,
+            "batch": "openai",
         },
     ),
     Provider(
@@ -199,7 +201,8 @@ _ROWS = (
         "gemini-2.5-flash",
         key_env=("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"), model_env=("GEMINI_MODEL",),
         base_env=("GEMINI_API_BASE", "GOOGLE_GEMINI_BASE_URL"),
-        docs="https://aistudio.google.com/apikey", options={"embed_model": "gemini-embedding-001"},
+        docs="https://aistudio.google.com/apikey",
+        options={"embed_model": "gemini-embedding-001", "batch": "gemini"},
     ),
     Provider(
         "groq", "Groq", "openai", "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile",
@@ -208,6 +211,7 @@ _ROWS = (
             "media": _IMAGES,
             "no_reasoning": (("qwen", {"reasoning_effort": "none"}),),
             "embeds": False,
+            "batch": "openai",
         },
     ),
     Provider(
@@ -222,6 +226,7 @@ _ROWS = (
             "embed_model": "mistral-embed",
             "embed_batch": 128,
             "dimensions_field": "output_dimension",
+            "batch": "mistral",
         },
     ),
     Provider(

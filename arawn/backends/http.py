@@ -274,7 +274,7 @@ class HttpBackend:
         exchange.wait.set("first_event", exchange.limits.first_event - exchange.spent)
         content = None
         if call.method == "POST":
-            content = json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
+            content = call.content or json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
         waits = {"connect": connect, "read": exchange.wait, "write": exchange.wait, "pool": None}
         try:
             request = client.build_request(

@@ -22,6 +22,8 @@ from arawn.store.files import try_lock
 
 SYNC_S = 1.0
 """A power cut loses no more than this; a crash of the program alone loses nothing."""
+BREAKS = {mark: f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}
+"""Some programs end a line at these."""
 LONGEST = 64 * 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 
@@ -98,7 +100,7 @@ class OutFile:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Append a line, whole or not at all. Raises ArawnError where the disk says no. From any thread."""
-        text = json.dumps(record, ensure_ascii=False) + "\n"
+        text = json.dumps(record, ensure_ascii=False).translate(BREAKS) + "\n"
         data = text.encode("utf-8", "replace")
         with self._lock:
             done = 0
@@ -118,6 +120,11 @@ class OutFile:
                     hints=("run the same again once that is mended: it goes on where it stopped",),
                 ) from None
             self._size += len(data)
+            self.known[key_of(record["id"])] = Known(bool(record["ok"]), "")
+
+    def is_answered(self, key: str) -> bool:
+        """Whether it holds an answer to the line with this key."""
+        return key in self.known and self.known[key].ok
 
     def sort(self, ranks: Mapping[str, int]) -> None:
         """Put the lines into the order of `ranks`, the last of each id alone; lines of other ids follow.

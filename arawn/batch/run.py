@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import Event as Flag
 from threading import Lock, Thread
 
 from arawn.batch.lines import BadLine, digest_of, id_of, item, key_of
@@ -90,16 +91,17 @@ class Run:
         self._count = Lock()
         self._common = Common(job.width)
         self._row = 0
-        self._threads: list[Thread] = []
+        self._over = Flag()
+        self._working = 0
 
     def start(self) -> None:
         """Begin. The first worker opens what it needs here, so that a mistake in the config is raised."""
         first = Worker(self._common, self._job)
         first.ready()
         workers = [first, *(Worker(self._common, self._job) for _ in range(self._job.width - 1))]
-        self._threads = [Thread(target=self._work, args=(worker,), daemon=True) for worker in workers]
-        for thread in self._threads:
-            thread.start()
+        self._working = len(workers)
+        for worker in workers:
+            Thread(target=self._work, args=(worker,), daemon=True).start()
 
     def pass_over(self) -> None:
         """Look at the lines where none is left to be asked, so that it is told what they are."""
@@ -107,11 +109,7 @@ class Run:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end, so long at most; whether it is there."""
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(seconds)
-                return False
-        return True
+        return self._over.wait(seconds)  # Ctrl-C in a join would make a thread that runs pass for ended
 
     def stop(self, fault: BaseException | None = None) -> None:
         """No further line is begun."""
@@ -144,6 +142,10 @@ class Run:
             self.stop(error)
         finally:
             worker.close()
+            with self._count:
+                self._working -= 1
+                if not self._working:
+                    self._over.set()
 
     def _next(self) -> tuple[int, str] | None:
         """The next line that is to be asked."""

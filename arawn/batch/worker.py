@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from threading import Event as Flag
 from threading import Lock
@@ -12,6 +11,7 @@ from arawn.app import App
 from arawn.asking import Answer, ask
 from arawn.batch.gate import Gate
 from arawn.batch.lines import Item
+from arawn.batch.record import Line, record
 from arawn.errors import (
     ArawnError,
     AuthFault,
@@ -22,9 +22,9 @@ from arawn.errors import (
     ServiceFault,
     UsageFault,
 )
-from arawn.events import Attempt, Event, Usage, Wait
+from arawn.events import Attempt, Event, Wait
 from arawn.messages import Format, Request
-from arawn.render.document import error as error_of
+from arawn.session import Receipt
 from arawn.steps import Given, Seat, request, seat
 from arawn.tasks import INPUT, Plan
 
@@ -95,34 +95,24 @@ class Outcome(NamedTuple):
     model: str = ""
 
     def record(self, redact: Callable[[str], str], has_data: bool) -> dict[str, Any]:
-        """The line of the out file. Figures that are not known are null."""
+        """The line of the out file."""
         last = self.answers[-1] if self.answers else None
-        ok = self.fault is None and last is not None
-        usages = [answer.reply.usage for answer in self.answers] or [Usage()]
-        costs = [answer.receipt.cost_usd for answer in self.answers if answer.ok]
-        text = last.reply.text if last is not None else ""
-        made: dict[str, Any] = {"id": self.id, "ok": ok, "text": text}
-        if has_data:
-            made["data"] = json.loads(text) if ok else None
-        told = error_of(self.fault)
-        if told is not None:
-            for key in ("message", "hint"):
-                told[key] = redact(told[key]) if told[key] else None
-        return {
-            **made,
-            "finish": last.receipt.finish if last is not None else "error",
-            "usage": {name: _sum([getattr(usage, name) for usage in usages]) for name in ("input", "output")},
-            "cost_usd": _sum(costs),
-            "backend": (last.receipt.backend if last is not None else self.backend) or None,
-            "model": (last.receipt.model if last is not None else self.model) or None,
-            "attempts": sum(len(answer.receipt.attempts) for answer in self.answers),
-            "input": self.digest,
-            "error": told,
-        }
-
-
-def _sum(figures: list[Any]) -> Any:
-    return None if not figures or None in figures else sum(figures)
+        receipt = (
+            last.receipt if last is not None else Receipt(self.backend, model=self.model, finish="error")
+        )
+        line = Line(
+            self.id,
+            self.digest,
+            last.reply.text if last is not None else "",
+            receipt.finish,
+            [answer.reply.usage for answer in self.answers],
+            [answer.receipt.cost_usd for answer in self.answers if answer.ok],
+            receipt.backend,
+            receipt.model,
+            sum(len(answer.receipt.attempts) for answer in self.answers),
+            self.fault,
+        )
+        return record(line, redact, has_data)
 
 
 class Worker:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from arawn.cli import Backend, Model, Quiet
+from arawn.cli import Backend, Model, Quiet, batch_service
 from arawn.cli.ask import JsonMode, Keys, Schema
 from arawn.errors import ArawnError, Incomplete, UsageFault
 from arawn.render.status import Status
@@ -49,6 +49,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+
+for _name, _command in batch_service.commands():
+    app.command(_name)(_command)
 
 In = Annotated[str, typer.Argument(metavar="IN.jsonl", help="A question a line; - is standard input.")]
 Out = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Where the answers go.")]
@@ -97,6 +100,14 @@ def run(
     config = context.load()
     for notice in config.notices:
         context.status.warn(notice)
+    if provider_batch:
+        if task is not None:
+            raise UsageFault(
+                "A batch service answers one prompt a line: --task and --provider-batch exclude each other"
+            )
+        with _as_file(in_) as name:
+            batch_service.hand_over(context, name, out, form, retry_failed, json)
+        return
     if out is None:
         raise UsageFault("Where do the answers go?", hints=(f"arawn batch {in_} -o out.jsonl",))
     status = _Once(context.status)

@@ -39,7 +39,8 @@ class Call(NamedTuple):
     """An HTTP request without its key: the door adds the authentication header.
 
     `memo` is what the dialect wants to know again when it reads the reply: it joins the target's options.
-    `notices` tell the person what of the request this service cannot be told.
+    `notices` tell the person what of the request this service cannot be told. `content` goes in the place of
+    `body`, as it is.
     """
 
     url: str
@@ -48,6 +49,7 @@ class Call(NamedTuple):
     method: str = "POST"
     memo: Mapping[str, Any] = NOTHING
     notices: tuple[str, ...] = ()
+    content: bytes = b""
 
 
 class Next(NamedTuple):
