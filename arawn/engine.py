@@ -21,8 +21,8 @@ from arawn.messages import (
 )
 from arawn.orderly import orderly
 from arawn.ports import Backend, Entry, Journal, Planned, Planner
-from arawn.seam import ask_to_go_on, without_overlap
-from arawn.session import Receipt, Seam, Session, Turn, said
+from arawn.seam import Writers, ask_to_go_on, without_overlap
+from arawn.session import Receipt, Session, Turn, said
 
 
 class Conversation:
@@ -100,7 +100,7 @@ class Conversation:
     ) -> Iterator[Event]:
         before = broken.answer if broken is not None else ""
         entry = self._begin(parent, message, before, backend)
-        collector = Collector()
+        collector = Writers(len(before))
         planned = Planned((*said(self.session.path(parent)), message), parent)
         fault: ArawnError | None = None
         stopped = True
@@ -118,12 +118,13 @@ class Conversation:
             fault, stopped = error, False
         finally:
             reply = collector.reply
-            origin = _origin(reply, backend)
+            origin = _origin(reply, backend, stopped)
             receipt = self._receipt(reply, origin, planned, fault, stopped)
-            answer = _answer(reply, origin)
+            receipt = receipt._replace(seams=collector.seams(origin))
+            answer = _answer(reply, origin, collector.mixed)
             if before and broken is not None:
                 answer = Message("assistant", (TextPart(before), *_spoken(answer)))
-                receipt = receipt._replace(seams=(*broken.receipt.seams, Seam(len(before), *origin)))
+                receipt = receipt._replace(seams=(*broken.receipt.seams, *receipt.seams))
             self._keep(entry, planned.parent, (message, answer) if answer.parts else (message,), receipt)
         if fault is not None:
             if isinstance(fault, ContextFault | Refused) and not reply.text:
@@ -213,9 +214,9 @@ def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReas
     return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
 
 
-def _origin(reply: Reply, backend: Backend) -> tuple[str, str]:
-    """Who answered, or was asked last: behind one backend there may be several."""
-    last = reply.attempts[-1] if reply.attempts else None
+def _origin(reply: Reply, backend: Backend, stopped: bool) -> tuple[str, str]:
+    """Who answered, was at it, or was asked last: behind one backend there may be several."""
+    last = reply.attempts[-1] if reply.attempts and not stopped else None
     return (backend.name, backend.model) if last is None else (last.backend, last.model)
 
 
@@ -224,11 +225,11 @@ def _spoken(answer: Message) -> tuple[Part, ...]:
     return tuple(part for part in answer.parts if not isinstance(part, ReasoningPart))
 
 
-def _answer(reply: Reply, origin: tuple[str, str]) -> Message:
+def _answer(reply: Reply, origin: tuple[str, str], mixed: bool) -> Message:
     """The message to remember, its parts in the order they came.
 
     Of a reply that was cut only text and reasoning stay: half a signature, or a call without its
-    result, would make the next request fail.
+    result, would make the next request fail, and so would one that another backend made (`mixed`).
     """
     whole = reply.finish is not None
     parts: list[Part] = []
@@ -237,7 +238,7 @@ def _answer(reply: Reply, origin: tuple[str, str]) -> Message:
             case Text():
                 parts.append(TextPart(event.text))
             case Reasoning():
-                parts.append(ReasoningPart(event.text, event.opaque if whole else None, origin))
+                parts.append(ReasoningPart(event.text, None if mixed or not whole else event.opaque, origin))
             case ToolCall() if whole:
                 parts.append(ToolCallPart(event.id, event.name, event.arguments, event.opaque, origin))
     said_any = any(isinstance(part, TextPart | ToolCallPart) for part in parts)

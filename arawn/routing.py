@@ -74,12 +74,10 @@ def several(parts: Parts, first: str | None, model: str | None) -> Router | Race
     found = distinct([*_first(parts, first, model), *(_by_name(parts, name) for name in names)])
     if len(found) < 2:
         return None
-    strategy = str(parts.config.get("llm.strategy"))
+    strategy, on = str(parts.config.get("llm.strategy")), frozenset(parts.config.get("llm.fallback.on"))
     if strategy == "hedge":
-        return Race(found, float(parts.config.get("llm.hedge_after")), parts.health)
-    policy = Policy(
-        frozenset(parts.config.get("llm.fallback.on")), bool(parts.config.get("llm.fallback.mid_stream"))
-    )
+        return Race(found, float(parts.config.get("llm.hedge_after")), parts.health, on)
+    policy = Policy(on, bool(parts.config.get("llm.fallback.mid_stream")))
     return Router(found, policy, parts.health, ORDERS[strategy], strategy)
 
 

@@ -1,11 +1,12 @@
-"""Going on with an answer that broke off: how to ask for the rest, and how to say no word twice."""
+"""Going on with an answer that broke off: how to ask for the rest, say no word twice, and who wrote what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from arawn.events import Event, Finish, Text, ToolCall
+from arawn.events import Attempt, Collector, Event, Finish, Reasoning, Text, ToolCall
 from arawn.messages import Message, TextPart
+from arawn.session import Seam
 
 GO_ON = (
     "Your answer above was cut off before its end. Go on exactly where it stops, in the middle of the word "
@@ -60,6 +61,44 @@ def without_overlap(before: str, events: Iterator[Event]) -> Iterator[Event]:
         close = getattr(events, "close", None)
         if close is not None:
             close()
+
+
+class Writers(Collector):
+    """A Collector that knows who wrote which part of an answer, `before` characters of which came earlier."""
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self._start = self._end = before
+        self._shown = False
+        self._seams: list[Seam] = []
+        self._makers: set[tuple[str, str]] = set()
+
+    def add(self, event: Event) -> None:
+        """Take one event. An Attempt ends what its backend wrote."""
+        super().add(event)
+        if isinstance(event, Text):
+            self._end += len(event.text)
+        if isinstance(event, Text | Reasoning | ToolCall):
+            self._shown = True
+        elif isinstance(event, Attempt):
+            self._ended(event.backend, event.model)
+
+    def seams(self, writing: tuple[str, str]) -> tuple[Seam, ...]:
+        """Where another went on; `writing` wrote what no attempt was told for yet."""
+        self._ended(*writing)
+        return tuple(self._seams)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether several had a part in it: what goes back to one alone can't be told apart then."""
+        return len(self._makers) > 1
+
+    def _ended(self, backend: str, model: str) -> None:
+        if self._shown:
+            self._makers.add((backend, model))
+        if self._end > self._start > 0:
+            self._seams.append(Seam(self._start, backend, model))
+        self._start, self._shown = self._end, False
 
 
 def _may_grow(before: str, held: str) -> bool:

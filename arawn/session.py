@@ -9,6 +9,8 @@ from arawn.events import Attempt, Usage
 from arawn.messages import NOTHING, FilePart, Message
 
 MAIN = "main"
+CANCELLED = "cancelled"
+"""In the place of an attempt's error: another had begun to answer. It says nothing about the backend."""
 TITLE = 60
 Kind = Literal["said", "summary"]
 
@@ -48,16 +50,22 @@ class Receipt(NamedTuple):
     @property
     def first_event_s(self) -> float | None:
         """From sending to the first event, waits and failed attempts included."""
-        if not self.attempts or self.attempts[-1].first_event_s is None:
+        attempts = self._in_turn
+        if not attempts or attempts[-1].first_event_s is None:
             return None
-        *before, last = self.attempts
+        *before, last = attempts
         spent = sum(attempt.waited_s + attempt.total_s for attempt in before)
         return spent + last.waited_s + (last.first_event_s or 0.0)
 
     @property
     def total_s(self) -> float:
         """From sending to the end."""
-        return sum(attempt.waited_s + attempt.total_s for attempt in self.attempts)
+        return sum(attempt.waited_s + attempt.total_s for attempt in self._in_turn)
+
+    @property
+    def _in_turn(self) -> list[Attempt]:
+        """The attempts without those made beside another that answered."""
+        return [attempt for attempt in self.attempts if attempt.error != CANCELLED]
 
     @property
     def tokens_per_s(self) -> float | None:

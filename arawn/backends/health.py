@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arawn.events import Attempt
+from arawn.session import CANCELLED
 
 VERSION = 1
 OPEN_AFTER = 3
@@ -22,8 +23,6 @@ BRIEF_REST_S = 5.0
 SMOOTH = 0.3
 """Weight of the newest time in the running mean."""
 FAILURES = ("unreachable", "timeout", "overloaded", "cut", "empty")
-CANCELLED = "cancelled"
-"""In the place of an error: nobody waited for it any more. It says nothing about the backend."""
 FORGET_S = 30 * 86400.0
 LONGEST_RESET_S = 86400.0
 """However long a service says it takes no more, it is asked again after a day."""

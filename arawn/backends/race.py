@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from queue import Empty, SimpleQueue
 
-from arawn.backends.health import CANCELLED, Health
-from arawn.backends.router import SHOWN, Candidate, Ready, any_fits, rested, sorted_out
+from arawn.backends.health import Health
+from arawn.backends.router import SHOWN, Candidate, Ready, any_fits, is_listed, rested, sorted_out
 from arawn.errors import ArawnError, EmptyAnswer, Internal
 from arawn.events import Attempt, Event, Finish, Notice
 from arawn.messages import FilePart, Request
 from arawn.ports import Backend
+from arawn.session import CANCELLED
 
 Kept = dict[tuple[str, str, bool], Ready]
 """What is open, by backend, model, and whether it was opened as the last that is left."""
@@ -25,11 +26,15 @@ AT_ONCE = 2
 class Race:
     """A Backend over candidates; each next one is asked after `after` seconds of silence, 0 for all at once.
 
-    One that fails before it said a word is replaced by the next at once. Raises the fault of the last.
+    One that fails before it said a word, by a fault of `on` (None: any), is replaced by the next at once.
+    Raises the fault of the last.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], after: float, health: Health) -> None:
+    def __init__(
+        self, candidates: Sequence[Candidate], after: float, health: Health, on: Container[str] | None = None
+    ) -> None:
         self.candidates = list(candidates)
+        self._on = on
         self.why = f"the first to begin, after {after:g} s of silence" if after else "the first to begin"
         self._after = after
         self._health = health
@@ -52,7 +57,7 @@ class Race:
         """The reply of the first that begins one."""
         order = rested(self.candidates, self._health) if self._after else self.candidates
         left = yield from sorted_out(order, request, self._health if self._after else Health(None))
-        run = _Run(request, left, self._after, self._kept, self._health)
+        run = _Run(request, left, self._after, self._kept, self._health, self._on)
         try:
             for event in run.events():
                 self.name, self.model = run.asked.name, run.asked.model
@@ -131,8 +136,15 @@ class _Run:
     """One race."""
 
     def __init__(
-        self, request: Request, candidates: Sequence[Candidate], after: float, kept: Kept, health: Health
+        self,
+        request: Request,
+        candidates: Sequence[Candidate],
+        after: float,
+        kept: Kept,
+        health: Health,
+        on: Container[str] | None,
     ) -> None:
+        self._on = on
         self._request = request
         self._waiting = list(candidates)
         self._after = after
@@ -180,6 +192,8 @@ class _Run:
         for event in self._noted(runner.held, fault.code):
             if not isinstance(event, Finish):
                 yield event
+        if self._on is not None and not is_listed(fault, self._on):
+            self._waiting.clear()
         others = self._others(runner)
         if not others:
             raise fault

@@ -6,7 +6,7 @@ It knows backends, events and errors, and neither HTTP nor config.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from arawn.backends.health import Health
@@ -89,6 +89,15 @@ class Policy(NamedTuple):
 
     on: frozenset[str]
     mid_stream: bool = False
+
+
+def is_listed(fault: ArawnError, on: Container[str]) -> bool:
+    """Whether another is asked after this fault, where nothing was shown yet.
+
+    One that can't be asked at all, by its own settings, never stands in the way.
+    """
+    code = "unreachable" if fault.code == "cut" else fault.code
+    return isinstance(fault, ConfigFault) or code in on or fault.code in on
 
 
 Order = Callable[[Sequence[Candidate], Health], Sequence[Candidate]]
@@ -213,10 +222,7 @@ class Router:
 
     def _switches(self, fault: ArawnError, course: Course, said: bool, request: Request) -> bool:
         """Whether the next is asked after this fault; only a plain answer can be gone on with."""
-        if isinstance(fault, ConfigFault):
-            return True
-        code = "unreachable" if fault.code == "cut" else fault.code
-        listed = code in self._policy.on or fault.code in self._policy.on
+        listed = is_listed(fault, self._policy.on)
         if course.shown:
             broken = isinstance(fault, Cut) or (listed and fault.code in BROKEN)
             return self._policy.mid_stream and broken and not course.closed and request.format is None

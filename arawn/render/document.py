@@ -44,13 +44,16 @@ def document(
     finish = reply.finish
     usage = reply.usage
     whole = fault is None and not interrupted
-    last = reply.attempts[-1] if reply.attempts else None  # who answered, where several stand in
+    last = reply.attempts[-1] if reply.attempts and not interrupted else None  # who answered, of several
+    answered = (turn.receipt.backend, turn.receipt.model) if turn else (backend, model)
+    if last is not None:
+        answered = (last.backend, last.model)
     return {
         "version": 1,
         "ok": whole,
-        "backend": (last.backend if last else backend) or None,
+        "backend": answered[0] or None,
         "provider": (turn.receipt.provider if turn else "") or provider or None,
-        "model": (finish.model if finish else "") or (last.model if last else model) or None,
+        "model": (finish.model if finish else "") or answered[1] or None,
         "text": reply.text,
         "data": json.loads(reply.text) if has_data and whole else None,
         "reasoning": reply.reasoning,
