@@ -152,8 +152,10 @@ class Guard:
     ) -> tuple[list[Limit], _Go | None]:
         """The limits now, and a hold where they leave room, or `anyway`."""
         with self._book().alone() as page:
-            limits = self._limits(page, request)
-            left = min((one.left for one in limits), default=float("inf"))
+            limits, left = self._limits(page, request)
+            if left < price.likely:
+                page.settle()
+                limits, left = self._limits(page, request)
             if left < price.likely and not anyway:
                 return limits, None
             made, usd = (request, price.likely) if anyway else self._fitted(request, price, facts, left)
@@ -204,8 +206,8 @@ class Guard:
         go = self._tried(request, price, facts, anyway=True)[1]
         return go if go is not None else _Go(request)
 
-    def _limits(self, page: Page, request: Request) -> list[Limit]:
-        """The limits that hold for this backend and session, with what is left of them."""
+    def _limits(self, page: Page, request: Request) -> tuple[list[Limit], float]:
+        """The limits that hold for this backend and session, and what is left of the tightest."""
         said, now = self._around.limits, self._around.clock()
         since = {"session": 0.0, "day": day_of(now)[0], "month": month_of(now)}
         session = request.session or _RUN
@@ -221,7 +223,7 @@ class Guard:
             spent = page.spent(since[span.removeprefix("per_")], backend=self.name)
             name = f"backends.{self.name}.{span}"
             found.append(Limit(name, usd, usd - spent.known - spent.held, usd - spent.known))
-        return found
+        return found, min((one.left for one in found), default=float("inf"))
 
     def _near(self, limits: list[Limit], price: Cost) -> Iterator[Event]:
         """A line where most of a limit is spent, each once."""

@@ -19,7 +19,7 @@ from term import Term
 
 from arawn.budget import Around, Guard
 from arawn.catalog import Facts
-from arawn.errors import ArawnError, AuthFault, BudgetFault, Cut, Unreachable
+from arawn.errors import ArawnError, AuthFault, BudgetFault, Cut, StoreFault, Unreachable
 from arawn.events import Attempt, Event, Finish, Notice, Text, Usage, Wait
 from arawn.messages import Message, Request, TextPart, user
 from arawn.money import cost
@@ -67,6 +67,7 @@ def guard(folder: Path, inner: Answering, limits: dict, **more) -> Guard:
 def spent(folder: Path, session: str = "") -> float:
     ledger = Ledger(folder)
     with ledger.alone() as page:
+        page.settle()
         found = page.spent(0.0, session=session)
     ledger.close()
     return found.known + found.held
@@ -408,6 +409,36 @@ def test_a_ledger_serves_many_threads(tmp_path: Path) -> None:
     with ledger.alone() as page:
         assert page.spent(0) == (40.0, 0.0)
     ledger.close()
+
+
+def test_a_broken_ledger_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "budget.db").write_bytes(b"no database at all" * 100)
+    run(guard(tmp_path, Answering(10), {"per_day": 1.0}))
+    assert spent(tmp_path) > 0 and len(list(tmp_path.glob("budget.db.corrupt-*"))) == 1
+
+
+def test_a_ledger_that_cannot_be_written_asks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "budget.db").mkdir()
+    inner = Answering()
+    with pytest.raises(StoreFault):
+        run(guard(tmp_path, inner, {"per_day": 1.0}))
+    assert not inner.asked
+
+
+def test_many_amounts_do_not_slow_an_answer_down(tmp_path: Path) -> None:
+    """Those of answers that are nowhere stored stay: they are read over at times, not at each answer."""
+    ledger = Ledger(tmp_path)
+    with ledger.alone() as page:
+        for _ in range(5000):
+            page.hold(NOW, "b", "", 0.0001, 0.0001)
+    made = guard(tmp_path, Answering(1), {"per_day": 100.0})
+    list(made.stream(ASK))
+    statements: list[str] = []
+    made._book()._db.set_trace_callback(statements.append)
+    list(made.stream(ASK))
+    made.close()
+    ledger.close()
+    assert 4 <= len(statements) < 20
 
 
 CONFIG = """

@@ -10,18 +10,22 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from arawn.errors import StoreFault
+from arawn.store.database import is_damage
 from arawn.store.files import make
 from arawn.store.sessions import FILE, Store
 
 NAME = "budget.db"
 BUSY_S = 20.0
 KEPT_S = 62 * 86400.0
+SETTLE_S = 2.0
+"""So often the amounts are held against the store; before anything is refused they are too."""
 
 
 class Spent(NamedTuple):
@@ -38,15 +42,23 @@ class Ledger:
         self._folder = folder
         self._lock = threading.RLock()
         self._kept: sqlite3.Connection | None = None
+        self._settled = float("-inf")
+        path = folder / NAME
         try:
-            make(folder / NAME)
-            self._db = self._opened()
-        except sqlite3.DatabaseError as error:
-            raise StoreFault(f"{folder / NAME}: {error}") from None
+            try:
+                self._db = self._opened()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                os.replace(path, path.with_name(f"{NAME}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}"))
+                self._db = self._opened()
+        except sqlite3.Error as error:
+            raise StoreFault(f"{path}: {error}") from None
         except OSError as error:
-            raise StoreFault(f"{folder / NAME}: {error.strerror or error}") from None
+            raise StoreFault(f"{path}: {error.strerror or error}") from None
 
     def _opened(self) -> sqlite3.Connection:
+        make(self._folder / NAME)
         db = sqlite3.connect(self._folder / NAME, BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             # Amounts of the last second are what a power cut may cost; each answer is spared its sync.
@@ -77,7 +89,9 @@ class Ledger:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     page = Page(self._db, self._store())
-                    page.settle()
+                    if time.monotonic() - self._settled > SETTLE_S:
+                        page.settle()
+                        self._settled = time.monotonic()
                     yield page
                     self._db.execute("COMMIT")
                 except BaseException:
@@ -158,6 +172,8 @@ class Page:
 
 
 def _lives(process: int) -> bool:
+    if os.name != "posix":  # elsewhere signal 0 is Ctrl-C
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
