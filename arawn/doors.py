@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from arawn import backends
 from arawn.backends.choose import Choice
+from arawn.errors import ConfigFault, SecretFault
 from arawn.providers import DIALECTS
 
 if TYPE_CHECKING:
@@ -55,7 +57,14 @@ class Doors:
         )
         door = HttpBackend(target, choice.dialect, access, self._limits(table, timeout), self.way)
         self.opened[choice.name] = door
+        self._know(choice.key)
         return door
+
+    def _know(self, text: str | None) -> None:
+        """Have a key masked before it is used, in a prompt too; one in a keyring takes too long for that."""
+        if text and "$keyring:" not in text:
+            with suppress(ConfigFault, SecretFault):
+                self._secret(text)
 
     def _secret(self, text: str) -> Secret:
         from arawn.secret import Resolver, Secret

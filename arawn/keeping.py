@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BUSY_S = 5.0
 """Seconds that an answer waits for a store that another program holds; its journal keeps it longer."""
 DAY_S = 86400.0
+WEEK_S = 7 * DAY_S
 
 
 class Place(NamedTuple):
@@ -276,7 +277,9 @@ class Keeper:
         try:
             now, last = time.time(), self.store.fact("purged")
             if last is None or abs(now - float(last)) > DAY_S:
-                self.store.purge(now - self.rules.keep)
+                # A clock that is once years ahead must not take with it what was said today.
+                moment = now if last is None else min(now, float(last) + WEEK_S)
+                self.store.purge(moment - self.rules.keep)
                 self.store.remember("purged", str(now))
         except (StoreFault, ValueError) as fault:
             self.tell(str(fault))

@@ -420,6 +420,14 @@ def test_what_is_older_than_keep_goes_but_pinned(store: Store) -> None:
     keeper.close()
     assert {info.id for info in store.listing()} == {"pinned", "new", talk.session.id}
     assert store.fact("purged")
+    store.remember("purged", str(now - 2 * 86400))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now + 70 * 365 * 86400)  # a clock gone wrong
+        keeper.settle()
+        list(talk.ask(Scripted([Text("yes"), Finish("stop")]), "and on"))
+        keeper.settle()
+        keeper.close()
+    assert {info.id for info in store.listing()} == {"pinned", "new", talk.session.id}
 
 
 def test_a_session_that_another_deletes_meanwhile(store: Store) -> None:
@@ -428,6 +436,8 @@ def test_a_session_that_another_deletes_meanwhile(store: Store) -> None:
     put(store, talk, turn("b", "a"))
     assert [t.id for t in store.load("s1").path()] == ["b"]
     store.delete(["s1", "s1", "nothing"])
+    put(store, talk)
+    assert store.listing() == [], "moving about in it does not bring it back"
     assert store.listing() == [] and store.purge(1e12) == 0
 
 
@@ -472,7 +482,7 @@ def test_no_key_that_was_typed_is_on_the_disk(arawn, home: Path) -> None:
 
     def behave(conn) -> None:
         time.sleep(0.4)  # the journal is on the disk by now
-        seen.append(grep(home, KEYS))
+        seen.append(grep(home, words))
         echo(conn)
 
     with FakeProvider(behave) as fake:

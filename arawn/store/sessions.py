@@ -54,11 +54,14 @@ class Store:
 
     def put(self, session: Session, turns: Iterable[Turn], terminal: str = "") -> None:
         """Keep turns of a session, and where it stands; what is there already stays as it is."""
+        kept = list(turns)
 
         def work() -> None:
             with self.db.writing() as db:
+                if not kept and not trees.is_known(db, session):
+                    return  # deleted meanwhile, with all that was said in it
                 row = trees.session_row(db, session, terminal)
-                for turn in turns:
+                for turn in kept:
                     trees.put_turn(db, row, turn)
                 trees.put_heads(db, row, session)
 

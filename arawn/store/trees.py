@@ -42,6 +42,12 @@ def row_of(db: sqlite3.Connection, id: str) -> int | None:
     return None if found is None else int(found[0])
 
 
+def is_known(db: sqlite3.Connection, session: Session) -> bool:
+    """Whether the session is in the store, or the turn that it stands at."""
+    head = "SELECT 1 FROM turn WHERE name = ?"
+    return row_of(db, session.id) is not None or db.execute(head, (session.head,)).fetchone() is not None
+
+
 def session_row(db: sqlite3.Connection, session: Session, terminal: str) -> int:
     """The row of a session, made where there is none; what it is now holds."""
     row = row_of(db, session.id)
