@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from arawn.folding import cells, clipped
 from arawn.session import Session, Turn, title_of
 
 MARKS = ("●", "├─", "│ ", "◀ here")
+LEAST = 20
+"""So many columns a prompt keeps, however long the name of a model is."""
 ASCII = ("*", "|-", "| ", "<- here")
 
 
-def graph(session: Session, plain: bool = False) -> Iterator[str]:
+def graph(session: Session, plain: bool = False, columns: int | None = None) -> Iterator[str]:
     """One line a turn: its number, its prompt, who answered, the branches that end there.
 
     What leads to the head stays at the left; other branches stand to its right, each before the line
-    goes on. `plain` draws with ASCII alone.
+    goes on. `plain` draws with ASCII alone; in `columns` the prompts are shortened to fit.
     """
     dot, fork, bar, here = ASCII if plain else MARKS
     numbers = {id: number for number, id in enumerate(session.turns, 1)}
@@ -31,8 +34,9 @@ def graph(session: Session, plain: bool = False) -> Iterator[str]:
         before, own, turn = waiting.pop()
         labels = [f"[{name}]" for name in names.get(turn.id, [])]
         labels += [here] if turn.id == session.head else []
-        words = " ".join([_told(turn), *labels])
-        yield f"{before}{own}{dot} {numbers[turn.id]:>{width}}  {words}"
+        drawn = f"{before}{own}{dot} {numbers[turn.id]:>{width}}  "
+        after = "".join(f" {label}" for label in labels)
+        yield drawn + _told(turn, columns and max(LEAST, columns - cells(drawn + after))) + after
         inside = before + (bar if own else "")
         following = below.get(turn.id, [])
         waiting += [(inside, "", last) for last in following[-1:]]
@@ -49,10 +53,14 @@ def _below(session: Session, main: set[str]) -> dict[str | None, list[Turn]]:
     return below
 
 
-def _told(turn: Turn) -> str:
+def _told(turn: Turn, columns: int | None) -> str:
     """A turn in a few words."""
     if turn.kind == "summary":
         return "(summary of what is above)"
-    who = f"({turn.receipt.model})" if turn.receipt.model else ""
+    who = f" ({turn.receipt.model})" if turn.receipt.model else ""
     state = " (unfinished)" if turn.unfinished else ""
-    return f"{title_of(turn.prompt.text) or '(no text)'} {who}{state}".rstrip()
+    said = title_of(turn.prompt.text) or "(no text)"
+    if columns:
+        said = clipped(said, max(LEAST, columns - cells(who + state)))
+        who = clipped(who, max(0, columns - cells(said + state)))
+    return f"{said}{who}{state}"

@@ -25,7 +25,7 @@ catalog
 providers | secret | structure | media | pages
 shorthand | keywords | differing
 graph | gauge | summary | sums
-record | seam | tokens | orderly
+record | seam | tokens | orderly | folding
 ports
 session
 events
@@ -55,7 +55,7 @@ DOORS = {
 }
 PURE = (
     *("errors", "messages", "events", "session", "record", "seam", "ports", "wire", "engine"),
-    *("tokens", "gauge", "summary", "context", "orderly"),
+    *("tokens", "gauge", "summary", "context", "orderly", "folding"),
 )
 IMPURE = {"os", "time", "random", "threading", "socket", "subprocess", "pathlib", "asyncio", "io", "secrets"}
 ROOT = ("", "__init__", "__main__", "manual")

@@ -12,6 +12,7 @@ from fake_provider import Conn, FakeProvider, openai_stream, sse
 from term import Term
 from test_session_cli import config, echo
 
+from arawn.folding import cells, clipped, fold
 from arawn.render.sessions import found
 
 
@@ -102,6 +103,8 @@ def test_hits_are_folded_at_words(color: bool) -> None:
     hit = Hit(
         ("the quick brown fox jumps over the lazy dog and " * 3, False),
         ("the cat", True),
+        ("-flap of ", False),
+        ("the dog", True),
         (" 日本語 " * 20, False),
     )
     whole = "\n".join(found([hit], color, 0.0))
@@ -110,6 +113,8 @@ def test_hits_are_folded_at_words(color: bool) -> None:
     wide = [len(line) + sum(char in "日本語" for char in line) for line in bare.splitlines()]
     assert max(wide) <= 60 and len(wide) > 4 and min(wide[1:-1]) > 45
     assert folded.split() == whole.split(), "nothing but spaces changed"
+    bare = whole.replace("\x1b[1;33m", "").replace("\x1b[0m", "").replace("[", "").replace("]", "")
+    assert " and the cat-flap of the dog 日本語 " in bare, "spaces beside a hit stay"
     assert all(line.startswith("    ") for line in bare.splitlines()[1:])
 
 
@@ -168,3 +173,45 @@ def test_the_list_to_choose_from_says_how(arawn: Callable, env: dict[str, str], 
         with Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
             term.wait("arawn>").say("/resume").wait("about kites (m-1)").wait("Enter goes on").send("\x1b")
             term.prompt().send("\x04").end()
+
+
+LONG = "Please explain in great detail how the write-ahead log works, and why checkpoints matter so much"
+
+
+def test_lists_fit_the_terminal(arawn: Callable, env: dict[str, str], tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("ask", "-m", "a-model-with-a-rather-long-name-20261121", LONG, config=config(fake))
+        arawn("ask", "-c", f"again: {LONG}")
+    for command, lines in (("list", 1), ("graph", 2), ("search", 4)):
+        words = [sys.executable, "-P", "-m", "arawn", "session", command, *["explain"][: command == "search"]]
+        with Term(words, env=env, cwd=tmp_path, cols=60) as term:
+            assert term.end() == 0
+            shown = term.screen.splitlines()
+        assert "Please explain in" in shown[0] and "…" in shown[0], shown
+        if command != "search":
+            assert len(shown) == lines, shown
+    piped = arawn("session", "graph").stdout.splitlines()
+    assert all("(m-1)" in line for line in piped) and any(len(line) > 60 for line in piped)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("short", 5, "short"),
+        ("a little longer", 10, "a little…"),
+        ("日本語のテキスト", 9, "日本語の…"),
+        ("e\u0301te\u0301 fini", 9, "e\u0301te\u0301 fini"),
+        ("x", 0, "…"),
+    ],
+)
+def test_clipped(text: str, columns: int, shown: str) -> None:
+    assert clipped(text, columns) == shown and cells(shown) <= max(columns, 1)
+
+
+def test_names_are_folded_at_spaces() -> None:
+    names = "Backends: " + ", ".join(f"backend-{n}" for n in range(9))
+    lines = fold(names, 40, "  ").split("\n")
+    assert (
+        " ".join(line.strip() for line in lines) == names and max(map(len, lines)) <= 40 and len(lines) == 4
+    )
+    assert fold(names, None) == names

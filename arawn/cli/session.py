@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -61,7 +61,7 @@ def list_(
         return
     from arawn.render.sessions import listing
 
-    for line in listing(found):
+    for line in listing(found, columns=columns_of(context, sys.stdout)):
         print(line)
     if not found:
         context.status.note("There is no session yet; arawn ask begins one")
@@ -133,12 +133,9 @@ def search(
     if json:
         print_json([_hit(hit) for hit in hits])
         return
-    from arawn.cli.context import is_terminal
     from arawn.render.sessions import found
-    from arawn.render.terminal import width
 
-    columns = width(sys.stdout.fileno(), context.env) if is_terminal(sys.stdout) else None
-    for line in found(hits, context.color_out, columns=columns):
+    for line in found(hits, context.color_out, columns=columns_of(context, sys.stdout)):
         print(line)
     if not hits:
         context.status.note("Nothing was found")
@@ -202,9 +199,12 @@ def delete(
     from arawn.store.care import copies
 
     if not yes and names:
-        for line in listing(names):
+        for line in listing(names, columns=columns_of(context, sys.stderr)):
             print(line, file=sys.stderr)
-        _agree(context, f"Delete {len(names)} for good?")
+        _agree(
+            context,
+            f"Delete {'this session' if len(names) == 1 else f'these {len(names)} sessions'} for good?",
+        )
     store.delete([info.id for info in names])
     left = copies(store.folder) if names else []
     if left:
@@ -240,7 +240,7 @@ def graph(ctx: typer.Context, which: Which = None, json: Json = False) -> None:
         )
         return
     plain = "utf" not in (sys.stdout.encoding or "").lower()
-    for line in draw(session, plain=plain):
+    for line in draw(session, plain=plain, columns=columns_of(context, sys.stdout)):
         print(clean(line))
 
 
@@ -335,6 +335,14 @@ def print_json(value: Any) -> None:
     from arawn.render.document import dump
 
     print(dump(value))
+
+
+def columns_of(context: Context, stream: TextIO) -> int | None:
+    """How wide the terminal is that `stream` goes to; None where it goes elsewhere."""
+    from arawn.cli.context import is_terminal
+    from arawn.render.terminal import width
+
+    return width(stream.fileno(), context.env) if is_terminal(stream) else None
 
 
 def done(context: Context, json: bool, line: str, **document: Any) -> None:

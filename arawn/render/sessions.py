@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
-from unicodedata import east_asian_width
 
+from arawn.folding import cells, clipped, folded
 from arawn.render.safe import clean
 from arawn.session import Session, Turn
+
+LEAST = 20
+"""So many columns a title keeps, however long the name of a model is."""
 
 
 class Listed(Protocol):
@@ -64,14 +67,21 @@ def size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
-def listing(sessions: Iterable[Listed], now: float | None = None) -> Iterator[str]:
-    """A line a session: id, age, turns, title, who answered."""
+def listing(
+    sessions: Iterable[Listed], now: float | None = None, columns: int | None = None
+) -> Iterator[str]:
+    """A line a session: id, age, turns, title (shorter where it must fit in `columns`), who answered."""
     now = time.time() if now is None else now
     for info in sessions:
         marks = ("* " if info.pinned else "") + ("(unfinished) " if info.unfinished else "")
-        who = f"{info.backend} · {info.model}" if info.backend else ""
-        told = clean(f"{marks}{info.title} ({who})" if who else f"{marks}{info.title}", newlines=False)
-        yield f"{info.id}  {ago(now - info.updated):>7}  {info.turns:>3}  {told}"
+        head = f"{info.id}  {ago(now - info.updated):>7}  {info.turns:>3}  {marks}"
+        who = clean(f" ({info.backend} · {info.model})" if info.backend else "", newlines=False)
+        title = clean(info.title, newlines=False)
+        who = f" {who}" if who else ""
+        if columns:
+            title = clipped(title, max(LEAST, columns - cells(head) - cells(who)))
+            who = clipped(who, max(0, columns - cells(head) - cells(title)))
+        yield f"{head}{title}{who}"
 
 
 class Found(Protocol):
@@ -104,35 +114,24 @@ def found(
     """Two lines a hit: the session, and what was said with the hits marked, folded to `columns`."""
     now = time.time() if now is None else now
     for hit in hits:
-        yield f"{hit.session}  {ago(now - hit.at):>7}  {clean(hit.title, newlines=False)}"
-        shown = [(clean(text, newlines=False), marked) for text, marked in hit.pieces]
+        head = f"{hit.session}  {ago(now - hit.at):>7}  "
+        title = clean(hit.title, newlines=False)
+        yield head + (clipped(title, columns - len(head)) if columns else title)
+        shown = [(_inside(text), marked) for text, marked in hit.pieces]
         begin, end = ("\x1b[1;33m", "\x1b[0m") if color else ("[", "]")
         if not color:
             shown = [(f"{begin}{text}{end}" if marked else text, False) for text, marked in shown]
         if columns:
-            shown = list(_folded(shown, len(f"    {hit.role}: "), columns))
+            shown = list(folded(shown, len(f"    {hit.role}: "), columns, "    "))
         line = "".join(f"{begin}{text}{end}" if marked else text for text, marked in shown)
         yield f"    {hit.role}: {line}"
 
 
-def _folded(pieces: Iterable[tuple[str, bool]], at: int, columns: int) -> Iterator[tuple[str, bool]]:
-    """The pieces of a line that begins in column `at`, with the end of a line in the place of some spaces."""
-    pieces = list(pieces)
-    whole = "".join(text for text, _ in pieces)
-    ends: set[int] = set()
-    space, since = -1, 0  # the last place to end a line at, and how wide what stands after it is
-    for place, char in enumerate(whole):
-        cells = 2 if east_asian_width(char) in "WF" else 1
-        at, since = at + cells, since + cells
-        if char == " ":
-            space, since = place, 0
-        elif at > columns and space >= 0:
-            ends.add(space)
-            space, at = -1, 4 + since
-    begun = 0
-    for text, marked in pieces:
-        yield "".join("\n    " if begun + n in ends else char for n, char in enumerate(text)), marked
-        begun += len(text)
+def _inside(text: str) -> str:
+    """A piece of a line, with its spaces to what stands before and after it."""
+    before, after = (" " if text[place].isspace() else "" for place in (0, -1)) if text else ("", "")
+    inner = clean(text, newlines=False)
+    return f"{before}{inner}{after}" if inner else before
 
 
 def spoken(session: Session, turns: Iterable[Turn]) -> Iterator[str]:

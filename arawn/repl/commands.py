@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import ArawnError, UsageFault
+from arawn.folding import fold
 
 if TYPE_CHECKING:
     from arawn.repl.loop import Repl
@@ -154,7 +155,7 @@ def backend(repl: Repl, name: BackendName = "") -> None:
         repl.switch(name, None)
         return
     repl.tell_opened()
-    repl.say("Backends: " + ", ".join(repl.app.backend_names()))
+    repl.say(fold("Backends: " + ", ".join(repl.app.backend_names()), repl.columns, "  "))
 
 
 @command()
@@ -169,7 +170,9 @@ def model(repl: Repl, name: ModelName = "") -> None:
     except ArawnError as error:
         repl.tell_fault(error)
         return
-    repl.say("Models: " + (", ".join(names) if names else "this backend lists none"))
+    repl.say(
+        fold("Models: " + (", ".join(names) if names else "this backend lists none"), repl.columns, "  ")
+    )
 
 
 @command()

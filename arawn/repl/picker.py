@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, VSplit, Window
+from prompt_toolkit.output import Output
 
 from arawn.render.safe import clean
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 PREVIEW = 6
+ESCAPE_S = 0.1
+"""So long after an Escape the rest of a key's sequence may come; without any it is the key itself."""
 KEYS = "Type to narrow the list; Enter goes on with the session, Escape leaves."
 
 
@@ -104,11 +108,15 @@ class Picker:
 def pick(editor: Editor, sessions: Sequence[Info], load: Callable[[str], Session]) -> str:
     """The id of the session that the person chooses, "" where none is."""
     picker = Picker(sessions, load)
-    editor.run(
-        lambda source, out: Application(
+
+    def made(source: Input, out: Output) -> Application[None]:
+        app: Application[None] = Application(
             layout=picker.layout(), key_bindings=picker.keys(), input=source, output=out, erase_when_done=True
         )
-    )
+        app.ttimeoutlen = ESCAPE_S
+        return app
+
+    editor.run(made)
     return picker.chosen
 
 

@@ -116,7 +116,7 @@ def tree(repl: Repl) -> None:
 
     if not repl.session.turns:
         repl.say("Nothing was said yet.")
-    for line in graph(repl.session, plain=repl.ascii):
+    for line in graph(repl.session, plain=repl.ascii, columns=repl.columns):
         repl.say(line)
 
 
