@@ -194,7 +194,7 @@ def show(
         elif stopped:
             context.status.note("[stopped]")
         elif fault is None:
-            _count(context, opened, reply, time.monotonic() - began)
+            _count(context, session, reply, time.monotonic() - began)
 
 
 def _document(
@@ -226,9 +226,12 @@ def _document(
     print(dump({"type": "result", **made} if form == "jsonl" else made), flush=True)
 
 
-def _count(context: Context, opened: Opened, reply: Reply, seconds: float) -> None:
-    """One dim line for people: tokens and time; a pipe that collects stderr is spared it."""
+def _count(context: Context, session: Session, reply: Reply, seconds: float) -> None:
+    """One dim line for people: tokens, time and cost; a pipe that collects stderr is spared it."""
     if reply.usage.output is None or not is_terminal(sys.stderr):
         return
     sent = "?" if reply.usage.input is None else reply.usage.input
-    context.status.note(f"{sent} in / {reply.usage.output} out tokens, {seconds:.1f} s")
+    from arawn.render.receipt import spent
+
+    turn = session.turns.get(session.latest or "")
+    context.status.note(f"{sent} in / {reply.usage.output} out tokens, {seconds:.1f} s{spent(turn)}")

@@ -213,6 +213,7 @@ class Repl:
             self._signals,
             reasoning=chat.settings.reasoning != "hide",
             usage=self._editor is not None,
+            turn=lambda: self.session.current,
         )
         fault = show.run(events, self.opened.waiting)
         if self.keeper is not None:

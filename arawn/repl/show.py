@@ -55,11 +55,22 @@ def advice(fault: ArawnError, turn: Turn | None) -> str:
 
 
 class Show:
-    """One answer on the screen. Text goes to the sink, all else to the status line."""
+    """One answer on the screen. Text goes to the sink, all else to the status line.
+
+    turn: the turn, asked once it is over, for what it cost.
+    """
 
     def __init__(
-        self, status: Status, sink: MakeSink, signals: Signals, *, reasoning: bool, usage: bool
+        self,
+        status: Status,
+        sink: MakeSink,
+        signals: Signals,
+        *,
+        reasoning: bool,
+        usage: bool,
+        turn: Callable[[], Turn | None] = lambda: None,
     ) -> None:
+        self._turn = turn
         self._status = status
         self._make = sink
         self._signals = signals
@@ -171,4 +182,7 @@ class Show:
             self._status.note("[stopped]")
         elif self._usage and usage.output is not None:
             sent = "?" if usage.input is None else usage.input
-            self._status.note(f"{sent} in / {usage.output} out tokens, {seconds:.1f} s")
+            from arawn.render.receipt import spent
+
+            told = f"{sent} in / {usage.output} out tokens, {seconds:.1f} s{spent(self._turn())}"
+            self._status.note(told)
