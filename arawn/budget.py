@@ -194,13 +194,15 @@ class Guard:
             yield Notice(f"{told}. Ask all the same? y/N", warning=True)
             agreed = self._around.agreed()
         if not agreed:
-            raise BudgetFault(
+            fault = BudgetFault(
                 f"Nothing was asked: {told}",
                 hints=(
                     "ask less, or a cheaper model: arawn quote",
                     f"raise it for once: -o budget.{limit.name}=USD",
                 ),
             )
+            fault.limit = limit.name
+            raise fault
         if self.action == "warn":
             yield Notice(told, warning=True)
         go = self._tried(request, price, facts, anyway=True)[1]

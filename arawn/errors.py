@@ -186,10 +186,11 @@ class StoreFault(ArawnError):
 
 
 class BudgetFault(ArawnError):
-    """An answer would cost more than `[budget]` allows; nothing was asked."""
+    """An answer would cost more than `[budget]` allows; nothing was asked. `limit` names the setting."""
 
     code = "budget"
     exit_code = 7
+    limit = ""
 
 
 class Internal(ArawnError):

@@ -487,3 +487,25 @@ def test_an_out_file_cut_anywhere_keeps_its_whole_lines(tmp_path_factory, data) 
     again.close()
     lines = whole[:cut].count(b"\n")
     assert len(again.known) == lines and path.read_bytes() == b"".join(whole.splitlines(True)[:lines])
+
+
+def test_a_budget_holds_for_all_lines_together(place: Place) -> None:
+    """Each answer costs 20 millionths of a dollar; what is left when the limit is reached waits for another day."""
+    place.write(*({"id": n, "prompt": "x", "max_tokens": 5} for n in range(60)))
+    config = CONFIG + "[budget]\nper_day = 0.0006\n"
+    done = place.run("--concurrency", "4", "--json", config=config)
+    told = json.loads(done.stdout)
+    assert 10 <= told["answered"] <= 30 and told["failed"] == 0 and told["cost_usd"] <= 0.000601, done.stderr
+    assert done.returncode == 7 and "budget" in done.stderr and told["left"] == 60 - told["answered"]
+    assert len(place.asked) == told["answered"]
+    assert place.run().returncode == 0 and [made["id"] for made in place.made] == list(range(60))
+
+
+def test_a_line_that_is_too_dear_alone_fails_alone(place: Place) -> None:
+    place.write({"id": "a", "prompt": "x", "max_tokens": 5}, {"id": "b", "prompt": "x " * 2000}, "last")
+    config = CONFIG + '[budget]\nper_turn = 0.001\naction = "ask"\n'
+    done = place.run(
+        "--concurrency", "1", config=config.replace('model = "m"', 'model = "m"\nmax_tokens = 5', 1)
+    )
+    assert done.returncode == 1 and [made["ok"] for made in place.made] == [True, False, True], done.stderr
+    assert place.made[1]["error"]["code"] == "budget" and len(place.asked) == 2

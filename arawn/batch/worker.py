@@ -15,6 +15,7 @@ from arawn.batch.record import Line, record
 from arawn.errors import (
     ArawnError,
     AuthFault,
+    BudgetFault,
     ConfigFault,
     Internal,
     ModelFault,
@@ -259,6 +260,8 @@ class _Listener:
 
 def _raise_for_all(fault: ArawnError | None) -> None:
     """Raises a fault that no other line would escape, so that it is not paid for or told 10,000 times."""
+    if isinstance(fault, BudgetFault) and fault.limit == "per_turn":
+        return  # this line alone is too dear
     if isinstance(fault, AuthFault | ConfigFault | ModelFault | Internal):
         raise fault
     if isinstance(fault, RateLimited) and not fault.retryable:

@@ -97,6 +97,8 @@ def run(
     form = wanted_format(json_mode, schema, keys)
     if task is not None and form is not None:
         raise UsageFault("A task says itself which form its answer has (schema), so --task stands alone")
+    if context.load().get("budget.action") == "ask":
+        context.say("budget.action", "refuse", "arawn batch")  # nobody is asked for every line
     config = context.load()
     for notice in config.notices:
         context.status.warn(notice)

@@ -89,6 +89,11 @@ class Context:
             self._config = config if self._tape is None else self._tape.config(config)
         return self._config
 
+    def say(self, key: str, value: str, who: str) -> None:
+        """A setting that this command itself insists on."""
+        self.flags.append((key, value, who))
+        self._config = self._app = None
+
     @property
     def status(self) -> Status:
         """The line for people, on stderr."""
