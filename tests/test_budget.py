@@ -512,6 +512,22 @@ def test_y_on_a_terminal_asks_all_the_same(env, fake, tmp_path: Path) -> None:
         assert len(fake.requests) == asked
 
 
+def test_a_key_in_a_chat_says_yes(env, fake, tmp_path: Path) -> None:
+    place = Path(env["HOME"], ".config/arawn/config.toml")
+    place.parent.mkdir(parents=True)
+    place.write_text(CONFIG.format(url=fake.url, budget='per_turn = 0.01\naction = "ask"'))
+    with Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
+        term.prompt().say("hello")
+        term.wait("y/N").send("n")
+        term.wait("Nothing was asked")
+        assert not fake.requests
+        term.prompt().say("hello again")
+        term.until(lambda: term.screen.count("y/N") == 2, "the second question").send("y")
+        term.until(lambda: "yes" in term.screen.split("hello again")[1], "the answer")
+        term.prompt().send("\x04")
+        assert term.end() == 0 and len(fake.requests) == 1
+
+
 def test_no_limit_costs_nothing(arawn, fake, env) -> None:
     arawn("ask", "hi", config=CONFIG.format(url=fake.url, budget='action = "warn"'))
     assert len(fake.requests) == 1 and not Path(env["HOME"], ".local/share/arawn/budget.db").exists()
