@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fake_provider import (
     Behaviour,
+    Conn,
     FakeProvider,
     json_reply,
     openai_stream,
@@ -59,6 +60,12 @@ def error(status: int, message: str = "no", **headers: str) -> Behaviour:
 
 def answer(text: str = TEXT) -> Behaviour:
     return openai_stream([text[:4], text[4:]], usage={"prompt_tokens": 3, "completion_tokens": 2})
+
+
+def late(conn: Conn) -> None:
+    """An answer that begins when the other was asked for sure."""
+    time.sleep(0.2)
+    answer()(conn)
 
 
 class Fault(NamedTuple):

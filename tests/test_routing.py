@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from fake_provider import (
     Behaviour,
-    Conn,
     FakeProvider,
     anthropic_stream,
     dump,
@@ -19,7 +18,7 @@ from fake_provider import (
     stall,
     torn,
 )
-from routing_kit import FAULTS, KEYS, TEXT, Clock, Kit, answer, error, nobody_asks, served
+from routing_kit import FAULTS, KEYS, TEXT, Clock, Kit, answer, error, late, nobody_asks, served
 
 from arawn.backends.health import Health
 from arawn.backends.race import Race
@@ -111,12 +110,6 @@ def no_key_elsewhere(fakes: Sequence[FakeProvider]) -> None:
             seen = repr(request.headers) + request.body.decode("utf-8", "replace")
             assert KEYS[own] in seen
             assert not [key for name, key in KEYS.items() if name != own and key in seen]
-
-
-def late(conn: Conn) -> None:
-    """An answer that begins when the other was asked for sure."""
-    time.sleep(0.1)
-    answer()(conn)
 
 
 # --- one fails, the other answers

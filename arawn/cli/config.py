@@ -78,6 +78,11 @@ def check(ctx: typer.Context) -> None:
         row = find(names)
         if isinstance(row, Row) and not row.effect:
             print(f"{config.origin(names).place}: {path_text(names)} has no effect yet")
+    if "llm" in config.values or len(config.backends) > 1:
+        from arawn.cli.config_routing import explained
+
+        for line in explained(context):
+            print(line)
     for line in (*unknown_variables(context.env), *config.notices):
         context.status.warn(line)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.config.entries import with_entries
+from arawn.config.entries import Key, said_at, with_entries
 from arawn.config.read import Source
 from arawn.config.row import Row
 from arawn.config.schema import path_text, suggest, tree
@@ -34,7 +34,7 @@ class _Walk:
     def __init__(self, harmless_only: bool, backends: Collection[str]) -> None:
         self.harmless_only = harmless_only
         self.backends = backends
-        self.wrong: list[tuple[Names, str]] = []
+        self.wrong: list[tuple[Key, str]] = []
         self.dropped: list[Names] = []
 
     def table(self, said: dict[str, Any], spec: dict[str, Any], path: Names) -> dict[str, Any]:
@@ -100,20 +100,22 @@ def check_file(
     """
     walk = _Walk(harmless_only, backends)
     given, wrong = with_entries(source.values)
-    walk.wrong += [(("llm", "providers"), text) for text in wrong]
+    walk.wrong += wrong
     values = walk.table(given, tree(), ())
     return values, _placed(source, walk.wrong), walk.dropped
 
 
-def _placed(source: Source, wrong: list[tuple[Names, str]]) -> list[Mistake]:
+def _placed(source: Source, wrong: list[tuple[Key, str]]) -> list[Mistake]:
     if not wrong:
         return []
     from arawn.config.positions import locate, positions
 
     places = positions(source.text)
-    found = sorted((locate(places, path), text, path) for path, text in wrong)
+    found = [(locate(places, said_at(source.values, path)), text, path) for path, text in wrong]
+    found.sort(key=lambda mistake: mistake[:2])
     return [
-        Mistake(f"{source.place}:{line}:{column}: {text}", path=path) for (line, column), text, path in found
+        Mistake(f"{source.place}:{line}:{column}: {text}", path=tuple(map(str, path)))
+        for (line, column), text, path in found
     ]
 
 
@@ -122,6 +124,10 @@ def check_whole(config: Config, known: Collection[Mistake]) -> list[Mistake]:
     wrong = {mistake.path[1] for mistake in known if mistake.path[:1] == ("backends",) and mistake.path[1:]}
     found = [_backend_name(config)] if config.values.get("llm", {}).get("backend") is not None else []
     found += [_backend(config, name, table) for name, table in config.backends.items() if name not in wrong]
+    if config.values.get("llm", {}).keys() & {"fallback_backends", "fallback", "weights"}:
+        from arawn.config.check_routing import wrong_routing
+
+        found += [Mistake(text) for text in wrong_routing(config)]
     return [mistake for mistake in found if mistake is not None]
 
 

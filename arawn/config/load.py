@@ -301,9 +301,10 @@ def _at(values: Any, names: Names) -> Any:
 
 def _place(layer: Layer, names: Names) -> str:
     if layer.source is not None:
+        from arawn.config.entries import said_at
         from arawn.config.positions import locate, positions
 
-        line, column = locate(positions(layer.source.text), names)
+        line, column = locate(positions(layer.source.text), said_at(layer.source.values, names))
         return f"{layer.source.place}:{line}:{column}"
     for length in range(len(names), 0, -1):
         if names[:length] in layer.places:
