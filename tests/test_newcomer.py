@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ from fake_provider import Conn, FakeProvider, openai_stream, sse
 from term import Term
 from test_session_cli import config, echo
 
+from arawn.context import Outlook
 from arawn.folding import cells, clipped, fold
 from arawn.render.sessions import found
+from arawn.repl.context_commands import told
 
 
 def cut(conn: Conn) -> None:
@@ -215,3 +218,39 @@ def test_names_are_folded_at_spaces() -> None:
         " ".join(line.strip() for line in lines) == names and max(map(len, lines)) <= 40 and len(lines) == 4
     )
     assert fold(names, None) == names
+
+
+def test_no_folder_is_made_unasked(arawn: Callable, tmp_path: Path) -> None:
+    """A folder that is spelt wrong is told, not made."""
+    with FakeProvider(echo) as fake:
+        arawn("ask", "about kites", config=config(fake))
+    for words in (("session", "export", "-O", "no/such/x.md"), ("session", "backup", "no/such/x.db")):
+        done = arawn(*words)
+        assert done.returncode == 2 and "There is no folder no/such" in done.stderr, done.stderr
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("session", "search"), "arawn session search --help"),
+        (("session", "unpin"), "arawn session --help"),
+        (("ask", "--bogus"), "arawn ask --help"),
+        (("--bogus",), "arawn --help"),
+    ],
+)
+def test_a_wrong_word_names_the_help_of_its_command(
+    arawn: Callable, words: tuple[str, ...], hint: str
+) -> None:
+    done = arawn(*words)
+    assert done.returncode == 2 and done.stderr.endswith(f"  - {hint}\n")
+
+
+@pytest.mark.parametrize("total", [0, 7, 471, 1200])
+def test_what_a_window_holds_adds_up(total: int) -> None:
+    kinds = (("system prompt", 20), ("summary", 0), ("turns", 501), ("files", 33))
+    seen = Outlook(kinds, total, 600, 150, 1, "drop")
+    sizes = dict(re.findall(r"^(\w[\w ]*?) {2,}([\d,]+)", "\n".join(told(seen, "m")), re.MULTILINE))
+    parts = [int(sizes[kind].replace(",", "")) for kind in ("system prompt", "turns", "files")]
+    assert sum(parts) == total, told(seen, "m")
+    assert told(seen, "m")[-1] == "With the next message the turn said first would be left out."

@@ -55,7 +55,7 @@ def _known(error: BaseException) -> ArawnError | None:
         return error
     message = getattr(error, "format_message", None)  # a usage error or Abort of the CLI library
     if message is not None:
-        return UsageFault(str(message()).replace("\n", " "), hints=("arawn --help",))
+        return UsageFault(str(message()).replace("\n", " "), hints=(f"{_command(error)} --help",))
     if type(error).__name__ == "Abort":
         return UsageFault("Nothing was done: the question was not answered")
     if isinstance(error, OSError) and error.strerror:
@@ -66,6 +66,16 @@ def _known(error: BaseException) -> ArawnError | None:
     if isinstance(error, MemoryError):
         return ArawnError("Out of memory")
     return None
+
+
+def _command(error: BaseException) -> str:
+    """The command whose words were wrong, as it is typed."""
+    names: list[str] = []
+    place = getattr(error, "ctx", None)
+    while place is not None and place.parent is not None:
+        names.insert(0, place.info_name or "")
+        place = place.parent
+    return " ".join(["arawn", *names])
 
 
 def _unknown(error: BaseException, context: Context) -> ArawnError:

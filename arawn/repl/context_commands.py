@@ -51,7 +51,7 @@ def context(repl: Repl) -> None:
 
 def told(seen: Outlook, model: str) -> list[str]:
     """The outlook as lines: tokens by kind, and what they are held against."""
-    rows = [(kind, size) for kind, size in seen.kinds if size]
+    rows = _adding_up(seen)
     rows.append(("together", seen.total))
     if seen.window is not None:
         rows += [("kept for the answer", seen.reserve)]
@@ -72,6 +72,18 @@ def told(seen: Outlook, model: str) -> list[str]:
     return lines
 
 
+def _adding_up(seen: Outlook) -> list[tuple[str, int]]:
+    """Tokens by kind. Each is a guess; the whole is put right by real counts, and they by it."""
+    found = [(kind, size) for kind, size in seen.kinds if size]
+    guessed = sum(size for _, size in found)
+    rows = [(kind, round(size * seen.total / guessed)) for kind, size in found]
+    if rows:
+        most = max(range(len(rows)), key=lambda place: rows[place][1])
+        kind, size = rows[most]
+        rows[most] = (kind, size + seen.total - sum(size for _, size in rows))
+    return rows
+
+
 def _share(size: int, window: int | None) -> str:
     return f"  {100 * size / window:5.1f} %" if window else ""
 
@@ -80,10 +92,11 @@ def _next(seen: Outlook) -> str:
     """What would be done with the next message."""
     if not seen.left_out:
         return "Nothing would be left out now."
-    turns = "1 turn" if seen.left_out == 1 else f"{seen.left_out} turns"
+    turns = "turn" if seen.left_out == 1 else f"{seen.left_out} turns"
     match seen.policy:
         case "compact":
-            return f"With the next message the older turns would be summed up, about {turns} of them."
+            some = "" if seen.left_out == 1 else f", about {seen.left_out} of them"
+            return f"With the next message the older turns would be summed up{some}."
         case "drop":
             return f"With the next message the {turns} said first would be left out."
         case _:

@@ -53,6 +53,8 @@ def backup(store: Store, target: str | None) -> Path:
         raise UsageFault(
             f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
         )
+    if not path.parent.is_dir():
+        raise UsageFault(f"There is no folder {path.parent}", hints=("make it first, or choose another",))
     try:
         store.db.backup(path)
     except OSError as error:

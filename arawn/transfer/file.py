@@ -38,6 +38,8 @@ def write_file(
         raise UsageFault(
             f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
         )
+    if not path.parent.is_dir():
+        raise UsageFault(f"There is no folder {path.parent}", hints=("make it first, or choose another",))
     try:
         write_private(path, "".join(export(sessions, form)).encode("utf-8", "replace"))
     except OSError as error:
