@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -52,11 +54,15 @@ from arawn.ports import Backend
 from arawn.routing import several
 from arawn.session import Seam, Turn
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+import routing
+
 ASK = Request((user("hi"),))
 LLM = {
     "fallback": "",
     "round-robin": 'strategy = "round-robin"',
-    "weighted": 'strategy = "weighted"\nweights = {a = 1, b = 0, c = 0}',
+    "weighted": 'strategy = "weighted"\nweights = {a = 1, b = 0}',
     "cost-optimized": 'strategy = "cost-optimized"',
     "fastest": 'strategy = "fastest"',
 }
@@ -139,6 +145,22 @@ def test_one_fails_and_the_other_stands_in(tmp_path: Path, name: str, strategy: 
     assert came.attempts == [("a", fault.code), ("b", None)]
     assert len(came.told) == 1 and "m-a" in came.told[0] and came.told[0].endswith("; asking b · m-b")
     assert came.spent < 2
+
+
+# --- many asks
+
+
+@pytest.mark.parametrize("kind", routing.KINDS)
+def test_a_thousand_asks_under_faults_are_all_answered_once(tmp_path: Path, kind: str) -> None:
+    made = routing.storm(tmp_path, 1000, **routing.KINDS[kind])
+    assert (made.whole, made.twice, made.untold) == (1000, 0, 0)
+    assert made.faults >= (150 if routing.KINDS[kind] else 3) and made.requests == 1000 + made.faults
+
+
+def test_routing_costs_less_than_a_millisecond(tmp_path: Path) -> None:
+    alone, routed = routing.overhead(tmp_path, 60)
+    more = statistics.median(after - before for before, after in zip(alone, routed, strict=True))
+    assert more <= routing.MOST_MS
 
 
 # --- nobody answers: the last one alone is asked again
