@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from arawn.app import App, Opened
-from arawn.engine import outcome, verdict
+from arawn.engine import origin_of, receipt_of, verdict
 from arawn.errors import ArawnError
-from arawn.events import Attempt, Collector, Event, Reply
+from arawn.events import Collector, Event, Reply, close
 from arawn.messages import Message, Request, TextPart
 from arawn.session import Receipt, Turn
 
@@ -60,28 +60,9 @@ def ask(
     except ArawnError as error:
         fault = error
     finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
+        close(events)
     reply = collector.reply
-    return Answer(reply, app.priced(receipt(opened, reply, request, fault, left)), fault, at)
-
-
-def receipt(
-    opened: Opened, reply: Reply, request: Request, fault: ArawnError | None, left: bool = False
-) -> Receipt:
-    """What is known of an answer, before it is priced."""
-    last = reply.attempts[-1] if reply.attempts else Attempt(opened.name, opened.backend.model)
-    finish = reply.finish
     said = {"max_tokens": request.max_tokens, "temperature": request.temperature, "system": request.system}
-    return Receipt(
-        backend=last.backend,
-        model=(finish.model if finish else "") or last.model,
-        finish=outcome(reply, fault, left),
-        finish_raw=finish.raw if finish else "",
-        error=fault.code if fault else None,
-        told=fault.sentence if fault else None,
-        usage=reply.usage,
-        attempts=tuple(reply.attempts),
-        settings={key: value for key, value in said.items() if value is not None},
-    )
+    settings = {key: value for key, value in said.items() if value is not None}
+    origin = origin_of(reply, opened.backend, left)
+    return Answer(reply, app.priced(receipt_of(reply, origin, fault, left, settings)), fault, at)

@@ -118,9 +118,10 @@ class Conversation:
             fault, stopped = error, False
         finally:
             reply = collector.reply
-            origin = _origin(reply, backend, stopped)
-            receipt = self._receipt(reply, origin, planned, fault, stopped)
-            receipt = receipt._replace(seams=collector.seams(origin))
+            origin = origin_of(reply, backend, stopped)
+            receipt = receipt_of(reply, origin, fault, stopped, self._settings())._replace(
+                estimate=planned.estimate, left_out=planned.left_out, seams=collector.seams(origin)
+            )
             answer = _answer(reply, origin, collector.mixed)
             if before and broken is not None:
                 answer = Message("assistant", (TextPart(before), *_spoken(answer)))
@@ -175,34 +176,37 @@ class Conversation:
         else:
             session.add(entry.end(Turn(entry.id, parent, messages, receipt, entry.at, session.id)))
 
-    def _receipt(
-        self,
-        reply: Reply,
-        origin: tuple[str, str],
-        planned: Planned,
-        fault: ArawnError | None,
-        stopped: bool,
-    ) -> Receipt:
+    def _settings(self) -> dict[str, Any]:
+        """What of these settings is said in a request."""
         settings = {
             "max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p,
             "stop": list(self.stop), "reasoning": self.reasoning, "extra": dict(self.extra),
             "format": None if self.format is None else self.format._asdict(),
             "stream": None if self.stream else False,
         }  # fmt: skip
-        finish = reply.finish
-        return Receipt(
-            backend=origin[0],
-            model=(finish.model if finish else "") or origin[1],
-            finish=outcome(reply, fault, stopped),
-            finish_raw=finish.raw if finish else "",
-            error=fault.code if fault else None,
-            told=fault.sentence if fault else None,
-            usage=reply.usage,
-            attempts=tuple(reply.attempts),
-            settings={key: value for key, value in settings.items() if value not in (None, [], {})},
-            estimate=planned.estimate,
-            left_out=planned.left_out,
-        )
+        return {key: value for key, value in settings.items() if value not in (None, [], {})}
+
+
+def receipt_of(
+    reply: Reply,
+    origin: tuple[str, str],
+    fault: ArawnError | None,
+    stopped: bool,
+    settings: Mapping[str, Any],
+) -> Receipt:
+    """What is known of an answer by what came, before it is priced; `origin` is who gave it."""
+    finish = reply.finish
+    return Receipt(
+        backend=origin[0],
+        model=(finish.model if finish else "") or origin[1],
+        finish=outcome(reply, fault, stopped),
+        finish_raw=finish.raw if finish else "",
+        error=fault.code if fault else None,
+        told=fault.sentence if fault else None,
+        usage=reply.usage,
+        attempts=tuple(reply.attempts),
+        settings=settings,
+    )
 
 
 def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReason:
@@ -214,7 +218,7 @@ def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReas
     return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
 
 
-def _origin(reply: Reply, backend: Backend, stopped: bool) -> tuple[str, str]:
+def origin_of(reply: Reply, backend: Backend, stopped: bool) -> tuple[str, str]:
     """Who answered, was at it, or was asked last: behind one backend there may be several."""
     last = reply.attempts[-1] if reply.attempts and not stopped else None
     return (backend.name, backend.model) if last is None else (last.backend, last.model)

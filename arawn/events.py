@@ -6,7 +6,7 @@ the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, assert_never
 
 FinishReason = Literal[
@@ -56,6 +56,12 @@ class Usage(NamedTuple):
     audio: int | None = None
     tooling: int | None = None
     searches: int | None = None
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """What several requests took together; None where none of them said."""
+    known = ([count for count in counts if count is not None] for counts in zip(*usages, strict=True))
+    return Usage(*(sum(counts) if counts else None for counts in known))
 
 
 class Finish(NamedTuple):
@@ -109,6 +115,13 @@ class Attempt(NamedTuple):
 
 
 Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Progress | Wait | Attempt
+
+
+def close(events: Iterator[Event]) -> None:
+    """End the request behind `events` at once, where they are of a kind that can be ended."""
+    end = getattr(events, "close", None)
+    if end is not None:
+        end()
 
 
 class Reply:

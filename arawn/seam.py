@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from arawn.events import Attempt, Collector, Event, Finish, Reasoning, Text, ToolCall
+from arawn.events import Attempt, Collector, Event, Finish, Reasoning, Text, ToolCall, close
 from arawn.messages import Message, TextPart
 from arawn.session import Seam
 
@@ -58,9 +58,7 @@ def without_overlap(before: str, events: Iterator[Event]) -> Iterator[Event]:
         if held and rest(before, held):
             yield Text(rest(before, held))
     finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
+        close(events)
 
 
 class Writers(Collector):

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from arawn.errors import EmptyAnswer
-from arawn.events import Attempt, Collector, Event, Progress, Reply, Usage, Wait
+from arawn.events import Attempt, Collector, Event, Progress, Reply, Wait, close, total
 from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, ToolResultPart, user
 from arawn.ports import Backend
 from arawn.session import Receipt, Turn
@@ -153,7 +153,7 @@ def summed_up(
         backend=backend.name,
         model=(finish.model if finish else "") or backend.model,
         finish=finish.reason if finish else "stop",
-        usage=Usage(*(_sum(counts) for counts in zip(*(reply.usage for reply in replies), strict=True))),
+        usage=total(reply.usage for reply in replies),
         attempts=tuple(attempt for reply in replies for attempt in reply.attempts),
     )
 
@@ -168,16 +168,9 @@ def _answered(backend: Backend, request: Request) -> Generator[Event, None, Repl
             if isinstance(event, Wait | Progress | Attempt):
                 yield event
     finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
+        close(events)
     reply = collector.reply
     ended = reply.finish is not None and reply.finish.reason in ("stop", "length")
     if not reply.text.strip() or not ended:
         raise EmptyAnswer(f'Backend "{backend.name}" gave no summary')
     return reply
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arawn.differing import likeness, pieces
-from arawn.engine import Conversation
+from arawn.engine import Conversation, origin_of
 from arawn.errors import Cut, Refused
-from arawn.events import Attempt, Event, Finish, Reasoning, Text, ToolCall, Usage
+from arawn.events import Attempt, Event, Finish, Reasoning, Text, ToolCall, Usage, collect, total
 from arawn.graph import graph
 from arawn.messages import Message, Request, TextPart, user
 from arawn.money import cost
@@ -261,3 +261,14 @@ def test_records_are_read_back() -> None:
     for bad in ({}, {"role": "x", "parts": []}, {"role": "user", "parts": 3}, []):
         with pytest.raises(ValueError):
             message_in(bad)
+
+
+def test_who_answers_is_the_last_asked_or_who_was_at_it_when_the_person_left() -> None:
+    reply = collect([Attempt("first", "m1", error="cut"), Text("so far")])
+    assert origin_of(reply, Scripted(), stopped=False) == ("first", "m1")
+    assert origin_of(reply, Scripted(), stopped=True) == (Scripted.name, Scripted.model)
+
+
+def test_what_several_requests_took_is_summed_and_what_none_told_stays_unknown() -> None:
+    assert total([Usage(1, 2), Usage(3, None, 4)]) == Usage(4, 2, 4)
+    assert total([]) == Usage(), "nothing was asked"

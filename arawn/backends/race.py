@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from arawn.backends.health import Health
 from arawn.backends.router import SHOWN, Candidate, Ready, any_fits, is_listed, rested, sorted_out
 from arawn.errors import ArawnError, EmptyAnswer, Internal
-from arawn.events import Attempt, Event, Finish, Notice
+from arawn.events import Attempt, Event, Finish, Notice, close
 from arawn.messages import FilePart, Request
 from arawn.ports import Backend
 from arawn.session import CANCELLED
@@ -127,9 +127,7 @@ class _Runner:
                     return
                 self._results.put((self, event))
         finally:
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()
+            close(events)
 
 
 class _Run:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from arawn.errors import InvalidAnswer, Overloaded, Refused, ServiceFault
-from arawn.events import Collector, Event, Finish, Notice, Reply, Text, ToolCall, Usage
+from arawn.events import Collector, Event, Finish, Notice, Reply, Text, ToolCall, Usage, close, total
 from arawn.messages import Format, Message, Request, TextPart, ToolSpec, user
 from arawn.ports import Backend
 from arawn.structure import Shape
@@ -141,9 +141,7 @@ class Structured:
                 yield from course.all_there_is(text, None)
             raise
         finally:
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()
+            close(events)
         course.usages.append(collector.reply.usage)
         return collector.reply
 
@@ -171,17 +169,9 @@ class _Course:
         """The end: a text that is whole or was not what was wanted, all usage, and how it ended."""
         if text:
             yield Text(text)
-        yield self._usage()
+        yield total(self.usages)
         if finish is not None:
             yield finish
-
-    def _usage(self) -> Usage:
-        """All turns together; a figure that no turn told stays unknown."""
-        sums = []
-        for figures in zip(*self.usages, strict=True):
-            known = [figure for figure in figures if figure is not None]
-            sums.append(sum(known) if known else None)
-        return Usage(*sums)
 
 
 def _not_taken(fault: ServiceFault) -> bool:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from arawn.cli.context import is_terminal
 from arawn.errors import ArawnError, UsageFault
-from arawn.events import Attempt, Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait
+from arawn.events import (
+    Attempt,
+    Collector,
+    Event,
+    Finish,
+    Notice,
+    Progress,
+    Reasoning,
+    Text,
+    ToolCall,
+    Wait,
+    close,
+)
 
 if TYPE_CHECKING:
     from arawn.app import Opened
@@ -95,9 +107,7 @@ class Showing:
         finally:
             self._clear()
             self._sink.close()
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()  # where Ctrl-C came between two events, nobody has told the service yet
+            close(events)  # where Ctrl-C came between two events, nobody has told the service yet
 
     def show_before(self, text: str, seam: str) -> None:
         """What came of this answer earlier, and a line for people where it goes on."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
-from arawn.events import Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait
+from arawn.events import Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait, close
 
 if TYPE_CHECKING:
     from arawn.render.status import Status
@@ -100,9 +100,7 @@ class Show:
             fault = error
         finally:
             self._signals.busy()
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()
+            close(events)
             self._end_text()
         self._afterwards(time.monotonic() - began)
         return fault

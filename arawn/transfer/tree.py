@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from arawn.events import Usage
+from arawn.events import total
 from arawn.messages import FilePart, Message, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from arawn.session import MAIN, Receipt, Session, Turn, title_of
 from arawn.transfer.shape import id_of
@@ -178,15 +178,10 @@ def _receipt(chain: list[Said], answered: bool) -> Receipt:
     made = known[-1] if known else Receipt(finish="stop" if answered else "interrupted")
     if len(known) > 1:
         costs = [one.cost_usd for one in known if one.cost_usd is not None]
-        usage = Usage(*(_sum(one.usage[place] for one in known) for place in range(len(Usage._fields))))
+        usage = total(one.usage for one in known)
         attempts = tuple(attempt for one in known for attempt in one.attempts)
         made = made._replace(usage=usage, attempts=attempts, cost_usd=sum(costs) if costs else None)
     return made
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
 
 
 def fold(said: Iterable[Pieces]) -> tuple[Message, ...]:
