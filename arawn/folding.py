@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from unicodedata import combining, east_asian_width
 
+LEAST, ENOUGH = 4, 20
+"""Columns that a text has at the least, and that it does not need more of while another text has none."""
+
 
 def cells(text: str) -> int:
     """The columns that `text`, a line without control characters, takes."""
@@ -20,6 +23,14 @@ def clipped(text: str, columns: int) -> str:
     while text and cells(text) > columns - 1:
         text = text[:-1]
     return text.rstrip(" …,.;:") + "…"
+
+
+def shared(text: str, aside: str, columns: int) -> str:
+    """Two texts in `columns`: first `aside` gets shorter, or goes, then `text`."""
+    columns = max(LEAST, columns)
+    text = clipped(text, max(min(ENOUGH, columns), columns - cells(aside)))
+    left = columns - cells(text)
+    return text + (clipped(aside, left) if left > LEAST else "")
 
 
 def fold(text: str, columns: int | None, indent: str = "") -> str:

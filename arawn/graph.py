@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from arawn.folding import cells, clipped
+from arawn.folding import cells, shared
 from arawn.session import Session, Turn, title_of
 
 MARKS = ("●", "├─", "│ ", "◀ here")
-LEAST = 20
-"""So many columns a prompt keeps, however long the name of a model is."""
 ASCII = ("*", "|-", "| ", "<- here")
 
 
@@ -36,7 +34,7 @@ def graph(session: Session, plain: bool = False, columns: int | None = None) -> 
         labels += [here] if turn.id == session.head else []
         drawn = f"{before}{own}{dot} {numbers[turn.id]:>{width}}  "
         after = "".join(f" {label}" for label in labels)
-        yield drawn + _told(turn, columns and max(LEAST, columns - cells(drawn + after))) + after
+        yield drawn + _told(turn, columns and columns - cells(drawn + after)) + after
         inside = before + (bar if own else "")
         following = below.get(turn.id, [])
         waiting += [(inside, "", last) for last in following[-1:]]
@@ -60,7 +58,6 @@ def _told(turn: Turn, columns: int | None) -> str:
     who = f" ({turn.receipt.model})" if turn.receipt.model else ""
     state = " (unfinished)" if turn.unfinished else ""
     said = title_of(turn.prompt.text) or "(no text)"
-    if columns:
-        said = clipped(said, max(LEAST, columns - cells(who + state)))
-        who = clipped(who, max(0, columns - cells(said + state)))
-    return f"{said}{who}{state}"
+    if columns is None:
+        return f"{said}{who}{state}"
+    return shared(said, who, columns - cells(state)) + state

@@ -14,7 +14,7 @@ from term import Term
 from test_session_cli import config, echo
 
 from arawn.context import Outlook
-from arawn.folding import cells, clipped, fold
+from arawn.folding import cells, clipped, fold, shared
 from arawn.render.sessions import found
 from arawn.repl.context_commands import told
 
@@ -254,3 +254,10 @@ def test_what_a_window_holds_adds_up(total: int) -> None:
     parts = [int(sizes[kind].replace(",", "")) for kind in ("system prompt", "turns", "files")]
     assert sum(parts) == total, told(seen, "m")
     assert told(seen, "m")[-1] == "With the next message the turn said first would be left out."
+
+
+@pytest.mark.parametrize("columns", [6, 20, 33, 50, 80])
+def test_two_texts_share_a_line(columns: int) -> None:
+    shown = shared("a title of some length, which goes on", " (fake · a-model-with-a-long-name)", columns)
+    assert cells(shown) <= columns and "……" not in shown and shown.startswith("a t")
+    assert (" (fake" in shown) == (columns > 30)

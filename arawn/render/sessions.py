@@ -6,12 +6,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from arawn.folding import cells, clipped, folded
+from arawn.folding import cells, clipped, folded, shared
 from arawn.render.safe import clean
 from arawn.session import Session, Turn
-
-LEAST = 20
-"""So many columns a title keeps, however long the name of a model is."""
 
 
 class Listed(Protocol):
@@ -78,10 +75,7 @@ def listing(
         who = clean(f" ({info.backend} · {info.model})" if info.backend else "", newlines=False)
         title = clean(info.title, newlines=False)
         who = f" {who}" if who else ""
-        if columns:
-            title = clipped(title, max(LEAST, columns - cells(head) - cells(who)))
-            who = clipped(who, max(0, columns - cells(head) - cells(title)))
-        yield f"{head}{title}{who}"
+        yield head + (shared(title, who, columns - cells(head)) if columns else title + who)
 
 
 class Found(Protocol):
