@@ -167,6 +167,19 @@ def test_what_is_stored_is_counted_once(tmp_path: Path) -> None:
     db.close()
 
 
+def test_what_was_deleted_was_spent_all_the_same(tmp_path: Path) -> None:
+    keep(tmp_path, 0.6)
+    keep(tmp_path, 0.35, backend="another")
+    store = Store(tmp_path, print)
+    store.delete([info.id for info in store.listing()])
+    assert not store.listing()
+    store.close()
+    for limits in ({"per_day": 1.0}, {"per_month": 1.0}, {"backends": {"paid": {"per_day": 0.65}}}):
+        with pytest.raises(BudgetFault):
+            run(guard(tmp_path, Answering(), limits))
+    run(guard(tmp_path, Answering(10), {"backends": {"paid": {"per_day": 0.75}}}))
+
+
 def test_the_answer_is_kept_to_what_is_left(tmp_path: Path) -> None:
     keep(tmp_path, 0.8)
     inner = Answering(1_000_000)

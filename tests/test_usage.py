@@ -141,6 +141,7 @@ def test_an_older_store_gets_its_sums(tmp_path: Path) -> None:
 
 def test_a_receipt_that_is_odd_is_no_cost() -> None:
     assert spent_in('{"cost_usd":"much"}', True) == (None, None, None, None, 1)
+    assert spent_in('{"usage":{"input":1%s,"output":-1}}' % ("0" * 40), False) == (None, None, None, None, 0)
     assert spent_in('{"usage":{"input":1.5}}', False) == (None, None, None, None, 0)
     assert spent_in("[" * 100_000, True) == (None, None, None, None, 0)
 

@@ -152,6 +152,10 @@ class Page:
             inner = " AND session = (SELECT id FROM session WHERE name = ?)" if session else ""
             query = f"SELECT coalesce(sum(cost), 0) FROM turn WHERE {where}{inner}"
             known = float(self._store.execute(query, values).fetchone()[0])
+            if not session:
+                named = " AND backend = ?" if backend else ""
+                query = f"SELECT coalesce(sum(cost), 0) FROM gone WHERE hour >= ?{named}"
+                known += float(self._store.execute(query, (int(since // 3600), *values[1:])).fetchone()[0])
         where += " AND session = ?" if session else ""
         over, under_way = self._db.execute(
             "SELECT coalesce(sum(CASE WHEN process = 0 THEN usd END), 0),"

@@ -128,7 +128,7 @@ def drop_unsaid(db: sqlite3.Connection, messages: Iterable[int]) -> None:
         try:
             words = indexed(message_of(db, role, text, parts))
         except (ValueError, TypeError, KeyError):  # a damaged row: its text alone
-            words = spaced(clean(text)[:INDEXED])
+            words = spaced(clean(str(text or ""))[:INDEXED])
         if words.strip():
             db.execute("INSERT INTO word (word, rowid, text) VALUES ('delete', ?, ?)", (row, words))
         files = [name for (name,) in db.execute("SELECT file FROM holds WHERE message = ?", (row,))]

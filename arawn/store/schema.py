@@ -57,7 +57,8 @@ def spending(db: sqlite3.Connection) -> None:
     """Version 2: what turns cost beside their receipts, so that sums over a million of them are quick.
 
     `cost` in USD, NULL where unknown, `unpriced` where it is so although something came. `hold` is the id
-    under which a budget knows the turn.
+    under which a budget knows the turn. `gone` has what deleted turns cost, by the hour since 1970: the
+    budget of that month holds all the same.
     """
     for statement in (
         "ALTER TABLE turn ADD COLUMN cost REAL",
@@ -80,6 +81,9 @@ def spending(db: sqlite3.Connection) -> None:
         "CREATE INDEX turn_spent ON turn (at, backend, model, session, cost, sent, cached, made, unpriced)"
     )
     db.execute("CREATE INDEX turn_hold ON turn (hold) WHERE hold <> ''")
+    db.execute(
+        "CREATE TABLE gone (hour INTEGER, backend TEXT, cost REAL, PRIMARY KEY (hour, backend)) WITHOUT ROWID"
+    )
 
 
 def spent_in(receipt: str, answered: bool) -> tuple[float | None, int | None, int | None, int | None, int]:
@@ -93,7 +97,9 @@ def spent_in(receipt: str, answered: bool) -> tuple[float | None, int | None, in
     except (ValueError, AttributeError, RecursionError):
         return None, None, None, None, 0
     known = float(cost) if isinstance(cost, int | float) else None
-    sent, cached, written = (count if isinstance(count, int) else None for count in counts)
+    sent, cached, written = (
+        count if isinstance(count, int) and 0 <= count < 1 << 60 else None for count in counts
+    )
     return known, sent, cached, written, int(known is None and (answered or written is not None))
 
 

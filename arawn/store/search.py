@@ -164,7 +164,7 @@ def _hit(store: Store, row: Any, terms: list[str]) -> Hit:
     if parts is not None:  # what tools answered is found too
         with contextlib.suppress(ValueError, TypeError, KeyError):  # a damaged row: its text alone
             text = findable(message_of(store.db.connection, role, text, parts))
-    text = unicodedata.normalize("NFC", text[:INDEXED])
+    text = unicodedata.normalize("NFC", str(text or "")[:INDEXED])
     plain = folded(text)
     where: list[tuple[int, int]] = []
     score = 0.0

@@ -290,6 +290,12 @@ def delete(db: sqlite3.Connection, id: str) -> None:
         for (message,) in db.execute("SELECT message FROM said WHERE turn = ?", (turn,)):
             messages[message] = None
         db.execute("DELETE FROM said WHERE turn = ?", (turn,))
+    db.execute(
+        "INSERT INTO gone SELECT CAST(at / 3600 AS INTEGER), backend, sum(cost) FROM turn"
+        " WHERE session = ? AND cost > 0 GROUP BY 1, 2"
+        " ON CONFLICT DO UPDATE SET cost = gone.cost + excluded.cost",
+        (row,),
+    )
     db.execute("DELETE FROM turn WHERE session = ?", (row,))
     db.execute("DELETE FROM branch WHERE session = ?", (row,))
     db.execute("DELETE FROM session WHERE id = ?", (row,))
