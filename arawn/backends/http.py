@@ -64,7 +64,8 @@ class _Course:
 
 
 class HttpBackend:
-    """A service behind HTTP. The client is made at the first request and kept for the next ones.
+    """A service behind HTTP. The way to it is made at the first request and kept for the next ones; a client
+    of httpx around it would cost time alone: nothing here has redirects, cookies or forms.
 
     `way` is an httpx transport to take in the place of the network.
     """
@@ -254,11 +255,11 @@ class HttpBackend:
     def _send(self, call: Call, exchange: _Exchange) -> Any:
         """The response, its status known to be a success; the body not read."""
         headers = {**request_headers(self._access, self.target, call.url), **call.headers}
-        client = self._opened()
+        way = self._opened()
         try:
-            response = self._attempt(client, call, headers, exchange)
+            response = self._attempt(way, call, headers, exchange)
         except ConnectionResetError:  # kept open since the last turn, and closed meanwhile by the service
-            response = self._attempt(client, call, headers, exchange)
+            response = self._attempt(way, call, headers, exchange)
         exchange.status = response.status_code
         if not 200 <= response.status_code < 300:
             raise self._failed(response, exchange)
@@ -267,7 +268,7 @@ class HttpBackend:
             raise EmptyAnswer(f"The reply is empty (status {response.status_code})", status=exchange.status)
         return response
 
-    def _attempt(self, client: Any, call: Call, headers: dict[str, str], exchange: _Exchange) -> Any:
+    def _attempt(self, way: Any, call: Call, headers: dict[str, str], exchange: _Exchange) -> Any:
         """Send the request. Raises ConnectionResetError where a kept connection died before any answer."""
         httpx = load_httpx()
         connect = Deadline("connect", exchange.limits.connect)
@@ -277,10 +278,10 @@ class HttpBackend:
             content = call.content or json.dumps(call.body, ensure_ascii=False).encode("utf-8", "replace")
         waits = {"connect": connect, "read": exchange.wait, "write": exchange.wait, "pool": None}
         try:
-            request = client.build_request(
+            request = httpx.Request(
                 call.method, call.url, headers=headers, content=content, extensions={"timeout": waits}
             )
-            return client.send(request, stream=True)
+            return way.handle_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             died = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
             if died and not connect.used and not exchange.resent:
@@ -292,13 +293,12 @@ class HttpBackend:
             raise translate(error, stage, self._scene(exchange.limits)) from None
 
     def _opened(self) -> Any:
-        """The client, made once. Raises ConfigFault naming the setting that makes it impossible."""
+        """The way out, made once. Raises ConfigFault naming the setting that makes it impossible."""
         if self._client is None:
-            httpx = load_httpx()
-            way = self._way
-            if way is None:
-                way, self._proxy_place = way_to(self.target, self._access)
-            self._client = httpx.Client(transport=way, trust_env=False)
+            load_httpx()
+            self._client = self._way
+        if self._client is None:
+            self._client, self._proxy_place = way_to(self.target, self._access)
         return self._client
 
     def _failed(self, response: Any, exchange: _Exchange) -> ServiceFault:

@@ -35,6 +35,7 @@ class Access(NamedTuple):
 PLAIN = {
     "accept": "text/event-stream, application/json",
     "accept-encoding": "identity",
+    "connection": "keep-alive",
     "content-type": "application/json",
     "user-agent": "arawn",
 }
