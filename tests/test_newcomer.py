@@ -167,7 +167,11 @@ def test_an_answer_that_was_gone_on_with_is_one_text_to_train_with(arawn: Callab
 def test_resume_fails_as_json_too(arawn: Callable) -> None:
     with FakeProvider(echo) as fake:
         done = arawn("resume", "nothing", "--json", config=config(fake))
-    assert done.returncode == 2 and json.loads(done.stdout)["error"]["code"] == "usage"
+        assert done.returncode == 2 and json.loads(done.stdout)["error"]["code"] == "usage"
+        done = arawn("resume", "--json")
+    made = json.loads(done.stdout)
+    assert done.returncode == 0 and made["ok"] and made["session"] is None and made["finish"] is None
+    assert "No answer broke off" in done.stderr
 
 
 def test_the_list_to_choose_from_says_how(arawn: Callable, env: dict[str, str], tmp_path: Path) -> None:

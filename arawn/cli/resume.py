@@ -44,7 +44,7 @@ def resume(
     for notice in context.load().notices:
         context.status.warn(notice)
     keeper = context.app.keeper()
-    session, turn = _broken(context, keeper, which)
+    session, turn = _broken(context, keeper, which, json)
     session.stand_at(turn.id)
     context.status.note(f"session {session.id}: {session.title}")
     if show_only:
@@ -63,7 +63,7 @@ def resume(
         keeper.settle()
 
 
-def _broken(context: Context, keeper: Keeper, which: str | None) -> tuple[Session, Turn]:
+def _broken(context: Context, keeper: Keeper, which: str | None, json: bool) -> tuple[Session, Turn]:
     """The answer that is meant, or that broke off last; where there is none the program is done."""
     from arawn.cli.session import found_turn
 
@@ -73,6 +73,12 @@ def _broken(context: Context, keeper: Keeper, which: str | None) -> tuple[Sessio
         found = keeper.store.unfinished()
         if found is None:
             context.status.note("No answer broke off: there is nothing to go on with")
+            if json:
+                from arawn.events import Reply
+                from arawn.render.document import document, dump
+
+                nothing = document(Reply(), backend="", provider="", model="", fault=None)
+                print(dump({**nothing, "finish": None}))
             raise typer.Exit(0)
         session = keeper.store.load(found[0])
         return session, session.turns[found[1]]
