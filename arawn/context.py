@@ -98,8 +98,7 @@ class _Frame(NamedTuple):
 
     def planned(self, turns: Sequence[Turn], parent: str | None, left_out: int = 0) -> Planned:
         """What is sent with these turns before the message."""
-        messages = tuple(message for turn in turns for message in turn.messages)
-        return Planned((*messages, self.message), parent, self.size(turns), left_out)
+        return Planned((*said_of(turns), self.message), parent, self.size(turns), left_out)
 
 
 class ContextPlanner:
@@ -148,7 +147,7 @@ class ContextPlanner:
         if limit is not None:
             limit = limit - self._reserve(frame, limit)
             limit = int(size * min(1.0, limit / asked)) if asked else limit
-        most = min(limit or size, size * 9 // 10) if limit else size // 2
+        most = min(limit, size * 9 // 10) if limit else size // 2
         yield Notice(f"{backend.name} refused it as too long; less is sent", warning=True)
         return (yield from self._dropped(frame, turns, planned.parent, most, None))
 
@@ -214,7 +213,7 @@ class ContextPlanner:
         if size <= self._most(window, reserve):
             return frame.planned(turns, parent)
         alone = frame.size(())
-        if frame.gauge.least((), alone) > hard:
+        if frame.gauge.least(alone) > hard:
             raise self._refusal(frame, alone, window, reserve, False)
         if self.rules.policy == "compact":
             parent = yield from self._compacted(frame, turns, parent, window, size > hard)
@@ -222,7 +221,7 @@ class ContextPlanner:
         if frame.size(turns) <= hard:
             return frame.planned(turns, parent)
         if self.rules.policy == "refuse":
-            if frame.gauge.least(turns, frame.size(turns)) > hard:
+            if frame.gauge.least(frame.size(turns)) > hard:
                 raise self._refusal(frame, size, window, reserve, bool(turns))
             return frame.planned(turns, parent)
         return (yield from self._dropped(frame, turns, parent, hard, (window, reserve)))
@@ -306,13 +305,13 @@ class ContextPlanner:
         left = list(turns)
         dropped = _drop(frame, left, most)
         size = frame.size(left)
-        if known is not None and size > most and frame.gauge.least(left, size) > most:
+        if known is not None and size > most and frame.gauge.least(size) > most:
             raise self._refusal(frame, size, *known, False)
         if dropped:
             whole, part = frame.size(turns), frame.gauge.between(dropped)
-            oldest = "1 oldest turn" if len(dropped) == 1 else f"{len(dropped)} oldest turns"
+            what = "1 oldest turn" if len(dropped) == 1 else f"{len(dropped)} oldest turns"
             yield Notice(
-                f"left out: the {oldest}, about {part:,} of {whole:,} tokens; /context shows it", warning=True
+                f"left out: the {what}, about {part:,} of {whole:,} tokens; /context shows it", warning=True
             )
         return frame.planned(left, parent, len(said_of(dropped)))
 

@@ -151,7 +151,7 @@ def asked(turn: Turn, backend: str | None) -> tuple[str, str | None]:
         return backend, None
     if receipt.backend in ("", GUIDE):
         raise UsageFault("That turn was answered without a request", hints=("another: arawn curl ID",))
-    return receipt.backend, (receipt.attempts[-1].model if receipt.attempts else receipt.model) or None
+    return receipt.backend, receipt.asked or None
 
 
 def request_of(session: Session, turn: Turn) -> Request:

@@ -28,6 +28,8 @@ UNLIKELY = 0.3
 """Less than this share of the guess was not counted whole: some count no cached tokens."""
 LEAST_WINDOW = 256
 """A smaller number in a service's words is no window."""
+EXACT = 2
+"""How near a turn is that was answered by the very model."""
 DOUBT, DOUBT_NEW = 0.2, 0.1
 """How far a guess may be too high, with no real count at all and for what is new since the last one."""
 
@@ -73,7 +75,7 @@ class Gauge:
         """Tokens of these turns alone."""
         return ceil(self.factor * sum(self._of_turn(turn) for turn in turns))
 
-    def least(self, turns: Iterable[Turn], size: int) -> int:
+    def least(self, size: int) -> int:
         """What a request that is guessed at `size` has at least, as good as surely."""
         if self._anchor is None:
             return int(size * (1 - DOUBT))
@@ -136,9 +138,6 @@ class Gauge:
 def oldest(turns: Sequence[Turn]) -> int:
     """The place of the turn that is left out first: a summary stands for many, and goes last."""
     return next((place for place, turn in enumerate(turns) if turn.kind == "said"), 0)
-
-
-EXACT = 2
 
 
 def _nearness(turn: Turn, asked: tuple[str, str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from arawn.events import Attempt, Usage
@@ -46,6 +46,11 @@ class Receipt(NamedTuple):
     cost_usd: float | None = None
     prices: str | None = None
     seams: tuple[Seam, ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """The model as it was asked for last; `model` is what answered, which may be called otherwise."""
+        return self.attempts[-1].model if self.attempts else self.model
 
     @property
     def first_event_s(self) -> float | None:
@@ -271,15 +276,3 @@ def title_of(text: str) -> str:
         return line
     cut = line[:TITLE].rsplit(" ", 1)[0] if " " in line[TITLE // 2 : TITLE] else line[: TITLE - 1]
     return cut.rstrip(" ,.;:") + "…"
-
-
-def walk(session: Session) -> Iterator[tuple[int, Turn]]:
-    """Every turn with its depth, a turn before what follows it, older siblings first."""
-    below: dict[str | None, list[Turn]] = {}
-    for turn in session.turns.values():
-        below.setdefault(turn.parent if turn.parent in session.turns else None, []).append(turn)
-    waiting = [(0, turn) for turn in reversed(below.get(None, []))]
-    while waiting:
-        depth, turn = waiting.pop()
-        yield depth, turn
-        waiting += [(depth + 1, child) for child in reversed(below.get(turn.id, []))]

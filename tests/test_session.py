@@ -18,7 +18,7 @@ from arawn.money import cost
 from arawn.record import message_in, message_out, receipt_in, receipt_out, session_in, session_out
 from arawn.render.receipt import lines, money
 from arawn.seam import GO_ON, rest, without_overlap
-from arawn.session import Receipt, Seam, Session, Turn, title_of, walk
+from arawn.session import Receipt, Seam, Session, Turn, title_of
 
 
 def turn(id: str, parent: str | None, text: str = "", answer: str = "yes", **receipt) -> Turn:
@@ -56,12 +56,6 @@ def test_heads_and_branches() -> None:
     with pytest.raises(KeyError):
         Session().name_head("x")
     assert Session().step_back() is None
-
-
-def test_walk_meets_every_turn_once_and_parents_first() -> None:
-    seen = [one.id for _, one in walk(tree())]
-    assert sorted(seen) == ["t1", "t2", "t3", "t4", "t5", "t6"]
-    assert seen.index("t2") < seen.index("t4") < seen.index("t5")
 
 
 def test_graph() -> None:

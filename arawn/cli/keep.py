@@ -56,9 +56,8 @@ def open_for(context: Context, session: Session, timeout: float | None = None) -
     if context.backend or context.model or not path or standing_in(app.config):
         return app.open(context.backend, context.model, timeout)
     receipt = path[-1].receipt
-    asked = receipt.attempts[-1].model if receipt.attempts else receipt.model
     try:
-        opened = app.open(receipt.backend or None, asked or None, timeout)
+        opened = app.open(receipt.backend or None, receipt.asked or None, timeout)
     except ConfigFault as fault:
         try:
             opened = app.open(None, None, timeout)

@@ -19,7 +19,7 @@ def receipt(
 ) -> None:
     """How an answer came to be: attempts, who answered, waits, time, tokens, cost, settings, files."""
     from arawn.cli.session import found_turn, opened, print_json
-    from arawn.render.receipt import document, lines
+    from arawn.render.receipt import aligned, document
     from arawn.render.safe import clean
 
     _, store = opened(ctx)
@@ -27,7 +27,5 @@ def receipt(
     if json:
         print_json(document(turn))
         return
-    made = list(lines(turn))
-    width = max(len(what) for what, _ in made)
-    for what, value in made:
-        print(f"{what:<{width}}  {clean(value, newlines=False)}")
+    for line in aligned(turn):
+        print(clean(line, newlines=False))

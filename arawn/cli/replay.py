@@ -153,7 +153,7 @@ def _show(context: Context, row: dict[str, Any]) -> None:
 def _costs(before: float | None, after: float | None) -> str:
     from arawn.render.receipt import money
 
-    return "cost unknown" if before is None is after else f"{money(before)} -> {money(after)}"
+    return "cost unknown" if before is None and after is None else f"{money(before)} -> {money(after)}"
 
 
 def _sum_up(whole: dict[str, Any]) -> None:

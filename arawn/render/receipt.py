@@ -32,7 +32,7 @@ def lines(turn: Turn) -> Iterator[tuple[str, str]]:
     yield "turn", f"{turn.id} of session {turn.session}" if turn.session else turn.id
     yield (
         "asked",
-        f"{receipt.backend} · {_asked(receipt)}" + (f" ({receipt.provider})" if receipt.provider else ""),
+        f"{receipt.backend} · {receipt.asked}" + (f" ({receipt.provider})" if receipt.provider else ""),
     )
     yield "answered", receipt.model if turn.answer else "nothing came"
     yield "ended", _ended(receipt)
@@ -60,6 +60,13 @@ def lines(turn: Turn) -> Iterator[tuple[str, str]]:
         yield "left out", f"{receipt.left_out} messages of the session were not sent"
     for seam in receipt.seams:
         yield "seam", f"from character {seam.at:,} on {seam.backend} · {seam.model} went on"
+
+
+def aligned(turn: Turn) -> Iterator[str]:
+    """The same as lines of text, the values one below the other."""
+    found = list(lines(turn))
+    width = max(len(what) for what, _ in found)
+    return (f"{what:<{width}}  {value}" for what, value in found)
 
 
 def document(turn: Turn) -> Json:
@@ -92,10 +99,6 @@ def document(turn: Turn) -> Json:
 
 def _rounded(value: float | None) -> Any:
     return None if value is None else round(value, 4)
-
-
-def _asked(receipt: Receipt) -> str:
-    return receipt.attempts[-1].model if receipt.attempts else receipt.model
 
 
 def _ended(receipt: Receipt) -> str:

@@ -222,15 +222,13 @@ def export(repl: Repl, name: PathName = "") -> None:
 @command()
 def why(repl: Repl) -> None:
     """How the last answer came to be."""
-    from arawn.render.receipt import lines
+    from arawn.render.receipt import aligned
 
     turn = repl.session.current
     if turn is None:
         raise UsageFault("Nothing was asked yet")
-    found = list(lines(turn))
-    width = max(len(what) for what, _ in found)
-    for what, value in found:
-        repl.say(f"{what:<{width}}  {value}")
+    for line in aligned(turn):
+        repl.say(line)
 
 
 def _turn(repl: Repl, word: str) -> Turn:
