@@ -62,17 +62,17 @@ _arawn() {
   done
   case "$path" in
     "") words="ask chat run batch resume session receipt replay status curl usage quote embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
-    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
-    "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
-    "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --install-completion --show-completion --help -h" ;;
-    "batch") words="status fetch cancel forget run --install-completion --show-completion --help -h" ;;
+    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --help -h" ;;
+    "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
+    "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --help -h" ;;
+    "batch") words="status fetch cancel forget run --help -h" ;;
     "batch status") words="--json --help -h" ;;
     "batch fetch") words="--output -o --json --help -h" ;;
     "batch cancel") words="--help -h" ;;
     "batch forget") words="--help -h" ;;
     "batch run") words="--output -o --concurrency --task --tasks -t --backend -b --model -m --json-mode --schema --keys --retry-failed --provider-batch --timeout --json --quiet -q --help -h" ;;
-    "resume") words="--show --json --backend -b --model -m -o --quiet -q --install-completion --show-completion --help -h" ;;
-    "session") words="export import list show search rename pin delete graph stats backup check --install-completion --show-completion --help -h" ;;
+    "resume") words="--show --json --backend -b --model -m -o --quiet -q --help -h" ;;
+    "session") words="export import list show search rename pin delete graph stats backup check --help -h" ;;
     "session export") words="--all --format -f --json --output -O --help -h" ;;
     "session import") words="--format -f --json --help -h" ;;
     "session list") words="--limit -n --all --here --json --help -h" ;;
@@ -85,22 +85,22 @@ _arawn() {
     "session stats") words="--json --help -h" ;;
     "session backup") words="--json --help -h" ;;
     "session check") words="--json --help -h" ;;
-    "receipt") words="--json --install-completion --show-completion --help -h" ;;
-    "replay") words="--backend -b --model -m -o --json --quiet -q --install-completion --show-completion --help -h" ;;
-    "status") words="--json --install-completion --show-completion --help -h" ;;
-    "curl") words="--backend -b -o --install-completion --show-completion --help -h" ;;
-    "usage") words="--by --since --all --json --csv --install-completion --show-completion --help -h" ;;
-    "quote") words="--file -f --system -s --schema --keys --cheapest-that-fits --fastest --json --install-completion --show-completion --help -h" ;;
-    "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --install-completion --show-completion --help -h" ;;
-    "backend") words="list test --install-completion --show-completion --help -h" ;;
+    "receipt") words="--json --help -h" ;;
+    "replay") words="--backend -b --model -m -o --json --quiet -q --help -h" ;;
+    "status") words="--json --help -h" ;;
+    "curl") words="--backend -b -o --help -h" ;;
+    "usage") words="--by --since --all --json --csv --help -h" ;;
+    "quote") words="--file -f --system -s --schema --keys --cheapest-that-fits --fastest --json --help -h" ;;
+    "embed") words="--file -f --lines --backend -b --model -m -o --purpose --dimensions --json --timeout --quiet -q --help -h" ;;
+    "backend") words="list test --help -h" ;;
     "backend list") words="--json --help -h" ;;
     "backend test") words="--all --timeout --json --help -h" ;;
-    "model") words="list show pull pick --install-completion --show-completion --help -h" ;;
+    "model") words="list show pull pick --help -h" ;;
     "model list") words="--backend -b --all --refresh --no-refresh --json --help -h" ;;
     "model show") words="--backend -b --json --help -h" ;;
     "model pull") words="--backend -b --help -h" ;;
     "model pick") words="--max-cost --top --explain --json --help -h" ;;
-    "config") words="show path check get set unset edit init --install-completion --show-completion --help -h" ;;
+    "config") words="show path check get set unset edit init --help -h" ;;
     "config show") words="--secrets --origin --reveal --force --json --help -h" ;;
     "config path") words="--help -h" ;;
     "config check") words="--help -h" ;;
@@ -109,14 +109,14 @@ _arawn() {
     "config unset") words="--help -h" ;;
     "config edit") words="--help -h" ;;
     "config init") words="--non-interactive --force --help -h" ;;
-    "secret") words="set list delete test --install-completion --show-completion --help -h" ;;
+    "secret") words="set list delete test --help -h" ;;
     "secret set") words="--help -h" ;;
     "secret list") words="--json --help -h" ;;
     "secret delete") words="--yes -y --help -h" ;;
     "secret test") words="--help -h" ;;
-    "trust") words="--list --revoke --yes -y --install-completion --show-completion --help -h" ;;
-    "doctor") words="--offline --no-offline --recover --json --install-completion --show-completion --help -h" ;;
-    "help") words="--install-completion --show-completion --help -h" ;;
+    "trust") words="--list --revoke --yes -y --help -h" ;;
+    "doctor") words="--offline --no-offline --recover --json --help -h" ;;
+    "help") words="--help -h" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
   case "$path" in

@@ -265,3 +265,10 @@ def test_two_texts_share_a_line(columns: int) -> None:
     shown = shared("a title of some length, which goes on", " (fake · a-model-with-a-long-name)", columns)
     assert cells(shown) <= columns and "……" not in shown and shown.startswith("a t")
     assert (" (fake" in shown) == (columns > 30)
+
+
+def test_help_offers_what_the_program_has(arawn: Callable) -> None:
+    """Completions are files of ours: no command offers to install others."""
+    for words in ((), ("chat",), ("session",), ("session", "search"), ("resume",)):
+        done = arawn(*words, "--help")
+        assert done.returncode == 0 and "-completion" not in done.stdout, words

@@ -79,6 +79,8 @@ class Commands(TyperGroup):
             return None
         command = typer.main.get_command(import_module(f"arawn.cli.{name}").app)
         command.name = name
+        # Arawn has completions of its own (see completions/); typer would offer its own at each command.
+        command.params = [one for one in command.params if not (one.name or "").endswith("_completion")]
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
