@@ -24,6 +24,7 @@ from arawn.backends.router import (
 )
 from arawn.errors import ArawnError, ConfigFault, UsageFault
 from arawn.messages import FilePart, Request
+from arawn.providers import GUIDE
 from arawn.seam import prompt_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _broken(name: str, model: str | None, fault: ArawnError) -> Candidate:
     def fail(last: bool) -> Ready:
         raise fault
 
-    return Candidate(name, model or "?", fail)
+    return Candidate(name, model or "?", fail, broken=fault.sentence)
 
 
 def at_once(parts: Parts, names: Sequence[str]) -> Race:
@@ -135,6 +136,8 @@ def _choice(parts: Parts, name: str) -> Choice:
 
 def _by_name(parts: Parts, name: str) -> Candidate:
     """One that stands in."""
+    if name == GUIDE:
+        return _guide()
     try:
         return _candidate(parts, _choice(parts, name), None)
     except ArawnError as fault:

@@ -466,6 +466,41 @@ def test_one_that_can_t_be_asked_at_all_is_told_and_passed_over(tmp_path: Path) 
     assert counts(fakes) == [0, 1] and "NOT_THERE" in came.told[0] and came.told[0].endswith("asking b · m-b")
 
 
+@pytest.mark.parametrize("strategy", ["fallback", "hedge"])
+def test_a_spare_that_can_t_be_asked_takes_nothing_away(tmp_path: Path, strategy: str) -> None:
+    """The one that is left is asked again as ever, and its fault is the one that is raised."""
+    with served(error(503)) as fakes:
+        kit = Kit(tmp_path, [fakes[0].url], llm=LLM.get(strategy, HEDGE))
+        kit.config.values["llm"]["fallback_backends"] = ["openai"]  # there is no key for it
+        came = Came(kit.routed())
+    assert counts(fakes) == [3] and isinstance(came.fault, Overloaded) and not came.told
+
+
+def test_a_first_one_that_can_t_be_asked_is_told(tmp_path: Path) -> None:
+    with served(answer()) as fakes:
+        kit = Kit(tmp_path, [fakes[0].url])
+        kit.config.values["llm"] |= {"backend": "openai", "fallback_backends": ["a"]}
+        came = Came(kit.routed())
+    assert came.reply.text == TEXT and came.told == [
+        'openai · ?: No key for backend "openai"; asking a · m-a'
+    ]
+
+
+def test_where_none_can_be_asked_the_first_says_why(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, ["http://x"])
+    kit.config.values["llm"] |= {"backend": "openai", "fallback_backends": ["groq"]}
+    came = Came(kit.routed())
+    assert isinstance(came.fault, ConfigFault)
+
+
+def test_the_guide_may_stand_in(tmp_path: Path) -> None:
+    with served(error(503)) as fakes:
+        kit = Kit(tmp_path, [fakes[0].url])
+        kit.config.values["llm"]["fallback_backends"] = ["guide"]
+        came = Came(kit.routed(), Request((user("How do I set a key?"),)))
+    assert counts(fakes) == [1] and came.reply.text and came.fault is None
+
+
 # --- strategies: who is first
 
 

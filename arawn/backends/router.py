@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     open: makes the backend, the argument telling whether it is the last that is left; raises ConfigFault
     where it can't be asked at all. unfit: why a request is not for it, "" where it is. price: USD for a
     million tokens in and out together, None where unknown. weight: its share. cancelled: what a request
-    that nobody waits for any more may have cost, in words.
+    that nobody waits for any more may have cost, in words. broken: why it cannot be asked, where it is known.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Candidate(NamedTuple):
     price: Callable[[], float | None] = lambda: None
     weight: float = 1.0
     cancelled: Callable[[Request], str] = lambda request: "unknown"
+    broken: str = ""
 
     @property
     def label(self) -> str:
@@ -65,7 +66,14 @@ def rested(order: Sequence[Candidate], health: Health) -> list[Candidate]:
 def sorted_out(
     order: Sequence[Candidate], request: Request, health: Health
 ) -> Generator[Event, None, list[Candidate]]:
-    """Those of `order` that take a request, the first where none does; tells who is not asked, or later."""
+    """Those of `order` that take a request, the first where none does; tells who is not asked, or later.
+
+    One that can't be asked is left out, and told where its turn would have come first.
+    """
+    able = [one for one in order if not one.broken]
+    for one in order[: order.index(able[0])] if able else ():
+        yield Notice(f"{one.label}: {one.broken}; asking {able[0].label}", warning=True)
+    order = able or order
     fit, resting = [], []
     for one in order:
         why = one.unfit(request)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn.errors import ArawnError
-
 if TYPE_CHECKING:
     from arawn.backends.router import Candidate
     from arawn.cli.context import Context
@@ -49,11 +47,8 @@ def _order(config: Config, candidates: list[Candidate]) -> list[str]:
 
 def _more(config: Config, strategy: str, one: Candidate) -> str:
     """What else is known of one: its weight, its price, how often it is asked."""
-    if one.model == "?":
-        try:
-            one.open(True)
-        except ArawnError as fault:
-            return f": cannot be asked: {fault.sentence}"
+    if one.broken:
+        return f": cannot be asked: {one.broken}"
     words = []
     if strategy == "weighted":
         words.append(f"weight {one.weight:g}")
