@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from term import Term
 
 from arawn.events import Attempt, Usage
 from arawn.messages import Message, TextPart, user
@@ -209,3 +211,17 @@ def test_sums_read_the_index_alone(tmp_path: Path) -> None:
         whole = total(sums(db, by, 0))
         assert whole and whole.turns == 100_000 and whole.cost == pytest.approx(100)
     db.close()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_bars_on_a_real_terminal(env, store: Store, tmp_path: Path, columns: int) -> None:
+    now = time.time()
+    put(store, "s1", [(now - 2 * DAY, receipt("a", 0.5)), (now - 1, receipt("b", 0.25))])
+    store.close()
+    command = [sys.executable, "-P", "-m", "arawn", "usage"]
+    with Term(command, env=env, cwd=tmp_path, cols=columns) as term:
+        term.wait("all")
+        assert term.end() == 0
+        assert ("##" in term.screen) == (columns >= 80)
+        rows = [line for line in term.screen.splitlines() if line.strip()]
+    assert len(rows) == 4  # nothing wraps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from arawn.render.receipt import money
 from arawn.render.safe import clean
@@ -13,7 +13,11 @@ from arawn.render.writer import cells
 from arawn.sums import Sum, total
 
 LONGEST_BAR, SHORTEST_BAR = 40, 4
-WIDEST_KEY = 40
+WIDEST_KEY, LEAST_KEY = 40, 10
+HEADS = ("COST", "TURNS", "OUT", "IN", "CACHED")
+"""By what matters most, which is left out last on a narrow terminal; SHOWN is their order there."""
+SHOWN = (1, 3, 4, 2, 0)
+T = TypeVar("T")
 
 
 def lines(rows: Sequence[Sum], by: str, columns: int | None) -> Iterator[str]:
@@ -27,19 +31,33 @@ def lines(rows: Sequence[Sum], by: str, columns: int | None) -> Iterator[str]:
     shown = [*rows, whole] if len(rows) > 1 else list(rows)
     keys = [_key(one) for one in shown]
     table = [
-        (f"{one.turns:,}", _tokens(one.sent), _tokens(one.cached), _tokens(one.made), _cost(one))
+        (_cost(one), f"{one.turns:,}", _tokens(one.made), _tokens(one.sent), _tokens(one.cached))
         for one in shown
     ]
-    heads = ("TURNS", "IN", "CACHED", "OUT", "COST")
-    widths = [max(len(head), *(len(row[place]) for row in table)) for place, head in enumerate(heads)]
+    widths = [max(len(head), *(len(row[place]) for row in table)) for place, head in enumerate(HEADS)]
     left = max(cells(by), *(cells(key) for key in keys))
+    there = _places(widths, min(left, LEAST_KEY), columns)
+    heads, widths = _chosen(HEADS, there), _chosen(widths, there)
+    numbers = [_chosen(row, there) for row in table]
     if columns is not None:
-        left = max(8, min(left, columns - sum(widths) - 2 * len(widths)))
+        left = max(1, min(left, columns - sum(widths) - 2 * len(widths)))
     room = 0 if columns is None else min(LONGEST_BAR, columns - left - sum(widths) - 2 * len(widths) - 2)
     bars = _bars(rows, room) if len(rows) > 1 and room >= SHORTEST_BAR else []
     yield _line(by.upper(), left, heads, widths, "")
-    for place, (key, row) in enumerate(zip(keys, table, strict=True)):
+    for place, (key, row) in enumerate(zip(keys, numbers, strict=True)):
         yield _line(_cut(key, left), left, row, widths, bars[place] if place < len(bars) else "")
+
+
+def _places(widths: Sequence[int], left: int, columns: int | None) -> list[int]:
+    """Which of the numbers have room, as they are shown; the cost always has."""
+    found = len(widths)
+    while columns is not None and found > 1 and left + sum(widths[:found]) + 2 * found > columns:
+        found -= 1
+    return [place for place in SHOWN if place < found]
+
+
+def _chosen(row: Sequence[T], places: Sequence[int]) -> list[T]:
+    return [row[place] for place in places]
 
 
 def _line(key: str, left: int, row: Sequence[str], widths: Sequence[int], bar: str) -> str:
