@@ -1163,3 +1163,48 @@ def test_F_DB_python_without_sqlite_costs_no_answer(ask, arawn, tmp_path: Path, 
     assert "no SQLite" in arawn("doctor", "--offline", env={"PYTHONPATH": f"{bare}:{ROOT}"}).stdout
     arawn("session", "list")
     assert stored(data) == ["first"]
+
+
+@pytest.mark.parametrize("how", ["set aside", "removed", "put back from a copy"])
+def test_F_DB_06_a_chat_follows_the_file_that_another_process_put_there(tmp_path: Path, how: str) -> None:
+    told: list[str] = []
+    path = tmp_path / "sessions.db"
+    chat = Keeper(tmp_path, Rules(), Place("/", ""), told.append, str)
+    talk = Conversation(chat.new(), journal=chat)
+
+    def say(prompt: str) -> None:
+        list(talk.ask(Scripted([Text("yes"), Finish("stop")]), prompt))
+        chat.settle()
+
+    say("one")
+    chat.store.db.backup(tmp_path / "copy")
+    say("two")
+    match how:
+        case "set aside":
+            script = (
+                f"from pathlib import Path; from arawn.store.sessions import Store; s = Store(Path({str(tmp_path)!r}), "
+                "print); s.db.set_aside()"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, capture_output=True
+            )
+            assert b"was damaged" in done.stdout, done.stderr
+        case "removed":
+            for ending in ("", "-wal", "-shm"):
+                Path(f"{path}{ending}").unlink(missing_ok=True)
+        case _:
+            for ending in ("-wal", "-shm"):
+                Path(f"{path}{ending}").unlink(missing_ok=True)
+            os.replace(tmp_path / "copy", path)
+    ours = Store(tmp_path, told.append)
+    say("three")
+    other = session(turn("other"))
+    ours.put(other, other.turns.values())
+    chat.close()
+    ours.put(session(turn("more"), id="s2"), [turn("more")])
+    ours.close()
+    expected = ["three", "say other", "say more"]
+    assert stored(tmp_path) == (["one", *expected] if how.startswith("put back") else expected)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert not journals(tmp_path) and not told
