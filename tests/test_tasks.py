@@ -117,7 +117,7 @@ def test_costs_are_summed_where_all_are_known(run) -> None:
     done, _ = run("summary", "--json", "some", "words", tasks=TASKS + prices)
     assert json.loads(done.stdout)["cost_usd"] == pytest.approx(20e-6)
     done, _ = run("summary", "--dry-run", "--json", "some", "words", tasks=TASKS + prices)
-    assert json.loads(done.stdout)["steps"][0]["input_usd"] == 1.0
+    assert json.loads(done.stdout)["steps"][0]["cost_usd"] > 0
 
 
 TAIL = (

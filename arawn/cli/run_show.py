@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from arawn.events import Reply
+from arawn.quote import projected
 from arawn.render.document import document as document_of
 from arawn.render.safe import clean
 from arawn.steps import Given, Seat, Step, request
@@ -20,31 +22,33 @@ Json = dict[str, Any]
 
 
 def plan_steps(plan: Plan, seats: Mapping[str, Seat], given: Given) -> list[Json]:
-    """The steps in an order in which they can run. `tokens` is our guess of what is sent, without answers."""
+    """The steps in an order in which they can run.
+
+    `tokens` is our guess of what is sent, without the answers of other steps; `cost_usd` what that and an
+    answer may cost, null where the price is not known.
+    """
     made = []
+    blank = dict.fromkeys((one.name for one in plan.tasks), "")
     for number, task in enumerate(plan.tasks, 1):
         seat = seats[task.name]
-        blank = dict.fromkeys((one.name for one in plan.tasks), "")
+        opened = seat.opened
+        asked = request(task, seat, plan, given, blank)
+        facts = seat.app.models.facts(opened.name, opened.provider, opened.model)
+        quoted = projected(asked, facts, opened.settings, time.time())
         made.append(
             {
                 "step": number,
                 "task": task.name,
                 "requires": list(task.requires),
-                "backend": seat.opened.name,
-                "model": seat.opened.model,
-                "why": seat.opened.why,
-                "tokens": ceil(of_request(request(task, seat, plan, given, blank))),
-                "max_tokens": task.max_tokens or seat.opened.settings.get("max_tokens"),
-                **_prices(seat),
+                "backend": opened.name,
+                "model": opened.model,
+                "why": opened.why,
+                "tokens": ceil(of_request(asked)),
+                "max_tokens": task.max_tokens or opened.settings.get("max_tokens"),
+                "cost_usd": None if quoted is None else quoted.likely,
             }
         )
     return made
-
-
-def _prices(seat: Seat) -> Json:
-    """USD for a million tokens; null where it is not known."""
-    facts = seat.app.models.facts(seat.opened.name, seat.opened.provider, seat.opened.model)
-    return {"input_usd": facts.input_price, "output_usd": facts.output_price}
 
 
 def plan_lines(steps: list[Json]) -> list[str]:
@@ -54,10 +58,12 @@ def plan_lines(steps: list[Json]) -> list[str]:
         sent = f"about {step['tokens']:,} tokens"
         if step["requires"]:
             sent += " and the answers of " + ", ".join(step["requires"])
-        if step["input_usd"] is not None:
-            sent += f", ${step['tokens'] * step['input_usd'] / 1e6:.4f} to send"
-        line = f"{step['step']}. {step['task']}: {step['backend']} · {step['model']}, {sent}"
+        cost = "cost unknown" if step["cost_usd"] is None else f"about ${step['cost_usd']:.4f}"
+        line = f"{step['step']}. {step['task']}: {step['backend']} · {step['model']}, {sent}, {cost}"
         lines.append(clean(line, newlines=False))
+    costs = [step["cost_usd"] for step in steps]
+    if len(steps) > 1 and None not in costs:
+        lines.append(f"together about ${sum(costs):.4f}")
     return lines
 
 
