@@ -430,6 +430,23 @@ def test_what_is_older_than_keep_goes_but_pinned(store: Store) -> None:
     assert {info.id for info in store.listing()} == {"pinned", "new", talk.session.id}
 
 
+def test_what_a_list_is_asked_for(store: Store) -> None:
+    """`session delete --before` and `[store] keep` mean the same sessions, one without a turn by its beginning."""
+    for id, at, folder in (("old", 10.0, "/a"), ("new", 1000.0, "/a"), ("pinned", 10.0, "/b")):
+        session = Session(id, id)
+        session.folder = folder
+        put(store, session, turn(f"t-{id}", at=at, owner=id))
+    empty = Session("empty", "nothing in it")
+    empty.created = 20.0
+    store.take(empty)
+    store.pin("pinned", True)
+    assert {info.id for info in store.listing(None, before=100.0)} == {"old", "empty"}
+    assert {info.id for info in store.listing(folder="/a")} == {"old", "new"}
+    assert {info.id for info in store.listing(folder="/a", before=100.0)} == {"old"}
+    assert {info.id for info in store.listing(ids=["new", "none"])} == {"new"} and store.listing(ids=[]) == []
+    assert store.purge(100.0) == 2 and {info.id for info in store.listing(None)} == {"new", "pinned"}
+
+
 def test_a_session_that_another_deletes_meanwhile(store: Store) -> None:
     talk = put(store, Session("s1", "t"), turn("a"))
     store.delete(["s1"])

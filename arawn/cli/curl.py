@@ -26,7 +26,7 @@ def curl(
     With --backend: as that backend would be asked the same.
     """
     from arawn.cli.context import is_terminal
-    from arawn.cli.session import found_turn, opened
+    from arawn.cli.stored import found_turn, opened
 
     context, store = opened(ctx)
     context.take(backend, None, option)

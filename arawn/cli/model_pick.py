@@ -27,7 +27,7 @@ def pick(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Which model suits a piece of work: by context, speed, cost, quality and what it is known for."""
-    from arawn.cli.session import print_json
+    from arawn.cli.stored import print_json
     from arawn.errors import ModelFault, UsageFault
     from arawn.messages import Request, user
     from arawn.selector import kinds, most_for, scored

@@ -44,7 +44,7 @@ def quote(
     """What a question would be at each backend: tokens, fit, what is missing, cost. Nothing is sent."""
     from arawn.cli.ask import piped
     from arawn.cli.prompt import compose, wanted_format
-    from arawn.cli.session import print_json
+    from arawn.cli.stored import print_json
     from arawn.messages import Request, user
     from arawn.render.quote import document, lines
 

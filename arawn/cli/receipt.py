@@ -18,7 +18,7 @@ def receipt(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How an answer came to be: attempts, who answered, waits, time, tokens, cost, settings, files."""
-    from arawn.cli.session import found_turn, opened, print_json
+    from arawn.cli.stored import found_turn, opened, print_json
     from arawn.render.receipt import aligned, document
     from arawn.render.safe import clean
 

@@ -33,8 +33,8 @@ def replay(
 
     Each prompt is asked with what was said before it, as it was said then. Nothing is added to the session.
     """
-    from arawn.cli.session import opened as opened_store
-    from arawn.cli.session import print_json
+    from arawn.cli.stored import opened as opened_store
+    from arawn.cli.stored import print_json
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)

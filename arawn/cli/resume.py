@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,7 +34,7 @@ def resume(
     quiet: Quiet = False,
 ) -> None:
     """Go on with an answer that broke off, at the same backend or another: what came, then the rest."""
-    from arawn.cli.answer import Form, show
+    from arawn.cli.answer import Form, show, sink_for
     from arawn.cli.keep import open_for
     from arawn.engine import Conversation
 
@@ -49,7 +48,9 @@ def resume(
     context.status.note(f"session {session.id}: {session.title}")
     if show_only:
         context.status.note(f"broke off: {turn.receipt.told or turn.receipt.finish}")
-        sys.stdout.write(turn.answer + "\n" * (not turn.answer.endswith("\n")))
+        shown = sink_for("text", context)
+        shown.feed(turn.answer)
+        shown.close()
         return
     opened = open_for(context, session)
     seam = f"continued by {opened.name} · {opened.model}" if turn.answer else "nothing had come; asked again"
@@ -65,7 +66,7 @@ def resume(
 
 def _broken(context: Context, keeper: Keeper, which: str | None, json: bool) -> tuple[Session, Turn]:
     """The answer that is meant, or that broke off last; where there is none the program is done."""
-    from arawn.cli.session import found_turn
+    from arawn.cli.stored import found_turn
 
     if not keeper.enabled:
         raise UsageFault("The store is off, so nothing is kept that could be gone on with")

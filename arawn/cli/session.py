@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arawn.cli import session_transfer
+from arawn.cli.stored import columns_of, done, moment, opened, print_json, session_of
 from arawn.errors import UsageFault
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
-    from arawn.session import Session, Turn
     from arawn.store.search import Hit
-    from arawn.store.sessions import Store
 
 app = typer.Typer(
     help="Sessions: what was said is kept; list, read, find, export and delete it.",
@@ -31,7 +30,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Which = Annotated[
     str | None, typer.Argument(metavar="ID|TITLE", help="The session; the last one unless said.")
 ]
-Whose = Annotated[list[str], typer.Argument(metavar="ID|TITLE...", help="The sessions.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -54,8 +52,7 @@ def list_(
     from arawn.keeping import here as place
 
     context, store = opened(ctx)
-    where, values = ("folder = ?", (place().folder,)) if here else ("", ())
-    found = store.listing(10**9 if all_ else limit, where, values)
+    found = store.listing(None if all_ else limit, folder=place().folder if here else None)
     if json:
         print_json([info._asdict() for info in found])
         return
@@ -124,8 +121,8 @@ def search(
         by or "",
         of or "",
         _absolute(folder),
-        _moment(since, "--since"),
-        _moment(until, "--until"),
+        moment(since, "--since") if since is not None else None,
+        moment(until, "--until") if until is not None else None,
         code,
     )
     phrases = [f'"{word}"' if " " in word and '"' not in word else word for word in words]
@@ -154,7 +151,7 @@ def rename(
     if not words:
         raise UsageFault("A title needs a word")
     store.rename(id, words)
-    done(context, json, f"{id}: {words}", id=id, title=words)
+    done(json, f"{id}: {words}", id=id, title=words)
 
 
 @app.command()
@@ -168,7 +165,7 @@ def pin(
     context, store = opened(ctx)
     id = store.find(which)
     store.pin(id, not off)
-    done(context, json, f"{id} is {'no longer ' if off else ''}pinned", id=id, pinned=not off)
+    done(json, f"{id} is {'no longer ' if off else ''}pinned", id=id, pinned=not off)
 
 
 @app.command()
@@ -183,18 +180,12 @@ def delete(
 ) -> None:
     """Delete sessions for good, so that nothing stays in the file; turns that others share stay with them."""
     context, store = opened(ctx)
-    moment = _moment(before, "--before")
-    if bool(which) == (moment is not None):
-        raise UsageFault("arawn session delete takes sessions, or --before DATE")
-    if which:
-        ids = [store.find(word) for word in which]
-        names = store.listing(len(ids), f"name IN ({','.join('?' * len(ids))})", ids)
+    if which and before is None:
+        names = store.listing(None, ids=[store.find(word) for word in which])
+    elif before is not None and not which:
+        names = store.listing(None, before=moment(before, "--before"))
     else:
-        names = store.listing(
-            10**9,
-            "NOT pinned AND (SELECT at FROM turn WHERE id = max(last, coalesce(head, 0))) < ?",
-            (moment,),
-        )
+        raise UsageFault("arawn session delete takes sessions, or --before DATE")
     from arawn.render.sessions import listing
     from arawn.store.care import copies
 
@@ -209,7 +200,7 @@ def delete(
     left = copies(store.folder) if names else []
     if left:
         context.status.warn("copies made earlier may still hold it: " + ", ".join(str(path) for path in left))
-    done(context, json, f"{len(names)} deleted", deleted=[info.id for info in names])
+    done(json, f"{len(names)} deleted", deleted=[info.id for info in names])
 
 
 @app.command()
@@ -247,6 +238,7 @@ def graph(ctx: typer.Context, which: Which = None, json: Json = False) -> None:
 @app.command()
 def stats(ctx: typer.Context, json: Json = False) -> None:
     """How much is kept: sessions, turns, sizes, by backend and model."""
+    from arawn.render.safe import clean
     from arawn.render.sessions import size
     from arawn.store.care import stats as count
 
@@ -259,7 +251,7 @@ def stats(ctx: typer.Context, json: Json = False) -> None:
     print(f"size      {size(found['bytes'])}, {size(found['text_bytes'])} of text in it")
     print(f"sessions  {found['sessions']:,}  turns {found['turns']:,}  messages {found['messages']:,}")
     for row in found["by"]:
-        print(f"{row['turns']:>8,}  {row['backend']} · {row['model']}")
+        print(clean(f"{row['turns']:>8,}  {row['backend']} · {row['model']}", newlines=False))
 
 
 @app.command()
@@ -275,12 +267,13 @@ def backup(
 
     context, store = opened(ctx)
     path = copy(store, target)
-    done(context, json, f"Written: {path}", path=str(path))
+    done(json, f"Written: {path}", path=str(path))
 
 
 @app.command()
 def check(ctx: typer.Context, json: Json = False) -> None:
     """Read the whole store and say whether all of it is sound; exit code 1 where it is not."""
+    from arawn.render.safe import clean
     from arawn.store.care import check as look
 
     context, store = opened(ctx)
@@ -289,70 +282,15 @@ def check(ctx: typer.Context, json: Json = False) -> None:
         print_json({"ok": not problems, "problems": problems})
     else:
         for problem in problems or ["sound"]:
-            print(problem)
+            print(clean(problem))
     if problems:
         raise typer.Exit(1)
-
-
-def opened(ctx: typer.Context) -> tuple[Context, Store]:
-    """The store of this run, opened. Raises StoreFault."""
-    from arawn.config.paths import paths
-    from arawn.store.sessions import Store
-
-    context = ctx.find_root().obj
-    return context, Store(paths(context.env).data_dir, context.status.warn)
-
-
-def found_turn(store: Store, which: str | None) -> tuple[Session, Turn]:
-    """The turn meant by its id, or the last of the session meant; of all without a word."""
-    if which:
-        session, turn = store.find_turn(which)
-        found = store.load(session)
-        return found, found.turns[turn]
-    found = session_of(store, None)
-    return found, found.turns[found.head or found.latest or ""]
-
-
-def session_of(store: Store, which: str | None) -> Session:
-    """The session meant by a word, or the one that -c goes on with. Raises UsageFault."""
-    from arawn.keeping import here
-
-    place = here()
-    id = store.find(which) if which else store.last(place.terminal, place.folder)
-    if id is None:
-        raise UsageFault("There is no session yet", hints=("arawn ask begins one",))
-    return store.load(id)
 
 
 def _hit(hit: Hit) -> dict[str, Any]:
     made = hit._asdict()
     del made["pieces"]
     return {**made, "snippet": hit.snippet}
-
-
-def print_json(value: Any) -> None:
-    """One document on standard output."""
-    from arawn.render.document import dump
-
-    print(dump(value))
-
-
-def columns_of(context: Context, stream: TextIO) -> int | None:
-    """How wide the terminal is that `stream` goes to; None where it goes elsewhere."""
-    from arawn.cli.context import is_terminal
-    from arawn.render.terminal import width
-
-    return width(stream.fileno(), context.env) if is_terminal(stream) else None
-
-
-def done(context: Context, json: bool, line: str, **document: Any) -> None:
-    """Tell what was done, as a line or as JSON."""
-    from arawn.render.safe import clean
-
-    if json:
-        print_json(document)
-    else:
-        print(clean(line))
 
 
 def _agree(context: Context, question: str) -> None:
@@ -371,21 +309,3 @@ def _absolute(folder: str | None) -> str:
     import os
 
     return os.path.abspath(os.path.expanduser(folder)) if folder else ""
-
-
-def _moment(text: str | None, flag: str) -> float | None:
-    """Seconds since 1970 of a date (2026-01-31, with a time or not) or of so long ago (30d, 12h)."""
-    if text is None:
-        return None
-    import time
-    from datetime import datetime
-
-    from arawn.config.values import span
-
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        seconds = span(text)
-    if seconds is None:
-        raise UsageFault(f"{flag} takes a date such as 2026-01-31, or a time ago such as 30d, not {text!r}")
-    return time.time() - seconds

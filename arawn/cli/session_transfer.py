@@ -35,7 +35,7 @@ def export(
     ] = None,
 ) -> None:
     """Write sessions as Markdown, HTML, JSON or JSONL (messages for training), to stdout or a file."""
-    from arawn.cli.session import opened, session_of
+    from arawn.cli.stored import opened, session_of
     from arawn.transfer import export as pieces
     from arawn.transfer.file import write_file
 
@@ -46,7 +46,7 @@ def export(
 
     def chosen() -> Iterator[Session]:
         if every:
-            for info in store.listing(10**9):
+            for info in store.listing(None):
                 yield store.load(info.id)
         else:
             words: list[str | None] = [*which] if which else [None]
@@ -84,7 +84,7 @@ def import_(
 
     What is here already is passed over, so a file can be taken in again.
     """
-    from arawn.cli.session import done, opened
+    from arawn.cli.stored import done, opened
     from arawn.render.safe import clean
 
     context, store = opened(ctx)
@@ -95,7 +95,7 @@ def import_(
             sessions += new > 0
             turns += new
     told = f"{sessions} session{'s' * (sessions != 1)}, {turns} turn{'s' * (turns != 1)} taken in"
-    done(context, json, told, sessions=sessions, turns=turns)
+    done(json, told, sessions=sessions, turns=turns)
 
 
 def _read(file: Path, form: str | None, tell: Callable[[str], None]) -> Iterator[Session]:

@@ -18,7 +18,7 @@ def status(
     ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
 ) -> None:
     """How the backends did lately: first tokens, failures, limits; nothing is asked."""
-    from arawn.cli.session import print_json
+    from arawn.cli.stored import print_json
     from arawn.render.safe import clean
 
     context = ctx.find_root().obj
@@ -43,6 +43,8 @@ def _told(seen: Seen) -> str:
         words.append(f"first token {seen.first_event_s:.2f} s")
     if seen.failed:
         words.append(f"{seen.failed} failed, last {seen.last_error}")
+    if seen.left is not None:
+        words.append(f"{seen.left} requests left when asked last")
     rest = seen.until - time.time()
     if rest > 0:
         words.append(f"left in peace for {rest:.0f} s more")

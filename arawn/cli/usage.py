@@ -26,11 +26,9 @@ def usage(
     """What was asked, how many tokens it took, and what it cost, from the turns in the store."""
     import sys
 
-    from arawn.cli.context import is_terminal
-    from arawn.cli.session import opened, print_json
+    from arawn.cli.stored import columns_of, moment, opened, print_json
     from arawn.errors import UsageFault
     from arawn.render import usage as shown
-    from arawn.render.terminal import width
     from arawn.store.usage import BYS, sums
 
     chosen = next((one for one in BYS if one == by), None)
@@ -41,7 +39,7 @@ def usage(
     if every and since is not None:
         raise UsageFault("--all and --since exclude each other")
     context, store = opened(ctx)
-    start = 0.0 if every else moment("30d" if since is None else since)
+    start = 0.0 if every else moment("30d" if since is None else since, "--since")
     rows = store.read(lambda db: sums(db, chosen, start))
     if json:
         print_json(shown.document(rows, chosen, start))
@@ -50,25 +48,5 @@ def usage(
     elif not rows:
         context.status.note("nothing was asked in that time; --all shows what was before")
     else:
-        columns = width(sys.stdout.fileno(), context.env) if is_terminal(sys.stdout) else None
-        for line in shown.lines(rows, chosen, columns):
+        for line in shown.lines(rows, chosen, columns_of(context, sys.stdout)):
             print(line)
-
-
-def moment(text: str) -> float:
-    """When a span ago (30d, 12h) or a date is, in seconds since 1970. Raises UsageFault."""
-    import time
-    from datetime import datetime
-
-    from arawn.config.values import span
-    from arawn.errors import UsageFault
-
-    seconds = span(text)
-    if seconds is not None:
-        return time.time() - seconds
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise UsageFault(
-            f"--since takes a span or a date, not {text!r}", hints=("30d, 12h, 2026-11-01",)
-        ) from None
