@@ -509,3 +509,11 @@ def test_a_line_that_is_too_dear_alone_fails_alone(place: Place) -> None:
     )
     assert done.returncode == 1 and [made["ok"] for made in place.made] == [True, False, True], done.stderr
     assert place.made[1]["error"]["code"] == "budget" and len(place.asked) == 2
+
+
+def test_help_names_the_commands_and_run_is_meant_without_one(arawn) -> None:
+    for words in ((), ("--help",)):
+        done = arawn("batch", *words)
+        assert done.returncode == 0 and "Many questions from a file" in done.stdout and "fetch" in done.stdout
+    assert "--concurrency" in arawn("batch", "run", "--help").stdout
+    assert arawn("batch", "--concurrency", "3", "gone.jsonl", "-o", "x").returncode == 2

@@ -35,7 +35,7 @@ class Batches(TyperGroup):
         """What stands first is a command, or what `run` is to do."""
         if args and args[0] not in (*self.commands, "-h", "--help"):
             args = ["run", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args or ["--help"])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command by its name; `run` for a file."""
@@ -47,7 +47,7 @@ app = typer.Typer(
     help="Many questions from a file, each answered once.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    no_args_is_help=False,
 )
 
 for _name, _command in batch_service.commands():
