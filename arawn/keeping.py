@@ -207,7 +207,12 @@ class Keeper:
     def _store_turns(self, session: Session, turns: list[Turn]) -> None:
         """Put turns of a session without keys. Raises StoreFault."""
         kept = [turn_without_keys(turn, self._mask) for turn in turns]
-        self.store.put(self._said(session), kept, self.place.terminal)
+        self.store.put(
+            self._said(session),
+            kept,
+            self.place.terminal,
+            lambda: [turn_without_keys(turn, self._mask) for turn in session.turns.values()],
+        )
 
     def _said(self, session: Session) -> Session:
         """The session as it is stored."""

@@ -47,7 +47,10 @@ def primary(error: Exception) -> int:
 
 
 class Database:
-    """One open file. `read_only` where it may not be written: a newer Arawn wrote it, or the disk says no."""
+    """One open file. `read_only` where it may not be written: a newer Arawn wrote it, or the disk says no.
+
+    `replaced`: how often another file took its place while it was open.
+    """
 
     def __init__(
         self, path: Path, tell: Tell, busy: float = 30.0, migrations: Sequence[Migration] = MIGRATIONS
@@ -60,6 +63,7 @@ class Database:
         self._migrations = migrations
         self._identity: tuple[int, int] | None = None
         self._held = False
+        self.replaced = 0
         self._with_log = True
         try:
             self.connection = self._open()
@@ -189,6 +193,7 @@ class Database:
         if _identity(self.path) != self._identity:
             self.connection.close()
             self.connection = self._open()
+            self.replaced += 1
 
     def _open(self) -> sqlite3.Connection:
         path = self.path
