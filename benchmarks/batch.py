@@ -34,8 +34,8 @@ import common
 SHARE = 0.8
 """Of the throughput of the plain loop."""
 GROWTH = 1.15
-"""Memory at most, as a multiple of that after a fifth of the lines: the ids and their places are kept, 0.4 KiB
-a line, and nothing else."""
+"""Memory at most, as a multiple of that after a fifth of the lines: ids and their places are kept, 0.4 KiB a
+line, and nothing else."""
 
 
 class Service(asyncio.Protocol):
