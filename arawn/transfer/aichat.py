@@ -13,9 +13,8 @@ from typing import Any
 
 from arawn.messages import Part, TextPart, ToolCallPart, ToolResultPart
 from arawn.session import Receipt, Session
-from arawn.transfer.jsonl import data_file
 from arawn.transfer.shape import Tell, dumps, each, id_of, moment, number, table, tables, text
-from arawn.transfer.source import Source
+from arawn.transfer.source import Source, data_file
 from arawn.transfer.tree import Pieces, Said, answer, grow, user
 from arawn.transfer.yaml import parse
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 from arawn.messages import FilePart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -28,7 +29,7 @@ from arawn.transfer.shape import (
     tables,
     text,
 )
-from arawn.transfer.source import Source, by_asset, file_part
+from arawn.transfer.source import Source, file_part
 from arawn.transfer.tree import Pieces, Said, answer, grow, user
 
 NAME = "chatgpt"
@@ -41,7 +42,19 @@ Json = Mapping[str, Any]
 def read(source: Source, tell: Tell) -> Iterator[Session]:
     """A session of each conversation: its tree, with every answer that was given, and its head."""
     found = numbered(conversations(source.text(tell)), "conversation", tell)
-    return each(found, partial(_session, files=by_asset(source.beside), at=source.at), tell)
+    return each(found, partial(_session, files=_by_asset(source.beside), at=source.at), tell)
+
+
+def _by_asset(beside: Files) -> dict[str, Source]:
+    """The files of an archive by their own names, and by what these begin with (`file-AbC1`, `file_00ff`)."""
+    found: dict[str, Source] = {}
+    for name, one in beside.items():
+        own = PurePosixPath(name).name
+        found.setdefault(own, one)
+        begins = _ASSET.match(own)
+        if begins:
+            found.setdefault(begins[0], one)
+    return found
 
 
 def _session(value: Any, files: Files, at: float) -> Session:

@@ -32,13 +32,9 @@ def readers(path: Path, form: str | None, tell: Tell, limits: Limits | None) -> 
     if begins.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         yield from _inside(open_zip(path, held), str(path), form, tell)
         return
-    beside = _around(path, held) if path.name == "conversation.jsonl" else {}
-    yield _one(source._replace(beside=beside), form, begins, tell)
-
-
-def _around(path: Path, limits: Limits) -> Mapping[str, Source]:
-    """What belongs to a conversation of gptme, by its name in the folder."""
-    return open_folder(path.resolve().parent, limits)
+    if path.name == "conversation.jsonl":  # gptme's: branches and name lie beside it
+        source = source._replace(beside=open_folder(path.resolve().parent, held))
+    yield _one(source, form, begins, tell)
 
 
 def _one(source: Source, form: str | None, begins: bytes, tell: Tell) -> Reader:
@@ -106,7 +102,7 @@ def _json(text: str) -> str:
     except FAULTS:
         values = []
     values = values or [*_first(whole)]
-    return next((name for value in values for name in [_shape(value)] if name), "")
+    return next((name for value in values if (name := _shape(value))), "")
 
 
 def _first(whole: str) -> Iterator[Any]:
@@ -137,4 +133,4 @@ def _shape(value: Any) -> str:
             return name
     if {"role", "content"} <= set(value):
         return "gptme"
-    return next((name for one in inner for name in [_shape(one)] if name), "")
+    return next((name for one in inner if (name := _shape(one))), "")

@@ -15,8 +15,7 @@ from arawn.errors import UsageFault
 from arawn.events import Usage
 from arawn.messages import TextPart
 from arawn.session import MAIN, Receipt, Session
-from arawn.transfer.jsonl import lines
-from arawn.transfer.shape import Tell, count, each, id_of, moment, number, shown, strings, text
+from arawn.transfer.shape import Tell, count, each, id_of, lines, moment, number, shown, strings, text
 from arawn.transfer.source import Source
 from arawn.transfer.tree import Pieces, Said, answer, grow, user
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from arawn.messages import FilePart, Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from arawn.record import clean, session_in, session_out
 from arawn.session import Session, Turn
-from arawn.transfer.markdown import WHO, about
-from arawn.transfer.shape import Tell, day, dumps, each, loads
+from arawn.transfer.markdown import about, heading, parted
+from arawn.transfer.shape import Tell, dumps, each, loads
 from arawn.transfer.source import Source
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """Pictures that are shown; a browser runs nothing in them, as it may in SVG."""
 RENDERED = 200_000
 """Characters of a text up to which its Markdown is rendered; a longer one stands as it is."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LINK = re.compile(r"(https?://|mailto:)", re.I)
 DATA = '<script type="application/json" class="arawn-session">'
 """What a session begins with as data."""
@@ -77,16 +78,13 @@ def _article(session: Session) -> Iterator[str]:
     yield f"<article>\n<h1>{_text(session.title) or 'A session'}</h1>\n"
     if session.system:
         yield _folded("System prompt", session.system)
-    path = session.path()
-    numbers = {id: number for number, id in enumerate(session.turns, 1)}
-    for turn in path:
-        yield from _turn(turn, numbers[turn.id])
-    ids = {turn.id for turn in path}
-    others = [turn for id, turn in session.turns.items() if id not in ids]
+    path, others = parted(session)
+    for number, turn in path:
+        yield from _turn(turn, number)
     if others:
         yield "<details><summary>Other branches</summary>\n"
-        for turn in others:
-            yield from _turn(turn, numbers[turn.id])
+        for number, turn in others:
+            yield from _turn(turn, number)
         yield "</details>\n"
     data = re.sub("[<>&\u2028\u2029]", lambda one: f"\\u{ord(one[0]):04x}", dumps(session_out(session)))
     yield f"{DATA}{data}</script>\n</article>\n"
@@ -94,9 +92,7 @@ def _article(session: Session) -> Iterator[str]:
 
 def _turn(turn: Turn, number: int) -> Iterator[str]:
     for message in turn.messages:
-        who = "Summary" if turn.kind == "summary" else WHO[message.role]
-        beside = f" · {day(turn.at)}" if message.role == "user" and day(turn.at) else ""
-        yield f'<section class="{message.role}"><h2>{number} · {who}{beside}</h2>\n'
+        yield f'<section class="{message.role}"><h2>{heading(message, turn, number)}</h2>\n'
         for part in message.parts:
             yield _part(part, message)
         yield "</section>\n"
@@ -129,13 +125,13 @@ def _folded(head: str, body: str) -> str:
 
 def _text(text: str) -> str:
     """A foreign text as characters; controls that a page must not hold become U+FFFD."""
-    return escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", clean(text)))
+    return escape(_CONTROL.sub("\ufffd", clean(text)))
 
 
 def _words(text: str, marked: bool) -> str:
     if not marked or len(text) > RENDERED:
         return f"<div class=plain>{_text(text)}</div>\n"
-    return str(_renderer().render(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", text)))
+    return str(_renderer().render(_CONTROL.sub("\ufffd", text)))
 
 
 @cache

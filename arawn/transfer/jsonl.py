@@ -6,16 +6,14 @@ Source: https://platform.openai.com/docs/guides/supervised-fine-tuning and the r
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from arawn.media import media_type
 from arawn.messages import FilePart, Message, Part, TextPart, ToolCallPart, ToolResultPart
 from arawn.record import Json, clean
 from arawn.session import Session
-from arawn.transfer.shape import FAULTS, Tell, dumps, each, id_of, loads, reason, shown, table, tables, text
-from arawn.transfer.source import Source
+from arawn.transfer.shape import Tell, dumps, each, id_of, lines, shown, table, tables, text
+from arawn.transfer.source import Source, data_file
 from arawn.transfer.tree import Pieces, Said, answer, grow, user
 
 _AUDIO = {
@@ -79,21 +77,6 @@ def _data_url(part: FilePart) -> str:
 def read(source: Source, tell: Tell) -> Iterator[Session]:
     """A session of each line; lines that are the same are one."""
     return each(lines(source.text(tell), tell), lambda value: session(value, source.at), tell)
-
-
-def lines(whole: str, tell: Tell) -> Iterator[tuple[str, Any]]:
-    """The values of lines of JSON with their place; a line that is none is told and passed over."""
-    number = 0
-    for line in whole.split("\n"):
-        number += 1
-        if not line.strip():
-            continue
-        try:
-            value = loads(line.strip())
-        except FAULTS as error:
-            tell(f"line {number} is passed over: {reason(error)}")
-            continue
-        yield f"line {number}", value
 
 
 def session(value: Any, at: float) -> Session:
@@ -161,18 +144,3 @@ def _part_in(part: Mapping[str, Any]) -> Part:
     if kind == "file":
         return data_file(text(held.get("file_data")), text(held.get("filename")))
     return TextPart(text(part.get("text")) or text(part.get("refusal")))
-
-
-def data_file(url: str, name: str = "") -> Part:
-    """The file of a data: URL; a line of text in the place of one that is elsewhere or of no kind known."""
-    begins, _, data = url.partition(",")
-    if not begins.startswith("data:") or not begins.endswith(";base64"):
-        return TextPart(f"[{shown(name or url) or 'a file'}: not in the export]\n")
-    try:
-        found = b64decode(data, validate=True)
-    except ValueError:
-        return TextPart(f"[{shown(name) or 'a file'}: damaged in the export]\n")
-    kind = media_type(found) or begins[5:-7]
-    if not kind.startswith(("image/", "audio/")) and kind != "application/pdf":
-        return TextPart(f"[{shown(name) or 'a file'}: {shown(kind)}, which no model takes]\n")
-    return FilePart(found, kind, name)

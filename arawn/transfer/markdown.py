@@ -32,16 +32,13 @@ def write(sessions: Iterable[Session]) -> Iterator[str]:
         yield f"{_mark('session', made)}\n\n# {_line(session.title) or 'A session'}\n\n"
         if session.system:
             yield f"> {_line(session.system)}\n\n"
-        numbers = {id: number for number, id in enumerate(session.turns, 1)}
-        path = session.path()
-        for turn in path:
-            yield from _turn(turn, numbers[turn.id])
-        ids = {turn.id for turn in path}
-        others = [turn for id, turn in session.turns.items() if id not in ids]
+        path, others = parted(session)
+        for number, turn in path:
+            yield from _turn(turn, number)
         if others:
             yield "# Other branches\n\n"
-        for turn in others:
-            yield from _turn(turn, numbers[turn.id])
+        for number, turn in others:
+            yield from _turn(turn, number)
         yield f"{_mark('close')}\n\n"
 
 
@@ -57,9 +54,7 @@ def _turn(turn: Turn, number: int) -> Iterator[str]:
 
 
 def _message(message: Message, turn: Turn, number: int) -> Iterator[str]:
-    who = "Summary" if turn.kind == "summary" else WHO[message.role]
-    beside = f" · {day(turn.at)}" if message.role == "user" and day(turn.at) else ""
-    yield f"{_mark('message', {'role': message.role})}\n\n## {number} · {who}{beside}\n\n"
+    yield f"{_mark('message', {'role': message.role})}\n\n## {heading(message, turn, number)}\n\n"
     for part in message.parts:
         if isinstance(part, TextPart):
             words = clean(part.text)
@@ -110,6 +105,20 @@ def _about_part(part: Part) -> str:
             return f"{part.name} {'failed' if part.failed else 'answers'}: {shown(part.content)}"
         case TextPart():
             return part.text
+
+
+def parted(session: Session) -> tuple[list[tuple[int, Turn]], list[tuple[int, Turn]]]:
+    """The turns that lead to the head, and all others, each with its number."""
+    left = {turn.id: (number, turn) for number, turn in enumerate(session.turns.values(), 1)}
+    path = [left.pop(turn.id) for turn in session.path()]
+    return path, list(left.values())
+
+
+def heading(message: Message, turn: Turn, number: int) -> str:
+    """Which turn a message is of, who says it, and when the person did."""
+    who = "Summary" if turn.kind == "summary" else WHO[message.role]
+    beside = f" · {day(turn.at)}" if message.role == "user" and day(turn.at) else ""
+    return f"{number} · {who}{beside}"
 
 
 def about(receipt: Receipt) -> str:

@@ -214,6 +214,19 @@ def numbered(values: Iterable[Any], what: str, tell: Tell) -> Iterator[tuple[str
         tell(f"nothing is read behind {what} {number}: {reason(error)}")
 
 
+def lines(whole: str, tell: Tell) -> Iterator[tuple[str, Any]]:
+    """The values of lines of JSON with their place; a line that is none is told and passed over."""
+    for number, line in enumerate(whole.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = loads(line.strip())
+        except FAULTS as error:
+            tell(f"line {number} is passed over: {reason(error)}")
+            continue
+        yield f"line {number}", value
+
+
 def reason(error: BaseException) -> str:
     """Why, in words."""
     if isinstance(error, json.JSONDecodeError):

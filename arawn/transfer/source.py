@@ -7,8 +7,8 @@ name that the archive itself lists.
 from __future__ import annotations
 
 import os
-import re
 import stat
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -209,16 +209,16 @@ def file_part(source: Source | None, name: str) -> Part:
     return FilePart(data, kind, name)
 
 
-_OPENAI_FILE = re.compile(r"file[-_][A-Za-z0-9]+")
-
-
-def by_asset(beside: Mapping[str, Source]) -> dict[str, Source]:
-    """The files of an archive by their own names, and by what these begin with (`file-AbC1`, `file_00ff`)."""
-    found: dict[str, Source] = {}
-    for name, one in beside.items():
-        own = PurePosixPath(name).name
-        found.setdefault(own, one)
-        begins = _OPENAI_FILE.match(own)
-        if begins:
-            found.setdefault(begins[0], one)
-    return found
+def data_file(url: str, name: str = "") -> Part:
+    """The file of a data: URL; a line of text in the place of one that is elsewhere or of no kind known."""
+    begins, _, data = url.partition(",")
+    if not begins.startswith("data:") or not begins.endswith(";base64"):
+        return TextPart(f"[{shown(name or url) or 'a file'}: not in the export]\n")
+    try:
+        found = b64decode(data, validate=True)
+    except ValueError:
+        return TextPart(f"[{shown(name) or 'a file'}: damaged in the export]\n")
+    kind = media_type(found) or begins[5:-7]
+    if not kind.startswith(("image/", "audio/")) and kind != "application/pdf":
+        return TextPart(f"[{shown(name) or 'a file'}: {shown(kind)}, which no model takes]\n")
+    return FilePart(found, kind, name)
