@@ -101,6 +101,7 @@ class Attempt(NamedTuple):
     """One request that was made, told when it ended; `error` is an error code or None. Times in seconds.
 
     `reset_s`: for so long the service said it takes no more. `hold`: under which a budget knows its cost, "".
+    `left`: so many requests the service said it still takes for now.
     """
 
     backend: str
@@ -112,6 +113,7 @@ class Attempt(NamedTuple):
     total_s: float = 0.0
     reset_s: float | None = None
     hold: str = ""
+    left: int | None = None
 
 
 Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Progress | Wait | Attempt

@@ -162,8 +162,9 @@ def _file_in(made: Json, bytes_of: Bytes | None) -> Part:
 
 
 def _row(item: Attempt | Seam) -> Json:
-    """An attempt or a seam; most attempts have no `hold`."""
-    return {key: value for key, value in item._asdict().items() if key != "hold" or value}
+    """An attempt or a seam; most attempts have no `hold`, and nothing is said of what is `left`."""
+    made = item._asdict()
+    return {key: made[key] for key in made if key not in ("hold", "left") or made[key] not in ("", None)}
 
 
 def receipt_out(receipt: Receipt) -> Json:
@@ -215,6 +216,7 @@ def _attempt(value: Any) -> Attempt:
         _number(made.get("total_s")) or 0.0,
         _number(made.get("reset_s")),
         str(made.get("hold") or ""),
+        _count(made.get("left")),
     )
 
 

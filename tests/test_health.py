@@ -20,6 +20,7 @@ from arawn.errors import ArawnError
 from arawn.events import Attempt, Notice, collect
 from arawn.messages import Request, user
 from arawn.wire import Target
+from arawn.wire.retry_after import requests_left
 
 ASK = Request((user("hi"),))
 
@@ -109,7 +110,25 @@ def test_it_is_kept_for_the_next_process(tmp_path: Path) -> None:
     again = Health(path, clock)
     assert again.rest("a", "m") == 10 and again.turn() == 1
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
-    assert again.all() == {("a", "m"): Seen(None, None, 1, 1, 1, "rate_limited", 1060.0, 1000.0)}
+    assert again.all() == {("a", "m"): Seen(None, None, 1, 1, 1, "rate_limited", 1060.0, 1000.0, None)}
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ({}, None),
+        ({"x-ratelimit-remaining-requests": "59", "x-ratelimit-remaining-tokens": "7"}, 59),
+        ({"anthropic-ratelimit-requests-remaining": "12", "anthropic-ratelimit-tokens-remaining": "7"}, 12),
+        ({"X-RateLimit-Remaining": "3", "x-ratelimit-remaining-requests-day": "2"}, 2),
+        ({"ratelimit-remaining": "0"}, 0),
+        ({"ratelimit-remaining": "many"}, None),
+        ({"ratelimit-remaining": "9" * 40}, None),
+    ],
+)
+def test_what_is_left_of_a_limit(headers: dict[str, str], left: int | None) -> None:
+    assert requests_left(headers) == left
+    health = noted(good()._replace(left=left))
+    assert health.of("a", "m").left == left
 
 
 def test_what_is_long_ago_is_forgotten(tmp_path: Path) -> None:
@@ -132,7 +151,7 @@ DAMAGED = [
     *(
         json.dumps({"version": 1, "turn": 0, "seen": {"a\nm": row}}).encode()
         for row in (
-            None, 5, "text", ["x"] * 8, [*ROW, 1], [None, None, "1"], ["fast", 0.5, *ROW[2:]],
+            [*ROW, "3"], None, 5, "text", ["x"] * 8, [*ROW, 1, 1], [None, None, "1"], ["fast", 0.5, *ROW[2:]],
             [*ROW[:6], float("inf"), 1.0], [*ROW[:6], float("nan"), 1.0], [*ROW[:5], 7, 0.0, 1.0],
             [-1, *ROW[1:]], [*ROW[:6], 1e300, 1.0],
         )

@@ -102,6 +102,7 @@ def test_a_success_that_used_up_the_limit_is_remembered_too(run) -> None:
 
     with served(last_one, answer()) as fakes:
         assert [run(fakes, "ask", "hi").returncode for _ in range(2)] == [0, 0]
+        assert "0 requests left when asked last, left in peace for" in run(fakes, "status").stdout
     assert counts(fakes) == [1, 1]
 
 

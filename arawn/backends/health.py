@@ -31,7 +31,10 @@ LARGEST = 1 << 20
 
 
 class Seen(NamedTuple):
-    """What is known of one backend and model. Times in seconds; `until` since 1970, 0 for "ask at once"."""
+    """What is known of one backend and model. Times in seconds; `until` since 1970, 0 for "ask at once".
+
+    left: so many requests the service said, when it answered last, it takes before its limit.
+    """
 
     first_event_s: float | None = None
     total_s: float | None = None
@@ -41,6 +44,7 @@ class Seen(NamedTuple):
     last_error: str = ""
     until: float = 0.0
     at: float = 0.0
+    left: int | None = None
 
 
 class Health:
@@ -152,6 +156,7 @@ def _after(seen: Seen, attempt: Attempt, now: float) -> Seen:
             first_event_s=_mean(seen.first_event_s, attempt.first_event_s),
             total_s=_mean(seen.total_s, attempt.total_s),
             in_a_row=0,
+            left=attempt.left,
             until=now + reset if reset else 0.0,
         )
     seen = seen._replace(failed=seen.failed + 1, last_error=attempt.error)
@@ -182,7 +187,7 @@ def _seen(row: Any) -> Seen:
     """A row of the file. Raises ValueError or TypeError for one that was not written here."""
     made = Seen(*row)
     known = [made.asked, made.failed, made.in_a_row, made.until, made.at]
-    times = [one for one in (made.first_event_s, made.total_s) if one is not None]
+    times = [one for one in (made.first_event_s, made.total_s, made.left) if one is not None]
     if not isinstance(made.last_error, str) or not all(
         isinstance(value, int | float) and 0 <= value < 1e12 for value in (*known, *times)
     ):

@@ -20,7 +20,7 @@ from arawn.messages import Request
 from arawn.wire import Call, Next, Target, dialect
 from arawn.wire.frames import Frame, document, split
 from arawn.wire.openai_write import url
-from arawn.wire.retry_after import until_reset
+from arawn.wire.retry_after import requests_left, until_reset
 
 __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
@@ -51,6 +51,7 @@ class _Course:
         self.status: int | None = None
         self.first: float | None = None
         self.reset: float | None = None
+        self.left: int | None = None
         self.cancel: Call | None = None
         """Ends what the service is at work on; None where there is nothing to end."""
 
@@ -58,9 +59,8 @@ class _Course:
         return time.monotonic() - self._began
 
     def attempt(self, error: str | None) -> Attempt:
-        target = self._target
-        spent = self.passed()
-        return Attempt(target.backend, target.model, self.status, error, 0.0, self.first, spent, self.reset)
+        made = Attempt(self._target.backend, self._target.model, self.status, error, 0.0, self.first)
+        return made._replace(total_s=self.passed(), reset_s=self.reset, left=self.left)
 
 
 class HttpBackend:
@@ -219,6 +219,7 @@ class HttpBackend:
         finally:
             course.status = exchange.status
         course.reset = until_reset(response.headers, None, time.time())
+        course.left = requests_left(response.headers)
         chunks = self._chunks(response, exchange, self._limits.reply)
         following: Next | None = None
         try:

@@ -134,3 +134,15 @@ def _rfc3339(text: str, now: float | None) -> float | None:
         return None if now is None else max(0.0, aware.timestamp() - now)
     except (ValueError, OverflowError):
         return None
+
+
+def requests_left(headers: Mapping[str, str]) -> int | None:
+    """How many requests are left of the tightest limit that counts them, or None where no header says so."""
+    found = []
+    for name, value in headers.items():
+        known = name.lower()
+        plain = known in ("ratelimit-remaining", "x-ratelimit-remaining")
+        counts = "ratelimit" in known and "remaining" in known and "request" in known
+        if (plain or counts) and str(value).strip().isdecimal() and len(value) < 12:
+            found.append(int(value))
+    return min(found, default=None)
