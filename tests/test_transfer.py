@@ -361,7 +361,7 @@ def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
 
 def test_a_receipt_with_every_field_comes_back(tmp_path: Path) -> None:
     """A field that is added to a receipt or an attempt must be written and read as well."""
-    attempt = Attempt(*("b", "m", 429, "rate_limited", 1.0, 2.0, 3.0), reset_s=4.0, hold="h")
+    attempt = Attempt(*("b", "m", 429, "rate_limited", 1.0, 2.0, 3.0), reset_s=4.0, hold="h", left=5)
     receipt = Receipt(
         *("b", "p", "m", "stop", "raw", "cut", "told", Usage(*range(1, 1 + len(Usage._fields)))),
         attempts=(attempt,),
