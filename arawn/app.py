@@ -192,10 +192,10 @@ class App:
         from arawn.config.paths import paths
         from arawn.keeping import Keeper, Rules, here
 
-        get = self.config.get
-        enabled = keep and not self.private and bool(get("store.enabled"))
+        get, data = self.config.get, paths(self._env).data_dir
+        played = backends.tape is not None and backends.tape.replays  # a replay says nothing new
+        enabled = keep and not self.private and not played and bool(get("store.enabled"))
         rules = Rules(enabled, get("store.keep"), bool(get("store.mask_keys")))
-        data = paths(self._env).data_dir
         return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced, self.settle)
 
     def planner(self, journal: Journal | None = None) -> LatePlanner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import stat
 import subprocess
@@ -251,6 +252,14 @@ def test_old_sessions_are_cleared_away(arawn: Callable, home: Path) -> None:
     assert [one["title"] for one in json.loads(arawn("session", "list", "--json").stdout)] == ["new"]
 
 
+def test_a_replay_is_no_session(arawn: Callable, home: Path) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("--record", "run.cassette", "ask", "hi", config=config(fake))
+    again = arawn("--replay", "run.cassette", "ask", "hi")
+    assert again.stdout == "heard 1: hi\n"
+    assert [one["turns"] for one in json.loads(arawn("session", "list", "--json").stdout)] == [1]
+
+
 def test_receipt(arawn: Callable, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 16)
@@ -363,3 +372,34 @@ def test_words_from_elsewhere_cannot_fool_the_terminal(arawn: Callable) -> None:
         out = arawn("session", *command).stdout
         assert "\x1b" not in out or command == ["export"], command
     assert "\x1b" not in arawn("resume", "--show").stdout + arawn("receipt").stdout
+
+
+def test_an_answer_that_broke_off_is_shown_on_a_terminal_without_its_controls(
+    arawn: Callable, home: Path, env
+) -> None:
+    def evil(conn: Conn) -> None:
+        conn.head()
+        made = {
+            "choices": [{"index": 0, "delta": {"content": "half \x1b]0;owned\x07way"}, "finish_reason": None}]
+        }
+        conn.chunk(sse({"model": "m\x1b[31m", **made}))
+        conn.reset()
+
+    with FakeProvider(evil) as fake:
+        assert arawn("ask", "q", config=config(fake)).returncode == 5
+    store = Store(data(home), pytest.fail)
+    session = store.load(store.listing()[0].id)
+    turn = next(iter(session.turns.values()))
+    red = turn.receipt._replace(model="m\x1b[31m")
+    store.put(session, [turn._replace(id="red", parent=turn.id, receipt=red)])
+    store.close()
+    assert "\x1b" not in arawn("session", "stats").stdout
+    main, side = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-P", "-m", "arawn", "resume", "--show"], stdout=side, stderr=subprocess.DEVNULL,
+        env=env, cwd=home, timeout=30, check=True,
+    )  # fmt: skip
+    os.close(side)
+    shown = os.read(main, 4096)
+    os.close(main)
+    assert b"half" in shown and b"way" in shown and b"owned" not in shown, shown
