@@ -219,8 +219,9 @@ class Keeper:
         system = None if session.system is None else self._mask(session.system)
         if system == session.system:
             return session
-        made = Session()
-        made.__dict__.update(session.__dict__)
+        from copy import copy
+
+        made = copy(session)
         made.system = system
         return made
 

@@ -57,7 +57,7 @@ def lines(turn: Turn) -> Iterator[tuple[str, str]]:
             f"{file.name or file.kind}, {file.media_type}, {len(file.data):,} bytes, {digest(file.data)}",
         )
     if receipt.left_out:
-        yield "left out", f"{receipt.left_out} messages of the session were not sent"
+        yield "left out", f"messages of the session that were not sent: {receipt.left_out}"
     for seam in receipt.seams:
         yield "seam", f"from character {seam.at:,} on {seam.backend} · {seam.model} went on"
 

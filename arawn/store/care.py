@@ -66,34 +66,34 @@ def backup(store: Store, target: str | None) -> Path:
 
 def check(store: Store) -> list[str]:
     """What is wrong with the store, a sentence each; [] where all of it is sound. Reads the whole file."""
-
-    def work(db: sqlite3.Connection) -> list[str]:
-        found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(20)")]
-        problems = [] if found == ["ok"] else found
-        for what, query in (
-            ("turns without a session", "session NOT IN (SELECT id FROM session)"),
-            ("turns that follow nothing", "parent IS NOT NULL AND parent NOT IN (SELECT id FROM turn)"),
-            ("turns without a message", "id NOT IN (SELECT turn FROM said)"),
-        ):
-            count = db.execute(f"SELECT count(*) FROM turn WHERE {query}").fetchone()[0]
-            problems += [f"{count} {what}"] if count else []
-        lost = db.execute("SELECT count(*) FROM holds WHERE file NOT IN (SELECT hash FROM file)").fetchone()[
-            0
-        ]
-        problems += [f"{lost} files are missing"] if lost else []
-        with contextlib.suppress(sqlite3.OperationalError):
-            try:
-                db.execute("INSERT INTO word (word) VALUES ('integrity-check')")
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                problems.append(f"the index of words is damaged: {error}")
-        return problems
-
     try:
-        return work(store.db.connection)
+        return list(_problems(store.db.connection))
     except sqlite3.DatabaseError as error:
         return [str(error)]
+
+
+def _problems(db: sqlite3.Connection) -> Iterator[str]:
+    found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(20)")]
+    if found != ["ok"]:
+        yield from found
+    for what, rows in (
+        ("turns without a session", "turn WHERE session NOT IN (SELECT id FROM session)"),
+        (
+            "turns that follow nothing",
+            "turn WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM turn)",
+        ),
+        ("turns without a message", "turn WHERE id NOT IN (SELECT turn FROM said)"),
+        ("files that are missing", "holds WHERE file NOT IN (SELECT hash FROM file)"),
+    ):
+        count = db.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
+        if count:
+            yield f"{what}: {count}"
+    try:
+        db.execute("INSERT INTO word (word) VALUES ('integrity-check')")
+    except sqlite3.OperationalError:
+        return  # no FTS5 here, or it may not be written
+    except sqlite3.DatabaseError as error:
+        yield f"the index of words is damaged: {error}"
 
 
 def copies(folder: Path) -> list[Path]:
@@ -117,7 +117,7 @@ def recover(store: Store, path: Path) -> tuple[int, int]:
     sessions = turns = 0
     with _read_copy(path, store.folder) as source:
         try:
-            rows = dict.fromkeys(_ids(source, "session"))
+            rows = dict.fromkeys(_rows(source))
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise StoreFault(f"{path}: {error}: nothing can be read from it") from None
         for row in rows:
@@ -160,12 +160,15 @@ def look(folder: Path) -> Iterator[tuple[str, str, str]]:
         yield "ok", "there is none yet", ""
     else:
         yield _looked_at(path)
-    left = [name for name in damaged(folder) if name.exists()]
-    for name in left:
+    for name in damaged(folder):
         yield "warn", f"{name} was damaged and set aside", "arawn doctor --recover; then delete that file"
     waiting = list((folder / JOURNALS).glob("*.jsonl"))
     if waiting:
-        yield "warn", f"{len(waiting)} turns in {folder / JOURNALS}", "arawn session list takes them in"
+        yield (
+            "warn",
+            f"turns that wait in {folder / JOURNALS}: {len(waiting)}",
+            "arawn session list takes them in",
+        )
     for name in (folder / JOURNALS).glob("*.broken"):
         yield "warn", f"{name} could not be read", "look into it, then delete it"
 
@@ -189,17 +192,17 @@ def _looked_at(path: Path) -> tuple[str, str, str]:
         return "fail", f"{path}: {error}", "arawn session list sets a damaged file aside"
     if found != ["ok"]:
         return "fail", f"{path} is damaged: {'; '.join(found)}", "arawn session check tells all of it"
-    return "ok", f"{path}: {count} sessions", ""
+    return "ok", f"{path}: {count} session{'s' * (count != 1)}", ""
 
 
-def _ids(db: sqlite3.Connection, table: str) -> Iterator[int]:
-    """Row ids as far as they can be read, from both ends where the middle is damaged."""
+def _rows(db: sqlite3.Connection) -> Iterator[int]:
+    """The rows of sessions as far as they can be read, from both ends where the middle is damaged."""
     for order, sign in (("ASC", ">"), ("DESC", "<")):
         last: int | None = None
         while True:
             where = f"WHERE id {sign} {last}" if last is not None else ""
             try:
-                found = db.execute(f"SELECT id FROM {table} {where} ORDER BY id {order} LIMIT 1").fetchone()
+                found = db.execute(f"SELECT id FROM session {where} ORDER BY id {order} LIMIT 1").fetchone()
             except sqlite3.DatabaseError:
                 if last is None and order == "DESC":
                     raise
