@@ -15,16 +15,10 @@ from arawn.store.database import Database, Tell, Unfit, is_damage
 from arawn.store.trees import Info
 
 FILE = "sessions.db"
-NOT_OURS = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
-"""What reading a journal leads to that says something else than ours do."""
 JOURNALS = "journal"
 T = TypeVar("T")
-
-
-def _lenient(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
+NOT_OURS = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
+"""What reading a journal leads to that says something else than ours do."""
 _UNFIT = (
     UnicodeEncodeError,
     OverflowError,
@@ -32,6 +26,12 @@ _UNFIT = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
+_OLD = f"NOT s.pinned AND coalesce((SELECT at FROM turn WHERE id = {trees.LAST}), s.created) < ?"
+"""A session `s` that is not pinned and was last spoken in before a time."""
+
+
+def _lenient(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 class Store:
@@ -107,14 +107,32 @@ class Store:
         except KeyError:
             raise UsageFault(f"There is no session {id!r}", hints=("arawn session list",)) from None
 
-    def listing(self, limit: int = 20, where: str = "", values: Sequence[Any] = ()) -> list[Info]:
-        """The sessions spoken in last, pinned ones first; `where` is a condition on session rows (SQL)."""
-        condition = f"WHERE {where}" if where else ""
-        query = f"SELECT id FROM session {condition} ORDER BY pinned DESC, last DESC LIMIT ?"
+    def listing(
+        self,
+        limit: int | None = 20,
+        *,
+        ids: Sequence[str] | None = None,
+        folder: str | None = None,
+        before: float | None = None,
+    ) -> list[Info]:
+        """The sessions spoken in last, pinned ones first; no `limit`: all of them.
+
+        Those of some `ids` alone, of a `folder`, or last spoken in `before` a time and not pinned.
+        """
+        asked: list[tuple[str, Sequence[Any]]] = []
+        if ids is not None:
+            asked.append((f"s.name IN ({','.join('?' * len(ids))})", ids))
+        if folder is not None:
+            asked.append(("s.folder = ?", (folder,)))
+        if before is not None:
+            asked.append((_OLD, (before,)))
+        where = " AND ".join(["TRUE", *(condition for condition, _ in asked)])
+        query = f"SELECT s.id FROM session s WHERE {where} ORDER BY s.pinned DESC, s.last DESC LIMIT ?"
+        values = [*(value for _, given in asked for value in given), -1 if limit is None else limit]
         return self._guard(
             lambda: [
                 info
-                for (row,) in self.db.connection.execute(query, (*values, limit)).fetchall()
+                for (row,) in self.db.connection.execute(query, values).fetchall()
                 for info in trees.info(self.db.connection, row)
             ]
         )
@@ -138,7 +156,7 @@ class Store:
                 " WHERE t.name >= ?1 AND t.name < ?1 || '{' LIMIT 2",
                 (word,),
             ).fetchall()
-            if len(near) == 1 and len(word) >= 4:
+            if len(near) == 1 and len(word) >= trees.SURE:
                 return str(near[0][0]), str(near[0][1])
             session = trees.find(db, word)
             found = db.execute(
@@ -210,10 +228,7 @@ class Store:
 
     def purge(self, before: float) -> int:
         """Delete the sessions last spoken in before that time, pinned ones excepted; returns how many."""
-        query = (
-            f"SELECT s.name FROM session s LEFT JOIN turn t ON t.id = {trees.LAST}"
-            " WHERE NOT s.pinned AND coalesce(t.at, s.created) < ?"
-        )
+        query = f"SELECT s.name FROM session s WHERE {_OLD}"
         names = self._guard(lambda: [name for (name,) in self.db.connection.execute(query, (before,))])
         if names:
             self.delete(names)
