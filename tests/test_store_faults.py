@@ -542,6 +542,23 @@ def test_F_DB_07_a_newer_arawn_takes_over_meanwhile(tmp_path: Path) -> None:
     assert stored(tmp_path) == ["say t1"]
 
 
+def test_F_DB_07_a_newer_arawn_brings_it_up_while_this_one_waits(tmp_path: Path) -> None:
+    class Overtaken(Database):
+        @contextlib.contextmanager
+        def alone(self) -> Iterator[None]:
+            with super().alone():
+                with contextlib.closing(sqlite3.connect(self.path)) as other:
+                    other.execute("PRAGMA user_version = 999")
+                yield
+
+    Database(tmp_path / "sessions.db", lambda line: None, migrations=schema.MIGRATIONS[:1]).close()
+    db = Overtaken(tmp_path / "sessions.db", lambda line: None)
+    assert db.connection.execute("PRAGMA user_version").fetchone()[0] == 999, "it stays the newer one's"
+    with pytest.raises(StoreFault, match="newer"), db.writing():
+        pytest.fail("nothing is written")
+    db.close()
+
+
 def wider(db: sqlite3.Connection) -> None:
     """A later version, for these tests."""
     db.execute("ALTER TABLE session ADD COLUMN colour TEXT")
@@ -1210,3 +1227,34 @@ def test_F_DB_06_a_chat_follows_the_file_that_another_process_put_there(tmp_path
     with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     assert not journals(tmp_path) and not told
+
+
+def test_F_DB_06_the_loss_of_any_page_costs_what_was_on_it(tmp_path: Path) -> None:
+    told: list[str] = []
+    good = tmp_path / "good"
+    store = Store(good, told.append)
+    for number in range(60):
+        talk = Session(f"s{number}", f"title {number}")
+        for place in range(3):
+            words = f"{number} {place} " + "word " * 120
+            talk.add(turn(f"t{number:04}{place:04}", talk.head, words, f"answer {words}"))
+        store.put(talk, talk.turns.values())
+    store.close()
+    keep_wal_out(good)
+    whole = (good / "sessions.db").read_bytes()
+    every = set(stored(good))
+    for page in range(1, len(whole) // 4096):
+        folder = tmp_path / f"p{page}"
+        folder.mkdir()
+        bad = folder / "sessions.db.corrupt-1"
+        bad.write_bytes(whole[: page * 4096] + bytes(4096) + whole[(page + 1) * 4096 :])
+        into = Store(folder, told.append)
+        for _ in range(2):  # once more changes nothing
+            recover(into, bad)
+        assert not check(into)
+        into.close()
+        found = [text for text in stored(folder) if text != "[lost]"]
+        assert len(every - set(found)) <= 6, page
+        assert len(found) == len(set(found)), page
+        shutil.rmtree(folder)
+    assert not told

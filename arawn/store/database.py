@@ -17,8 +17,8 @@ from arawn.errors import StoreFault
 from arawn.store.files import create, locked, make
 from arawn.store.schema import MIGRATIONS, Migration
 
-CORRUPT, NOT_A_DATABASE = 11, 26
-BUSY, LOCKED, IO, CANNOT_OPEN, PROTOCOL = 5, 6, 10, 14, 15
+_WITHOUT_SHARED_MEMORY = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL)
+"""What opening the log fails with on a file system without shared memory."""
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 Tell = Callable[[str], None]
 
@@ -30,7 +30,7 @@ class Unfit(StoreFault):
 class Damaged(sqlite3.DatabaseError):
     """A database, but not the one that it should be."""
 
-    sqlite_errorcode = CORRUPT
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 def is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
@@ -38,7 +38,7 @@ def is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
     lost = ("no such table", "no such column", "unsupported file format", "malformed", "invalid fts5")
     if isinstance(error, UnicodeDecodeError):
         return True
-    return primary(error) in (CORRUPT, NOT_A_DATABASE) or str(error).startswith(lost)
+    return primary(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith(lost)
 
 
 def primary(error: Exception) -> int:
@@ -158,14 +158,14 @@ class Database:
         if isinstance(error, OSError):
             return StoreFault(f"{error.filename or self.path}: {error.strerror or error}")
         said = {
-            BUSY: "another program holds it",
-            LOCKED: "another program holds it",
-            8: "it may not be written",
-            IO: "the disk does not read or write it",
-            13: "the disk is full",
-            CANNOT_OPEN: "it cannot be opened",
-            CORRUPT: "it is damaged",
-            NOT_A_DATABASE: "it is no database",
+            sqlite3.SQLITE_BUSY: "another program holds it",
+            sqlite3.SQLITE_LOCKED: "another program holds it",
+            sqlite3.SQLITE_READONLY: "it may not be written",
+            sqlite3.SQLITE_IOERR: "the disk does not read or write it",
+            sqlite3.SQLITE_FULL: "the disk is full",
+            sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+            sqlite3.SQLITE_CORRUPT: "it is damaged",
+            sqlite3.SQLITE_NOTADB: "it is no database",
         }
         return StoreFault(f"{self.path}: {said.get(primary(error), str(error))}")
 
@@ -205,7 +205,7 @@ class Database:
         try:
             return self._set_up()
         except sqlite3.OperationalError as error:
-            if self.read_only or primary(error) not in (IO, CANNOT_OPEN, PROTOCOL):
+            if self.read_only or primary(error) not in _WITHOUT_SHARED_MEMORY:
                 raise
             self._drop_log()
             return self._set_up()
@@ -277,9 +277,9 @@ class Database:
         """All steps that are missing, or none: under one lock, in one transaction, after a backup."""
         version = _version(db)
         newest = len(self._migrations)
-        if version == newest:
+        if version >= newest:  # another process, perhaps a newer Arawn, brought it up meanwhile
             return
-        if 0 < version < newest:
+        if version > 0:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             copy = self.path.with_name(f"{self.path.name}.backup-v{version}-{stamp}")
             for half in self.path.parent.glob(f".{self.path.name}.backup-*"):  # of who was ended in this
