@@ -463,9 +463,9 @@ def test_listing_while_another_deletes(store: Store, monkeypatch: pytest.MonkeyP
         put(store, Session(id, id), turn(f"t-{id}", owner=id))
     real = trees.info
 
-    def late(db: sqlite3.Connection, row: int) -> Iterator[trees.Info]:
+    def late(db: sqlite3.Connection, row: int) -> trees.Info | None:
         db.execute("DELETE FROM session WHERE name = 'a'")
-        yield from real(db, row)
+        return real(db, row)
 
     monkeypatch.setattr(trees, "info", late)
     assert [info.id for info in store.listing()] == ["b"]

@@ -101,6 +101,8 @@ def import_(
 def _read(file: Path, form: str | None, tell: Callable[[str], None]) -> Iterator[Session]:
     """The sessions of a file; one that was kept because the store could not take it is one too."""
     from arawn.store.journal import read as read_journal
+    from arawn.store.journal import session_of
+    from arawn.store.sessions import NOT_OURS
     from arawn.transfer import read
 
     try:
@@ -111,14 +113,10 @@ def _read(file: Path, form: str | None, tell: Callable[[str], None]) -> Iterator
     if not kept or form is not None:
         yield from read(file, form, tell)
         return
-    from arawn.session import Session
-
     try:
         first, turn = read_journal(file.read_bytes())
-    except (OSError, ValueError) as error:
+        session = session_of(first, turn)
+    except (OSError, *NOT_OURS) as error:
         raise UsageFault(f"{file}: {error}") from None
-    said = first["session"]
-    session = Session(turn.session, str(said.get("title") or ""), said.get("system"))
-    session.folder, session.created = str(said.get("folder") or ""), turn.at
     session.add(turn)
     yield session

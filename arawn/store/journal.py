@@ -27,12 +27,12 @@ TICK = 0.25
 """Seconds between two writes of what came."""
 
 
-class Newer(ValueError):
-    """A journal that a newer Arawn wrote."""
-
-
 LOST = "Arawn was ended before the answer was whole"
 SUFFIX = ".jsonl"
+
+
+class Newer(ValueError):
+    """A journal that a newer Arawn wrote."""
 
 
 def new_id() -> str:
@@ -282,6 +282,15 @@ def read(data: bytes) -> tuple[Json, Turn]:
         return first, _ended(first, ends[0]) if ends else _interrupted(first, made)
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"a journal with something else in it: {error}") from None
+
+
+def session_of(first: Json, turn: Turn) -> Session:
+    """The session that the first line of a journal tells of, without the turn."""
+    said = first["session"]
+    session = Session(turn.session, str(said.get("title") or ""), said.get("system"))
+    session.folder = str(said.get("folder") or "")
+    session.created = float(said.get("created") or turn.at)
+    return session
 
 
 def _interrupted(first: Json, lines: list[Json]) -> Turn:

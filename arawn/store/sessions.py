@@ -133,7 +133,7 @@ class Store:
             lambda: [
                 info
                 for (row,) in self.db.connection.execute(query, values).fetchall()
-                for info in trees.info(self.db.connection, row)
+                if (info := trees.info(self.db.connection, row)) is not None
             ]
         )
 
@@ -271,9 +271,7 @@ class Store:
             from arawn.secret import Redactor
 
             turn = turn_without_keys(turn, Redactor().redact)
-        session = Session(turn.session, str(said.get("title") or ""), said.get("system"))
-        session.folder = str(said.get("folder") or "")
-        session.created = float(said.get("created") or turn.at)
+        session = journal.session_of(left.first, turn)
         branch = said.get("branch")
 
         def work() -> None:

@@ -213,8 +213,8 @@ def _turn(db: sqlite3.Connection, row: Any, said: list[Any]) -> Turn | None:
     return Turn(name, above, messages, kept, at, owner or "", kind) if messages else None
 
 
-def info(db: sqlite3.Connection, row: int) -> Iterator[Info]:
-    """A session as lists show it; nothing where it was deleted just now. Raises StoreFault."""
+def info(db: sqlite3.Connection, row: int) -> Info | None:
+    """A session as lists show it; None where it was deleted just now. Raises StoreFault."""
     count = db.execute(
         "WITH RECURSIVE up (id) AS (SELECT head FROM session WHERE id = ?1 AND head IS NOT NULL"
         " UNION SELECT turn.parent FROM turn JOIN up ON turn.id = up.id WHERE turn.parent IS NOT NULL)"
@@ -227,10 +227,10 @@ def info(db: sqlite3.Connection, row: int) -> Iterator[Info]:
         (row,),
     ).fetchone()
     if found is None:
-        return
+        return None
     name, title, pinned, created, at, folder, backend, model, unfinished = found
     try:
-        yield Info(
+        return Info(
             str(name), str(title), bool(pinned), float(created), float(created if at is None else at), count,
             str(folder), str(backend or ""), str(model or ""), bool(unfinished),
         )  # fmt: skip
