@@ -390,7 +390,7 @@ def test_many_at_once_do_not_pass_a_limit(tmp_path: Path) -> None:
         "        inner = Answering(3000); made = guard(Path(sys.argv[1]), inner, {'per_day': 2.0})\n"
         "        try:\n"
         "            for event in made.stream(ASK):\n"
-        "                if isinstance(event, Usage): print(cost(event, FACTS))\n"
+        "                if isinstance(event, Usage): sys.stdout.write(f'{cost(event, FACTS)}\\n')\n"
         "        except BudgetFault: pass\n"
         "        made.close()\n"
         "threads = [threading.Thread(target=work) for _ in range(4)]\n"
