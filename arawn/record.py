@@ -96,7 +96,7 @@ def part_out(part: Part, whole: bool) -> Json:
             return {"type": "text", "text": clean(part.text)}
         case FilePart():
             made = {"type": "file", "sha256": digest(part.data), "media_type": part.media_type}
-            return made | ({"name": clean(part.name)}) | ({"data": part.base64} if whole else {})
+            return {**made, "name": clean(part.name), **({"data": part.base64} if whole else {})}
         case ReasoningPart():
             return {"type": "reasoning", "text": clean(part.text), **_opaque(part)}
         case ToolCallPart():
@@ -246,13 +246,12 @@ def turn_in(value: Any, bytes_of: Bytes | None = None) -> Turn:
         raise ValueError("a turn without a message")
     parent = made.get("parent")
     kind: Kind = "summary" if made.get("kind") == "summary" else "said"
-    at = made.get("at", 0)
     return Turn(
         _text(made, "id"),
         None if parent is None else str(parent),
         messages,
         receipt_in(made.get("receipt", {})),
-        _number(at) or 0.0,
+        _number(made.get("at")) or 0.0,
         str(made.get("session") or ""),
         kind,
     )
@@ -289,8 +288,7 @@ def session_in(value: Any) -> Session:
     )
     session.pinned = bool(made.get("pinned", False))
     session.folder = str(made.get("folder") or "")
-    created = made.get("created", 0)
-    session.created = _number(created) or 0.0
+    session.created = _number(made.get("created")) or 0.0
     for one in _list(made.get("turns")):
         turn = turn_in(one)
         session.turns[turn.id] = turn
@@ -299,9 +297,10 @@ def session_in(value: Any) -> Session:
     session.branches = {name: turn for name, turn in ends.items() if turn in session.turns}
     head, branch = made.get("head"), made.get("branch")
     session.head = head if isinstance(head, str) and head in session.turns else None
-    session.branch = (
-        branch if isinstance(branch, str) and branch in session.branches else None if session.turns else MAIN
-    )
+    if isinstance(branch, str) and branch in session.branches:
+        session.branch = branch
+    else:
+        session.branch = None if session.turns else MAIN
     return session
 
 
