@@ -7,16 +7,20 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from arawn.errors import StoreFault, UsageFault
-from arawn.session import Session, Turn
+from arawn.messages import Message, user
+from arawn.record import digest
+from arawn.session import Receipt, Session, Turn
 from arawn.store import trees
 from arawn.store.database import Unfit
 from arawn.store.files import create
+from arawn.store.rows import has_message, message_of
 from arawn.store.schema import MIGRATIONS
-from arawn.store.sessions import FILE, JOURNALS, Store
+from arawn.store.sessions import FILE, JOURNALS, NOT_OURS, Store
 
 
 def stats(store: Store) -> dict[str, Any]:
@@ -116,17 +120,58 @@ def recover(store: Store, path: Path) -> tuple[int, int]:
     """
     sessions = turns = 0
     with _read_copy(path, store.folder) as source:
+        rows: dict[int, None] = {}
         try:
-            rows = dict.fromkeys(_rows(source))
+            rows = dict.fromkeys(_rows(source, "session"))
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise StoreFault(f"{path}: {error}: nothing can be read from it") from None
-        for row in rows:
-            session = _saved(source, row)
+            if not _reads(source, "message"):
+                raise StoreFault(f"{path}: {error}: nothing can be read from it") from None
+        for row in (*rows, None):  # at last what no turn is known of any more
+            session = _loose(source, store, path) if row is None else _saved(source, row)
             if session is not None and session.turns:
                 sessions += 1
                 with contextlib.suppress(Unfit):
                     turns += store.take(session)
     return sessions, turns
+
+
+def _reads(db: sqlite3.Connection, table: str) -> bool:
+    try:
+        return next(_rows(db, table), None) is not None
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return False
+
+
+def _loose(db: sqlite3.Connection, store: Store, path: Path) -> Session:
+    """The messages of which is not known any more when they were said, in the order of their first time."""
+    found: list[tuple[str, Message]] = []
+    with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        for row in sorted(dict.fromkeys(_rows(db, "message"))):
+            with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError, *NOT_OURS):
+                name, *content = db.execute(
+                    "SELECT hash, role, text, parts FROM message WHERE id = ?", (row,)
+                ).fetchone()
+                if not store.read(partial(has_message, name)):
+                    found.append((bytes(name).hex(), message_of(db, *content)))
+    session = Session(f"lost{digest(path.name.encode())[:8]}", f"Pieces of {path.name}")
+    session.created = path.stat().st_mtime
+    for name, message in found:
+        if message.role == "user" or not session.turns:
+            lost = () if message.role == "user" else (user("[lost]"),)
+            session.add(
+                Turn(
+                    name[:12],
+                    session.head,
+                    (*lost, message),
+                    Receipt(finish="stop"),
+                    session.created,
+                    session.id,
+                )
+            )
+        elif session.head is not None:
+            turn = session.turns[session.head]
+            session.turns[turn.id] = turn._replace(messages=(*turn.messages, message))
+    return session
 
 
 @contextlib.contextmanager
@@ -141,7 +186,7 @@ def _read_copy(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
                 os.close(create(Path(f"{copy}{ending}")))
                 copyfile(f"{path}{ending}", f"{copy}{ending}")
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as db:
-            db.text_factory = lambda data: data.decode("utf-8", "replace")
+            db.text_factory = _lenient
             with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
                 db.execute("REINDEX")
             yield db
@@ -195,14 +240,14 @@ def _looked_at(path: Path) -> tuple[str, str, str]:
     return "ok", f"{path}: {count} session{'s' * (count != 1)}", ""
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[int]:
-    """The rows of sessions as far as they can be read, from both ends where the middle is damaged."""
+def _rows(db: sqlite3.Connection, table: str) -> Iterator[int]:
+    """The rows of a table as far as they can be read, from both ends where the middle is damaged."""
     for order, sign in (("ASC", ">"), ("DESC", "<")):
         last: int | None = None
         while True:
             where = f"WHERE id {sign} {last}" if last is not None else ""
             try:
-                found = db.execute(f"SELECT id FROM session {where} ORDER BY id {order} LIMIT 1").fetchone()
+                found = db.execute(f"SELECT id FROM {table} {where} ORDER BY id {order} LIMIT 1").fetchone()
             except sqlite3.DatabaseError:
                 if last is None and order == "DESC":
                     raise
@@ -242,3 +287,7 @@ def _size(path: Path) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def _lenient(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

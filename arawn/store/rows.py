@@ -62,6 +62,11 @@ def indexed(message: Message) -> str:
     return spaced(findable(message))
 
 
+def has_message(name: bytes, db: sqlite3.Connection) -> bool:
+    """Whether the message of that hash is there."""
+    return db.execute("SELECT 1 FROM message WHERE hash = ?", (name,)).fetchone() is not None
+
+
 def put_message(db: sqlite3.Connection, message: Message) -> int:
     """The row of a message, made where there is none; the bytes of its files are kept with it."""
     made = message_out(message, whole=False)
