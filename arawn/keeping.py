@@ -285,7 +285,9 @@ class Keeper:
             if last is None or abs(now - float(last)) > DAY_S:
                 # A clock that is once years ahead must not take with it what was said today.
                 moment = now if last is None else min(now, float(last) + WEEK_S)
-                self.store.purge(moment - self.rules.keep)
+                gone = self.store.purge(moment - self.rules.keep)
+                if gone:
+                    self.tell(f"cleared away by [store] keep: {gone:,} session{'s' if gone > 1 else ''}")
                 self.store.remember("purged", str(now))
         except (StoreFault, ValueError) as fault:
             self.tell(str(fault))

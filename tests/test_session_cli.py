@@ -248,7 +248,8 @@ def test_old_sessions_are_cleared_away(arawn: Callable, home: Path) -> None:
         with store.db.writing() as db:
             db.execute("UPDATE turn SET at = at - 864000")
         store.close()
-        arawn("ask", "new", "-o", "store.keep=9d")
+        done = arawn("ask", "new", "-o", "store.keep=9d")
+    assert "cleared away by [store] keep: 1 session" in done.stderr
     assert [one["title"] for one in json.loads(arawn("session", "list", "--json").stdout)] == ["new"]
 
 
