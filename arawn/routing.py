@@ -98,7 +98,7 @@ def _first(parts: Parts, name: str | None, model: str | None) -> list[Candidate]
         return [_broken(name or str(parts.config.get("llm.backend") or "?"), model, fault)]
     if choice is None:
         return [_guide()] if parts.config.get("llm.backend") else []
-    return [_candidate(parts, choice, model)]
+    return [_candidate(parts, choice)]
 
 
 def _guide() -> Candidate:
@@ -119,7 +119,7 @@ def _broken(name: str, model: str | None, fault: ArawnError) -> Candidate:
 
 def at_once(parts: Parts, names: Sequence[str]) -> Race:
     """The backend that asks all of `names` at once. Raises UsageFault for fewer than two, ConfigFault."""
-    found = distinct([_candidate(parts, _choice(parts, name), None) for name in names])
+    found = distinct([_candidate(parts, _choice(parts, name)) for name in names])
     if len(found) < 2:
         raise UsageFault("--race takes two backends or more: --race groq,openai")
     return Race(found, 0.0, parts.health)
@@ -139,14 +139,14 @@ def _by_name(parts: Parts, name: str) -> Candidate:
     if name == GUIDE:
         return _guide()
     try:
-        return _candidate(parts, _choice(parts, name), None)
+        return _candidate(parts, _choice(parts, name))
     except ArawnError as fault:
         backend, _, model = name.partition(":")
         return _broken(backend, model, fault)
 
 
-def _candidate(parts: Parts, choice: Choice, model: str | None) -> Candidate:
-    named = model or choice.model or choice.provider.model
+def _candidate(parts: Parts, choice: Choice) -> Candidate:
+    named = choice.model or choice.provider.model
     weights: Mapping[str, Any] = parts.config.values.get("llm", {}).get("weights", {})
     retries = parts.config.values.get("llm", {}).get("fallback", {}).get("max_retries")
 

@@ -22,10 +22,12 @@ def spoken(
     """
     if model is None:
         return backend, None
+    model = str(config.values.get("aliases", {}).get(model, model))
     if model.startswith("@"):
         return by_key(config, backend, model[1:])
-    model = str(config.values.get("aliases", {}).get(model, model))
     head, colon, tail = model.partition(":")
+    if tail.startswith("@") and head in config.backends and backend in (None, head):
+        return by_key(config, head, tail[1:])
     if not colon or not tail or (backend is not None and backend != head):
         return backend, model
     row = PROVIDERS.get(head)
@@ -55,7 +57,9 @@ def by_key(config: Config, backend: str | None, key: str) -> tuple[str, str]:
     raise ConfigFault(
         f"@{key} is a model of {', '.join(sorted(owners))}" if owners else f"no backend has a model @{key}",
         hints=(
-            "name the backend too: -b NAME" if owners else f"there are: {', '.join(known) or 'none'}",
+            f"ask it there: -b {min(owners)} -m @{key}"
+            if owners
+            else f"there are: {', '.join(known) or 'none'}",
             "they stand in [backends.NAME.models]",
         ),
     )
