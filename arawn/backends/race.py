@@ -195,8 +195,10 @@ class _Run:
         others = self._others(runner)
         if not others:
             raise fault
-        yield Notice(f"{runner.one.label}: {fault.sentence}; asking {others[0].label}", warning=True)
-        if not self._running():
+        running = self._running()
+        then = "waiting for" if running else "asking"
+        yield Notice(f"{runner.one.label}: {fault.sentence}; {then} {others[0].label}", warning=True)
+        if not running:
             self._start()
 
     def _won(self, winner: _Runner) -> Iterator[Event]:

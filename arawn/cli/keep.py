@@ -52,6 +52,8 @@ def open_for(context: Context, session: Session, timeout: float | None = None) -
     app = context.app
     path = [turn for turn in session.path() if turn.kind == "said"]
     if context.race:
+        if context.backend or context.model:
+            raise UsageFault("--race names whom it asks, so it goes with no --backend or --model")
         return app.open_race(context.race, timeout)
     if context.backend or context.model or not path or standing_in(app.config):
         return app.open(context.backend, context.model, timeout)
