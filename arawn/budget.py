@@ -300,7 +300,7 @@ def guarded(
             made.action = "refuse"
         return made
 
-    return Guard(
+    made = Guard(
         inner,
         Around(
             limits,
@@ -311,6 +311,19 @@ def guarded(
             agreed,
         ),
     )
+    if made.action == "ask" and not _can_answer():
+        made.action = "refuse"
+    return made
+
+
+def _can_answer() -> bool:
+    """Whether somebody sits at a terminal who sees a question and can answer it."""
+    import sys
+
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (ValueError, AttributeError):
+        return False
 
 
 def agreed() -> bool:
@@ -318,7 +331,7 @@ def agreed() -> bool:
     import sys
 
     try:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not _can_answer():
             return False
         handle, typed = sys.stdin.fileno(), b""
         while not typed.strip() and b"\n" not in typed:

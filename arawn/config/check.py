@@ -124,7 +124,8 @@ def check_whole(config: Config, known: Collection[Mistake]) -> list[Mistake]:
     wrong = {mistake.path[1] for mistake in known if mistake.path[:1] == ("backends",) and mistake.path[1:]}
     found = [_backend_name(config)] if config.values.get("llm", {}).get("backend") is not None else []
     found += [_backend(config, name, table) for name, table in config.backends.items() if name not in wrong]
-    if config.values.get("llm", {}).keys() & {"fallback_backends", "fallback", "weights"}:
+    named = config.values.get("llm", {}).keys() & {"fallback_backends", "fallback", "weights"}
+    if named or "backends" in config.values.get("budget", {}):
         from arawn.config.check_routing import wrong_routing
 
         found += [Mistake(text) for text in wrong_routing(config)]

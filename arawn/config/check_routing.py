@@ -9,12 +9,14 @@ if TYPE_CHECKING:
 
 
 def wrong_routing(config: Config) -> list[str]:
-    """Mistakes among `fallback_backends`, `weights` and `fallback.on`, each with its place."""
+    """Mistakes among `fallback_backends`, `weights`, `fallback.on` and `budget.backends`, with places."""
     llm = config.values.get("llm", {})
     named = [
         ("llm.fallback_backends", name, name.partition(":")[0]) for name in llm.get("fallback_backends", ())
     ]
     named += [(f"llm.weights.{name}", name, name) for name in llm.get("weights", {})]
+    limits = config.values.get("budget", {}).get("backends", {})
+    named += [(f"budget.backends.{name}.{span}", name, name) for name in limits for span in limits[name]]
     wrong = []
     for path, said, name in named:
         if not is_known(config, name):
