@@ -282,7 +282,7 @@ def _fault(course: Run, failed: int, left: int, out: str) -> BaseException | Non
     if not failed:
         return None
     return Incomplete(
-        f"{failed:,} lines have no answer",
+        "1 line has no answer" if failed == 1 else f"{failed:,} lines have no answer",
         hints=(f"why stands in {out}, under error", "--retry-failed asks them again"),
     )
 

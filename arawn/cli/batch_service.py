@@ -210,7 +210,8 @@ def _told(context: Context, kept: Kept, file: OutFile, name: str, open_jobs: int
         )
     if failed or left:
         again = f"arawn batch {kept.source} -o {name} --retry-failed asks them again, one by one"
-        raise Incomplete(f"{failed + left:,} lines have no answer", hints=(f"why stands in {name}", again))
+        what = "1 line has no answer" if failed + left == 1 else f"{failed + left:,} lines have no answer"
+        raise Incomplete(what, hints=(f"why stands in {name}", again))
 
 
 def cancel(

@@ -14,7 +14,7 @@ FIRST = {
     "round-robin": "each first in turn",
     "weighted": "the first by chance, in proportion to llm.weights",
     "cost-optimized": "the cheapest first",
-    "fastest": "first whose tokens came soonest lately",
+    "fastest": "beginning with the one whose first tokens came soonest",
 }
 
 
