@@ -124,7 +124,7 @@ def toml_value(value: Any) -> str:
     return str(value)
 
 
-_NAMES = {"backends": "anthropic", "embeddings": "openai", "mcp": "fetch"}
+_NAMES = {"budget": "openai", "backends": "anthropic", "embeddings": "openai", "mcp": "fetch"}
 _HEAD = """\
 # Arawn's settings, all of them, each with its default or an example. This file changes nothing as it
 # stands: take the # away from what you need. `arawn config path` says where it belongs, `arawn config
