@@ -30,7 +30,7 @@ ports
 session
 events
 messages
-errors
+errors | threads
 """
 LEVEL = {
     name: (-number, name)

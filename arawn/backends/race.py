@@ -14,6 +14,7 @@ from arawn.events import Attempt, Event, Finish, Notice, close
 from arawn.messages import FilePart, Request
 from arawn.ports import Backend
 from arawn.session import CANCELLED
+from arawn.threads import start
 
 Kept = dict[tuple[str, str, bool], Ready]
 """What is open, by backend, model, and whether it was opened as the last that is left."""
@@ -87,7 +88,7 @@ class _Runner:
         self._request = request
         self._results = results
         self._stop = threading.Event()
-        threading.Thread(target=self._work, daemon=True).start()
+        start(threading.Thread(target=self._work, daemon=True))
 
     @property
     def spent(self) -> float:

@@ -10,6 +10,7 @@ from typing import TextIO
 from arawn.errors import ArawnError
 from arawn.events import Wait
 from arawn.render.safe import Filter, clean
+from arawn.threads import start
 
 DIM, YELLOW, RED, BOLD, RESET = "\x1b[2m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
 LATE = 0.4
@@ -83,7 +84,7 @@ class Status:
         timer = threading.Timer(LATE, late)
         timer.daemon = True
         self._timer = timer
-        timer.start()
+        start(timer)
 
     @property
     def live(self) -> bool:

@@ -19,6 +19,7 @@ from arawn.repl.show import Show, Sink, advice, sink_for
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
 from arawn.session import Session
+from arawn.threads import start
 
 if TYPE_CHECKING:
     from arawn.attach import Attachment
@@ -358,7 +359,7 @@ class Repl:
         opened = self.opened
         if opened.name not in self._models and opened.name not in self._fetching:
             self._fetching.add(opened.name)
-            threading.Thread(target=self._fetch, args=(opened,), daemon=True).start()
+            start(threading.Thread(target=self._fetch, args=(opened,), daemon=True))
         return self._models.get(opened.name, [])
 
     def _fetch(self, opened: Opened) -> None:
@@ -396,4 +397,4 @@ class Repl:
                 import_module("arawn.render.markdown")
 
         if self._chat.settings.markdown:
-            threading.Thread(target=load, daemon=True).start()
+            start(threading.Thread(target=load, daemon=True))

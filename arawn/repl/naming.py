@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from arawn.errors import ArawnError
 from arawn.session import Session
+from arawn.threads import start
 
 if TYPE_CHECKING:
     from arawn.keeping import Keeper
@@ -33,7 +34,7 @@ class Naming:
         if self._thread is None and self._keeper.enabled and len(session.turns) == 1:
             self._session = session
             self._thread = threading.Thread(target=self._work, args=(session,), daemon=True)
-            self._thread.start()
+            start(self._thread)
 
     def close(self) -> None:
         """Leaving: what is asked for may still come, for a moment."""

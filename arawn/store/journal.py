@@ -21,6 +21,7 @@ from arawn.messages import Message, Part, ReasoningPart, TextPart
 from arawn.record import Json, message_in, message_out, receipt_in, receipt_out, turn_in
 from arawn.session import Receipt, Session, Turn
 from arawn.store.files import create, try_lock
+from arawn.threads import start
 
 VERSION = 1
 TICK = 0.25
@@ -101,7 +102,7 @@ class Writer:
             with contextlib.suppress(OSError):
                 os.unlink(fresh)
             raise
-        threading.Thread(target=self._keep_up, daemon=True).start()
+        start(threading.Thread(target=self._keep_up, daemon=True))
 
     def add(self, event: Event) -> None:
         """Take what came."""
