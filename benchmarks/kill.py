@@ -33,6 +33,8 @@ from arawn.store.sessions import Store
 
 PACE_S = 0.02
 ALLOWED_S = 1.0
+TAKEN_IN_S = 5.0
+"""How long another process may hold a turn that it takes in."""
 KEY = re.compile(r"q-\d+-\d+-\d+-(\d+)-end")
 EDITING = b"\x1b[?2004h"  # the editor begins a line
 KINDS = {"ask": 5, "continue": 5, "chat": 3, "terminal": 2, "list": 1, "delete": 2}
@@ -194,14 +196,14 @@ class Home:
         """What was found of each question whose process is gone: words of its answer, whether it ended."""
         self._where: dict[str, str] = {}
         self._doomed: set[str] = set()
+        self._alive: Counter[str] = Counter()
 
     def live(self, slot: int) -> None:
         """Start and kill until there were enough."""
         while self.tally.left > 0:
             with self._lock:
                 run, moment = self._start(slot)
-            if run is None:
-                continue
+                self._alive[run.kind] += 1
             if moment == "never":
                 run.process.wait(60)
             else:
@@ -213,6 +215,7 @@ class Home:
             elif run.process.returncode != 0:
                 self.tally.break_("runs that failed", f"{run.kind}: {self._said_by(run)}")
             with self._lock:
+                self._alive[run.kind] -= 1
                 self._judge(run, when, ended if when is not None else list(run.keys))
             for path in (run.out, run.err):
                 if b"Traceback" in path.read_bytes():
@@ -225,21 +228,27 @@ class Home:
         texts = [path.read_text(errors="replace") for path in (run.out, run.err, crash) if path.exists()]
         return "\n".join([f"exit code {run.process.returncode}", *(text[-600:] for text in texts)])
 
-    def _start(self, slot: int) -> tuple[Run | None, str]:
+    def _start(self, slot: int) -> tuple[Run, str]:
+        """The next process, and the moment at which to end it.
+
+        What is said in a session just when it is deleted goes with it: no promise is broken by that, so
+        nobody goes on in a session while one is deleted.
+        """
         dice = self._dice
         kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
         moment = dice.choices(list(MOMENTS), list(MOMENTS.values()))[0]
         self._asked += 1
         name = f"r{self._asked}"
-        if kind == "continue" and not any(ended for _, ended in self._held.values()):
+        spoken = any(ended for _, ended in self._held.values())
+        if kind == "continue" and (self._alive["delete"] or not spoken):
             kind = "ask"
+        alone = [k for k, s in self._where.items() if list(self._where.values()).count(s) == 1]
+        found = [key for key in alone if key not in self._doomed]
+        if kind == "delete" and (self._alive["continue"] or not found):
+            kind = "list"
         if kind == "list":
             return Run(self, kind, ["session", "list"], [], name), "start"
         if kind == "delete":
-            alone = [k for k, s in self._where.items() if list(self._where.values()).count(s) == 1]
-            found = [key for key in alone if key not in self._doomed]
-            if not found:
-                return None, ""
             self._doomed.add(key := dice.choice(found))
             return Run(self, kind, ["session", "delete", "--yes", self._where[key]], [key], name), "start"
         count = {"chat": 3, "terminal": 2}.get(kind, 1)
@@ -269,14 +278,12 @@ class Home:
 
     def _judge(self, run: Run, when: float | None, ended: list[str]) -> None:
         """Hold the store against what went before; the next to open it takes in what was left."""
-        told: list[str] = []
-        store = Store(self.data, told.append)
-        try:
-            for problem in [*check(store), *told]:
-                self.tally.break_("corrupt stores", f"{self.data}: {problem}")
-            rows = store.read(lambda db: db.execute(ROWS).fetchall())
-        finally:
-            store.close()
+        rows = self._rows()
+        until = time.monotonic() + TAKEN_IN_S
+        due = {key for key in run.keys if key in self.service.came and run.kind != "delete"}
+        while due - {prompt for prompt, *_ in rows} and time.monotonic() < until:
+            time.sleep(0.05)  # the other process may be taking it in just now
+            rows = self._rows()
         found: dict[str, tuple[str, bool, str]] = {}
         for prompt, text, unfinished, session in rows:
             if prompt in found:
@@ -293,6 +300,17 @@ class Home:
             less = key not in found or len(text.split()) < words or (whole and not is_whole)
             if less and key not in self._doomed:
                 self.tally.break_("turns lost later", f"{key} in {self.data}")
+
+    def _rows(self) -> list[tuple[str, str, int, str]]:
+        """What the store holds, which must be sound; opening it takes in what was left behind."""
+        told: list[str] = []
+        store = Store(self.data, told.append)
+        try:
+            for problem in [*check(store), *told]:
+                self.tally.break_("corrupt stores", f"{self.data}: {problem}")
+            return store.read(lambda db: db.execute(ROWS).fetchall())
+        finally:
+            store.close()
 
     def _judge_turn(
         self, key: str, when: float | None, ended: bool, found: dict[str, tuple[str, bool, str]]
