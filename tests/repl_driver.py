@@ -14,6 +14,7 @@ from arawn.engine import Conversation
 from arawn.errors import ArawnError, ConfigFault, Unreachable
 from arawn.events import Event, Finish, Notice, Reasoning, Text, Usage, Wait
 from arawn.messages import Request
+from arawn.render.look import Look
 from arawn.render.status import Status
 from arawn.repl.loop import Chat, Settings, run
 
@@ -121,7 +122,9 @@ def main() -> int:
             status=Status(sys.stderr, color, False, sys.stderr.isatty()),
             out=sys.stdout,
             history_file=Path(env["HISTORY"]) if "HISTORY" in env else None,
-            settings=Settings(color, "MARKDOWN" in env, "show", "vi" if "VI" in env else "emacs"),
+            settings=Settings(
+                Look(sys.stdout.isatty(), color, "MARKDOWN" in env), "show", "vi" if "VI" in env else "emacs"
+            ),
             env=env,
         )
     )

@@ -114,16 +114,16 @@ class FakeRepl:
     """What completion and /help ask of the chat."""
 
     def __init__(self) -> None:
-        self.app = self
+        self.app = self.known = self.screen = self.opened = self
         self.out = io.StringIO()
 
     def backend_names(self) -> list[str]:
         return ["groq", "guide", "ollama"]
 
-    def known_models(self) -> list[str]:
+    def models(self, opened: object) -> list[str]:
         return ["m-1", "max", "\x1b[2Jm"]
 
-    def known_sessions(self) -> list[str]:
+    def sessions(self) -> list[str]:
         return ["k3x9", "abcd"]
 
     @property
@@ -131,9 +131,6 @@ class FakeRepl:
         session = Session("s")
         session.add(Turn("t", None, (user("hi"),)))
         return session
-
-    def is_clean(self, text: str) -> bool:
-        return "\x1b" not in text
 
     def say(self, line: str) -> None:
         self.out.write(line + "\n")

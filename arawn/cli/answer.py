@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from arawn.cli.context import is_terminal
 from arawn.errors import ArawnError, UsageFault
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.events import Reply
     from arawn.messages import Effort
+    from arawn.render.look import Sink
     from arawn.render.status import Status
     from arawn.session import Session
 
@@ -46,16 +47,6 @@ def wanted_effort(text: str | None) -> Effort | int | None:
         raise UsageFault(f"--reasoning: {error}") from None
 
 
-class Sink(Protocol):
-    """Where the text of an answer goes."""
-
-    def feed(self, text: str) -> None:
-        """Show a piece."""
-
-    def close(self) -> None:
-        """Show what is held back and end the last line."""
-
-
 class _Nowhere:
     """For `--json`: the text is in the document."""
 
@@ -72,17 +63,7 @@ def sink_for(form: Form, context: Context) -> Sink:
         raise ArawnError("Standard output is closed; nothing was sent")
     if form in ("json", "jsonl"):
         return _Nowhere()
-    tty = is_terminal(sys.stdout)
-    config = context.load()
-    if tty and form == "text" and config.get("ui.markdown"):
-        from arawn.render.markdown import MarkdownStream
-        from arawn.render.terminal import color_wanted, width
-
-        color = color_wanted(context.env, tty, str(config.get("ui.color")))
-        return MarkdownStream(sys.stdout, lambda: width(sys.stdout.fileno(), context.env), color)
-    from arawn.render.plain import PlainStream
-
-    return PlainStream(sys.stdout, tty)
+    return context.look.sink(sys.stdout, context.env, raw=form == "raw")
 
 
 class Showing:

@@ -33,11 +33,9 @@ def chat(
 ) -> None:
     """Talk with a model: memory over turns, history over sessions, /help for commands."""
     from arawn.cli.answer import wanted_effort
-    from arawn.cli.context import is_terminal
     from arawn.cli.keep import open_for, speak_in
     from arawn.config.paths import paths
     from arawn.engine import Conversation
-    from arawn.render.terminal import color_wanted
     from arawn.repl.loop import Chat, Settings, run
 
     context = ctx.find_root().obj
@@ -47,8 +45,7 @@ def chat(
     opened = open_for(context, session)
     history = paths(context.env).state_dir / "history" if config.get("ui.history") and not private else None
     settings = Settings(
-        color=color_wanted(context.env, is_terminal(sys.stdout), str(config.get("ui.color"))),
-        markdown=bool(config.get("ui.markdown")),
+        look=context.look,
         reasoning=config.get("ui.reasoning"),
         editing_mode=config.get("ui.editing_mode"),
         named=_named(config, context.env) if config.get("model_selector.enabled") else None,

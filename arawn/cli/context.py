@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from arawn.app import App
     from arawn.backends.cassette import Tape
     from arawn.config.load import Config
+    from arawn.render.look import Look
     from arawn.render.status import Status
 
 
@@ -44,6 +45,7 @@ class Context:
         self._tape: Tape | None = None
         self._config: Config | None = None
         self._status: Status | None = None
+        self._look: Look | None = None
         self._app: App | None = None
 
     def take(
@@ -107,12 +109,13 @@ class Context:
         return self._status
 
     @property
-    def color_out(self) -> bool:
-        """Whether standard output is to be coloured."""
-        from arawn.render.terminal import color_wanted
+    def look(self) -> Look:
+        """How answers look on standard output."""
+        if self._look is None:
+            from arawn.render.look import look_of
 
-        choice = self.color or str(self.load().get("ui.color"))
-        return color_wanted(self.env, is_terminal(sys.stdout), choice)
+            self._look = look_of(self.load().get, self.env, is_terminal(sys.stdout))
+        return self._look
 
     @property
     def app(self) -> App:

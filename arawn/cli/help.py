@@ -29,11 +29,11 @@ def show(context: Any, text: str) -> None:
         sys.stdout.write(text)
         return
     from arawn.manual import flow
-    from arawn.render.markdown import MarkdownStream
-    from arawn.render.terminal import color_wanted, width
+    from arawn.render.look import Look
+    from arawn.render.terminal import color_wanted
 
-    color = color_wanted(context.env, True, context.color or "auto")
-    sink = MarkdownStream(sys.stdout, lambda: width(sys.stdout.fileno(), context.env), color)
+    look = Look(True, color_wanted(context.env, True, context.color or "auto"))
+    sink = look.sink(sys.stdout, context.env)
     sink.feed(flow(text))
     sink.close()
 

@@ -145,7 +145,7 @@ def _show(context: Context, row: dict[str, Any]) -> None:
     if after["error"]:
         print(f"   {clean(after['error'], newlines=False)}")
     elif before["text"] != after["text"]:
-        print(drawn(pieces(before["text"], after["text"]), context.color_out))
+        print(drawn(pieces(before["text"], after["text"]), context.look.color))
     print()
     sys.stdout.flush()
 

@@ -14,10 +14,10 @@ from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
-    from arawn.cli.answer import Sink
     from arawn.cli.context import Context
     from arawn.events import Event
     from arawn.keeping import Keeper
+    from arawn.render.look import Sink
     from arawn.session import Session
     from arawn.steps import Given, Seat, Step
     from arawn.tasks import Plan, Task

@@ -132,7 +132,7 @@ def search(
         return
     from arawn.render.sessions import found
 
-    for line in found(hits, context.color_out, columns=columns_of(context, sys.stdout)):
+    for line in found(hits, context.look.color, columns=columns_of(context, sys.stdout)):
         print(line)
     if not hits:
         context.status.note("Nothing was found")

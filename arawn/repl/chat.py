@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 
 from arawn.messages import FilePart
+from arawn.render.look import Look
 
 if TYPE_CHECKING:
     from arawn.engine import Conversation
@@ -80,8 +81,7 @@ class Settings(NamedTuple):
     named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
     """
 
-    color: bool = False
-    markdown: bool = True
+    look: Look = Look()
     reasoning: Literal["show", "hide"] = "show"
     editing_mode: Literal["emacs", "vi"] = "emacs"
     named: Callable[[str], tuple[str | None, str | None] | None] | None = None

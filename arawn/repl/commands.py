@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import ArawnError, UsageFault
 from arawn.folding import fold
+from arawn.repl.screen import is_clean
 
 if TYPE_CHECKING:
     from arawn.repl.loop import Repl
@@ -102,15 +103,15 @@ def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
     offered: dict[str, Callable[[], list[str]]] = {
         "CommandName": lambda: list(COMMANDS),
         "BackendName": repl.app.backend_names,
-        "ModelName": repl.known_models,
+        "ModelName": lambda: repl.known.models(repl.opened),
         "PathName": lambda: _paths(argument),
-        "SessionName": repl.known_sessions,
+        "SessionName": repl.known.sessions,
         "TurnName": lambda: list(repl.session.branches),
         "TurnNames": lambda: list(repl.session.branches),
         "RetryName": repl.app.backend_names,
     }
     names: Any = offered.get(found.argument, list)()
-    return [(one, "") for one in names if one.startswith(argument) and repl.is_clean(one)]
+    return [(one, "") for one in names if one.startswith(argument) and is_clean(one)]
 
 
 def _paths(begun: str) -> list[str]:
@@ -138,14 +139,14 @@ def help_(repl: Repl, name: CommandName = "") -> None:
         if found is None:
             raise unknown(name.lstrip("/"))
         others = ", ".join(f"/{alias}" for alias in found.aliases)
-        repl.say(f"{found.usage}  {found.help}" + (f" (also {others})" if others else ""))
+        repl.screen.say(f"{found.usage}  {found.help}" + (f" (also {others})" if others else ""))
         return
     width = max(len(one.usage) for one in COMMANDS.values())
     for one in COMMANDS.values():
         others = ", ".join(f"/{alias}" for alias in one.aliases)
-        repl.say(f"{one.usage:<{width}}  {one.help}" + (f" (also {others})" if others else ""))
-    repl.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line.")
-    repl.say("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a slash.")
+        repl.screen.say(f"{one.usage:<{width}}  {one.help}" + (f" (also {others})" if others else ""))
+    repl.screen.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line.")
+    repl.screen.say("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a slash.")
 
 
 @command()
@@ -155,7 +156,7 @@ def backend(repl: Repl, name: BackendName = "") -> None:
         repl.switch(name, None)
         return
     repl.tell_opened()
-    repl.say(fold("Backends: " + ", ".join(repl.app.backend_names()), repl.columns, "  "))
+    repl.screen.say(fold("Backends: " + ", ".join(repl.app.backend_names()), repl.screen.columns, "  "))
 
 
 @command()
@@ -168,10 +169,12 @@ def model(repl: Repl, name: ModelName = "") -> None:
     try:
         names = repl.fetch_models()
     except ArawnError as error:
-        repl.tell_fault(error)
+        repl.screen.fault(error)
         return
-    repl.say(
-        fold("Models: " + (", ".join(names) if names else "this backend lists none"), repl.columns, "  ")
+    repl.screen.say(
+        fold(
+            "Models: " + (", ".join(names) if names else "this backend lists none"), repl.screen.columns, "  "
+        )
     )
 
 
@@ -181,7 +184,9 @@ def system(repl: Repl, text: FreeText = "") -> None:
     session = repl.conversation.session
     if text:
         session.system = None if text == "-" else text
-    repl.say(f"System prompt: {session.system}" if session.system else "No system prompt of this chat.")
+    repl.screen.say(
+        f"System prompt: {session.system}" if session.system else "No system prompt of this chat."
+    )
 
 
 @command()
@@ -192,7 +197,7 @@ def attach(repl: Repl, name: PathName = "") -> None:
     elif name:
         repl.attach(name)
     files = ", ".join(f"{file.name} ({file.kind}, {file.size:,} bytes)" for file in repl.attached)
-    repl.say(f"With the next message: {files}" if files else "Nothing is attached.")
+    repl.screen.say(f"With the next message: {files}" if files else "Nothing is attached.")
 
 
 @command()
@@ -200,21 +205,21 @@ def json(repl: Repl, fields: FreeText = "") -> None:
     """Answer in JSON, of a shape like 'name, age int'; off ends it."""
     if fields == "off":
         repl.conversation.format = None
-        repl.say("Answers are text again.")
+        repl.screen.say("Answers are text again.")
         return
     from arawn.attach import read_text
     from arawn.messages import Format
     from arawn.structure import from_argument
 
     repl.conversation.format = Format(from_argument(fields, read_text)) if fields else Format()
-    repl.say("Answers are JSON now; /json off ends it.")
+    repl.screen.say("Answers are JSON now; /json off ends it.")
 
 
 @command("new")
 def clear(repl: Repl) -> None:
     """Begin anew; what was said stays in its session."""
     repl.begin_anew()
-    repl.say("Started a new conversation.")
+    repl.screen.say("Started a new conversation.")
 
 
 @command("q", "exit")

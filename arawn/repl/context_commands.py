@@ -35,10 +35,12 @@ def compact(repl: Repl, focus: FreeText = "") -> None:
 
     repl.answer(summed_up())
     if repl.session.head == head:
-        repl.say("Nothing was summed up.")
+        repl.screen.say("Nothing was summed up.")
         return
     after = _outlook(repl, planner).total
-    repl.say(f"{before:,} tokens are now about {after:,}; the turns stay in the tree, /undo goes back.")
+    repl.screen.say(
+        f"{before:,} tokens are now about {after:,}; the turns stay in the tree, /undo goes back."
+    )
 
 
 @command()
@@ -46,7 +48,7 @@ def context(repl: Repl) -> None:
     """Show how full the model's window is, and what would go."""
     planner = _planner(repl)
     for line in told(_outlook(repl, planner), repl.opened.model):
-        repl.say(line)
+        repl.screen.say(line)
 
 
 def told(seen: Outlook, model: str) -> list[str]:

@@ -14,8 +14,10 @@ from arawn.events import Event
 from arawn.messages import FilePart
 from arawn.repl import commands, context_commands, tree_commands, using, wire_commands
 from arawn.repl.chat import Backends, Chat, Opened, Settings
+from arawn.repl.known import Known
 from arawn.repl.naming import Naming
-from arawn.repl.show import Show, Sink, advice, sink_for
+from arawn.repl.screen import Screen
+from arawn.repl.show import Show, advice
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.typeahead import Quiet, tidy
 from arawn.session import Session
@@ -23,7 +25,6 @@ from arawn.threads import start
 
 if TYPE_CHECKING:
     from arawn.attach import Attachment
-    from arawn.differing import Piece
     from arawn.ports import Backend
     from arawn.render.terminal import Guard
     from arawn.repl.editor import Editor
@@ -92,14 +93,8 @@ class Repl:
         self._signals = signals
         self._editor: Editor | None = None
         self.attached: list[Attachment] = []
-        self._models: dict[str, list[str]] = {}
-        self._fetching: set[str] = set()
-        self._code = 0
-
-    @property
-    def on_terminal(self) -> bool:
-        """Whether what is said goes to somebody's eyes."""
-        return _isatty(self._chat.out)
+        self.screen = Screen(chat)
+        self.known = Known(chat.app, chat.keeper, self._complete_again)
 
     def talk(self, source: TextIO, quiet: Quiet) -> int:
         """The loop on a terminal."""
@@ -110,7 +105,7 @@ class Repl:
         editor = self._editor = Editor(
             source=source,
             out=self._chat.out,
-            color=settings.color,
+            color=settings.look.color,
             editing_mode=settings.editing_mode,
             history=self._chat.history_file,
             candidates=lambda text: commands.candidates(self, text),
@@ -127,12 +122,12 @@ class Repl:
             except KeyboardInterrupt:
                 if self._signals.press() or self._signals.leave:
                     return 130
-                self.say("(Ctrl-D or /quit to leave)")
+                self.screen.say("(Ctrl-D or /quit to leave)")
                 continue
             except EOFError:
                 code = commands.LEAVE
             if code is not None:
-                self.say("Goodbye!")
+                self.screen.say("Goodbye!")
                 return code
         return 130
 
@@ -146,11 +141,11 @@ class Repl:
                 line = source.readline() if source is not None else ""
                 self._signals.busy()
                 if not line:
-                    return self._code
+                    return self.screen.code
                 text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
                 code = self._one(tidy(text.removeprefix("\ufeff")))
                 if code is not None or self._signals.leave:
-                    return 130 if self._signals.leave else code or self._code
+                    return 130 if self._signals.leave else code or self.screen.code
         except KeyboardInterrupt:
             return 130
 
@@ -164,7 +159,7 @@ class Repl:
             try:
                 text, parts = self._with_files(text)
             except ArawnError as error:
-                self.tell_fault(error)
+                self.screen.fault(error)
                 return None
             using.ask(self, self._chat, text, parts)
             return None
@@ -178,7 +173,7 @@ class Repl:
                 raise
             return None
         except ArawnError as error:
-            self.tell_fault(error)
+            self.screen.fault(error)
             return None
         finally:
             self._signals.busy()
@@ -210,7 +205,7 @@ class Repl:
         chat = self._chat
         show = Show(
             chat.status,
-            self._sink,
+            lambda: self.screen.sink(raw=self.conversation.format is not None),
             self._signals,
             reasoning=chat.settings.reasoning != "hide",
             usage=self._editor is not None,
@@ -224,7 +219,7 @@ class Repl:
         if show.stopped and self._editor is None:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
-            self.tell_fault(fault)
+            self.screen.fault(fault)
             if what_next := advice(fault, self.session.current):
                 chat.status.note(what_next)
 
@@ -260,31 +255,6 @@ class Repl:
             self.opened.backend.close()
             self.opened = before
 
-    @property
-    def columns(self) -> int | None:
-        """How wide the terminal is; None without one."""
-        from arawn.render.terminal import width
-
-        return width(self._chat.out.fileno(), self._chat.env) if self.on_terminal else None
-
-    @property
-    def ascii(self) -> bool:
-        """Whether the output shows ASCII alone."""
-        return "utf" not in (getattr(self._chat.out, "encoding", "") or "utf-8").lower()
-
-    def show_text(self, text: str) -> None:
-        """An answer of before, as it was shown then."""
-        sink = self._sink()
-        sink.feed(text)
-        sink.close()
-
-    def show_difference(self, found: list[Piece]) -> None:
-        """Two answers as one, with what only one of them has marked."""
-        from arawn.render.difference import drawn
-
-        self._chat.out.write(drawn(found, self._chat.settings.color) + "\n")
-        self._chat.out.flush()
-
     def pick_session(self) -> str:
         """The id of the session that the person chooses, "" for none; without a terminal they are told."""
         if self.keeper is None:
@@ -292,39 +262,17 @@ class Repl:
         sessions = [info for info in self.keeper.store.listing(200) if info.id != self.session.id]
         if self._editor is None or not sessions:
             for info in sessions[:10]:
-                self.say(f"{info.id}  {info.title}")
+                self.screen.say(f"{info.id}  {info.title}")
             if not sessions:
-                self.say("There is no other session.")
+                self.screen.say("There is no other session.")
             return ""
         from arawn.repl.picker import pick
 
         return pick(self._editor, sessions, self.keeper.store.load)
 
-    def say(self, line: str) -> None:
-        """A line of our own; what it quotes may be anybody's."""
-        from arawn.render.safe import clean
-
-        self._chat.out.write(clean(line) + "\n")
-        self._chat.out.flush()
-
-    def is_clean(self, text: str) -> bool:
-        """Whether `text` can stand on a terminal as it is."""
-        from arawn.render.safe import clean
-
-        return clean(text, newlines=False) == text
-
-    def tell_fault(self, error: ArawnError) -> None:
-        """Tell a fault, without keys, and go on."""
-        redact = self.app.redact
-        error.sentence, error.detail = redact(error.sentence), redact(error.detail)
-        error.hints = tuple(redact(hint) for hint in error.hints)
-        self._code = error.exit_code
-        self._chat.status.clear()
-        self._chat.status.error(error)
-
     def tell_opened(self) -> None:
         """Which backend answers."""
-        self.say(f"Backend {self.opened.name} · model {self.opened.model}")
+        self.screen.say(f"Backend {self.opened.name} · model {self.opened.model}")
 
     def switch(self, backend: str, model: str | None) -> None:
         """Go on with another backend or model; the conversation stays. Raises an ArawnError."""
@@ -338,35 +286,12 @@ class Repl:
         self._chat.status.working(lambda: "asking for the models")
         self._signals.waiting()
         try:
-            names = self.app.model_names(self.opened)
+            return self.known.fetch(self.opened)
         finally:
             self._signals.busy()
             self._chat.status.clear()
-        self._models[self.opened.name] = names
-        return names
 
-    def known_sessions(self) -> list[str]:
-        """The ids of the sessions spoken in last; none where they cannot be told."""
-        if self.keeper is None or not self.keeper.enabled:
-            return []
-        try:
-            return [info.id for info in self.keeper.store.listing(20)]
-        except ArawnError:
-            return []
-
-    def known_models(self) -> list[str]:
-        """The models of this backend as far as they are known; asks for them beside the typing."""
-        opened = self.opened
-        if opened.name not in self._models and opened.name not in self._fetching:
-            self._fetching.add(opened.name)
-            start(threading.Thread(target=self._fetch, args=(opened,), daemon=True))
-        return self._models.get(opened.name, [])
-
-    def _fetch(self, opened: Opened) -> None:
-        try:
-            self._models[opened.name] = self.app.model_names(opened)
-        except ArawnError:
-            return  # `/model` alone tells why; while typing nobody asked
+    def _complete_again(self) -> None:
         if self._editor is not None:
             self._editor.refresh_completion()
 
@@ -379,14 +304,11 @@ class Repl:
             self.keeper.close()
 
     def _welcome(self) -> None:
-        self.say(f"Arawn {__version__}")
+        self.screen.say(f"Arawn {__version__}")
         self.tell_opened()
-        self.say("/help for commands, Ctrl-D to leave")
+        self.screen.say("/help for commands, Ctrl-D to leave")
         if self.session.turns:
             tree_commands.show_session(self)
-
-    def _sink(self) -> Sink:
-        return sink_for(self._chat, plain=self.conversation.format is not None)
 
     def _warm(self) -> None:
         """Load what draws Markdown while the person is typing; a fault in it is told when it is used."""
@@ -396,5 +318,5 @@ class Repl:
             with suppress(Exception):
                 import_module("arawn.render.markdown")
 
-        if self._chat.settings.markdown:
+        if self._chat.settings.look.markdown:
             start(threading.Thread(target=load, daemon=True))

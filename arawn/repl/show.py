@@ -10,20 +10,10 @@ from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
 from arawn.events import Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait, close
 
 if TYPE_CHECKING:
+    from arawn.render.look import Sink
     from arawn.render.status import Status
-    from arawn.repl.chat import Chat
     from arawn.repl.signals import Signals
     from arawn.session import Turn
-
-
-class Sink(Protocol):
-    """Where the text of an answer goes."""
-
-    def feed(self, text: str) -> None:
-        """Show a piece."""
-
-    def close(self) -> None:
-        """Show what is held back and end the last line."""
 
 
 class MakeSink(Protocol):
@@ -31,18 +21,6 @@ class MakeSink(Protocol):
 
     def __call__(self) -> Sink:
         """A fresh sink."""
-
-
-def sink_for(chat: Chat, plain: bool) -> Sink:
-    """Markdown on a terminal that is to have it, else the text as it comes."""
-    if plain or not (chat.settings.markdown and chat.out.isatty()):
-        from arawn.render.plain import PlainStream
-
-        return PlainStream(chat.out, chat.out.isatty())
-    from arawn.render.markdown import MarkdownStream
-    from arawn.render.terminal import width
-
-    return MarkdownStream(chat.out, lambda: width(chat.out.fileno(), chat.env), chat.settings.color)
 
 
 def advice(fault: ArawnError, turn: Turn | None) -> str:

@@ -28,7 +28,7 @@ def undo(repl: Repl) -> None:
         raise UsageFault("Nothing was said yet, so there is nothing to take back")
     _mean(repl, turn)
     repl.moved()
-    repl.say(f"Took back turn {number}; it stays in the tree: /goto {number}")
+    repl.screen.say(f"Took back turn {number}; it stays in the tree: /goto {number}")
     if turn.kind == "said":
         repl.draft = turn.prompt.text
 
@@ -41,7 +41,9 @@ def edit(repl: Repl, number: TurnName = "") -> None:
     _mean(repl, turn)
     repl.moved()
     repl.draft = turn.prompt.text
-    repl.say(f"Before turn {repl.session.number(turn.id)}, which stays in the tree with what followed it")
+    repl.screen.say(
+        f"Before turn {repl.session.number(turn.id)}, which stays in the tree with what followed it"
+    )
 
 
 @command()
@@ -71,8 +73,10 @@ def fork(repl: Repl) -> None:
         raise UsageFault("Nothing was said yet, so there is nothing to share")
     repl.session = keeper.fork(old)
     repl.moved()
-    repl.say(f"Session {repl.session.id} begins with the {_turns(len(repl.session.turns))} said so far;")
-    repl.say(f"the other one stays: /resume {old.id}")
+    repl.screen.say(
+        f"Session {repl.session.id} begins with the {_turns(len(repl.session.turns))} said so far;"
+    )
+    repl.screen.say(f"the other one stays: /resume {old.id}")
 
 
 @command()
@@ -93,7 +97,7 @@ def branch(repl: Repl, name: BranchName = "") -> None:
         for name, end in session.branches.items()
     ]
     for line in lines or ["There are no branches yet."]:
-        repl.say(line)
+        repl.screen.say(line)
 
 
 @command()
@@ -115,9 +119,9 @@ def tree(repl: Repl) -> None:
     from arawn.graph import graph
 
     if not repl.session.turns:
-        repl.say("Nothing was said yet.")
-    for line in graph(repl.session, plain=repl.ascii, columns=repl.columns):
-        repl.say(line)
+        repl.screen.say("Nothing was said yet.")
+    for line in graph(repl.session, plain=repl.screen.ascii, columns=repl.screen.columns):
+        repl.screen.say(line)
 
 
 @command()
@@ -127,11 +131,11 @@ def diff(repl: Repl, two: TurnNames = "") -> None:
 
     one, other = _two(repl, two.split())
     if one.answer == other.answer:
-        repl.say("Both answers are the same.")
+        repl.screen.say("Both answers are the same.")
         return
-    repl.say(f"--- turn {repl.session.number(one.id)} ({one.receipt.model})")
-    repl.say(f"+++ turn {repl.session.number(other.id)} ({other.receipt.model})")
-    repl.show_difference(list(pieces(one.answer, other.answer)))
+    repl.screen.say(f"--- turn {repl.session.number(one.id)} ({one.receipt.model})")
+    repl.screen.say(f"+++ turn {repl.session.number(other.id)} ({other.receipt.model})")
+    repl.screen.difference(list(pieces(one.answer, other.answer)))
 
 
 @command()
@@ -152,7 +156,7 @@ def graft(repl: Repl, place: TurnName = "") -> None:
     if not new:
         raise UsageFault("There is nothing there that is not here already")
     copies = keeper.graft(session, new)
-    repl.say(f"Put here: {_turns(len(copies))}")
+    repl.screen.say(f"Put here: {_turns(len(copies))}")
     _show_end(repl)
 
 
@@ -161,14 +165,14 @@ def session(repl: Repl) -> None:
     """Show which session this is."""
     now = repl.session
     if not now.turns:
-        repl.say("No session yet: the first message begins it.")
+        repl.screen.say("No session yet: the first message begins it.")
         return
     kept = repl.keeper is not None and repl.keeper.enabled
-    repl.say(f"Session {now.id}: {now.title}" if kept else "This chat is not kept.")
+    repl.screen.say(f"Session {now.id}: {now.title}" if kept else "This chat is not kept.")
     where = f"branch {now.branch}" if now.branch else "on no branch"
     at = f"turn {now.number(now.head)} of {len(now.turns)}" if now.head else "the beginning"
     ends = len(now.ends())
-    repl.say(f"At {at}, {where}" + (f"; the tree has {ends} ends: /tree" if ends > 1 else ""))
+    repl.screen.say(f"At {at}, {where}" + (f"; the tree has {ends} ends: /tree" if ends > 1 else ""))
 
 
 @command()
@@ -191,7 +195,7 @@ def rename(repl: Repl, title: FreeText = "") -> None:
     repl.session.title = title
     if repl.session.turns:
         keeper.store.rename(repl.session.id, title)
-    repl.say(f"Title: {title}")
+    repl.screen.say(f"Title: {title}")
 
 
 @command()
@@ -203,9 +207,9 @@ def search(repl: Repl, words: FreeText = "") -> None:
     if not words:
         raise UsageFault("/search takes words to look for")
     hits = find(_keeper(repl).store, words, limit=8)
-    for line in found(hits, color=False, columns=repl.columns):
-        repl.say(line)
-    repl.say("/resume ID goes on with one." if hits else "Nothing was found.")
+    for line in found(hits, color=False, columns=repl.screen.columns):
+        repl.screen.say(line)
+    repl.screen.say("/resume ID goes on with one." if hits else "Nothing was found.")
 
 
 @command()
@@ -216,7 +220,7 @@ def export(repl: Repl, name: PathName = "") -> None:
     if not name:
         raise UsageFault("/export takes a file: .md, .html, .json or .jsonl")
     path = write_file([repl.session], name, hint="")
-    repl.say(f"Written: {path}")
+    repl.screen.say(f"Written: {path}")
 
 
 @command()
@@ -228,7 +232,7 @@ def why(repl: Repl) -> None:
     if turn is None:
         raise UsageFault("Nothing was asked yet")
     for line in aligned(turn):
-        repl.say(line)
+        repl.screen.say(line)
 
 
 def _turn(repl: Repl, word: str) -> Turn:
@@ -267,7 +271,7 @@ def _turns(count: int) -> str:
 
 def show_session(repl: Repl) -> None:
     """Which session is gone on with, and how it ended."""
-    repl.say(f"Session {repl.session.id}: {repl.session.title}")
+    repl.screen.say(f"Session {repl.session.id}: {repl.session.title}")
     _show_end(repl)
 
 
@@ -277,12 +281,12 @@ def _show_end(repl: Repl) -> None:
 
     path = repl.session.path()
     if not path:
-        repl.say("At the beginning.")
+        repl.screen.say("At the beginning.")
         return
-    repl.say(f"{_turns(len(path))}; the last was: {title_of(path[-1].prompt.text)}")
-    repl.show_text(path[-1].answer)
+    repl.screen.say(f"{_turns(len(path))}; the last was: {title_of(path[-1].prompt.text)}")
+    repl.screen.text(path[-1].answer)
     if path[-1].unfinished:
-        repl.say("(this answer broke off: /continue goes on with it)")
+        repl.screen.say("(this answer broke off: /continue goes on with it)")
 
 
 def _keeper(repl: Repl, otherwise: str = "there is no other session") -> Keeper:

@@ -65,7 +65,7 @@ def _ask(
         opened = repl.app.open(*meant)
         repl.app.check_files(opened, parts)
     except ArawnError as fault:
-        repl.tell_fault(fault)
+        repl.screen.fault(fault)
         repl.draft = rest
         return
     chat.status.note(f"{opened.name} · {opened.model} answers this one, as you say")

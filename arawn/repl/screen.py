@@ -1,0 +1,78 @@
+"""What a chat shows beside answers: lines of its own, faults, what was said before; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from arawn.errors import ArawnError
+
+if TYPE_CHECKING:
+    from arawn.differing import Piece
+    from arawn.render.look import Sink
+    from arawn.repl.chat import Chat
+
+
+class Screen:
+    """The output of a chat. `code` is the exit code of the last fault, else 0."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self.code = 0
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether what is said goes to somebody's eyes."""
+        return self._chat.settings.look.tty
+
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is; None without one."""
+        from arawn.render.terminal import width
+
+        return width(self._chat.out.fileno(), self._chat.env) if self.on_terminal else None
+
+    @property
+    def ascii(self) -> bool:
+        """Whether the output shows ASCII alone."""
+        return "utf" not in (getattr(self._chat.out, "encoding", "") or "utf-8").lower()
+
+    def say(self, line: str) -> None:
+        """A line of our own; what it quotes may be anybody's."""
+        from arawn.render.safe import clean
+
+        self._chat.out.write(clean(line) + "\n")
+        self._chat.out.flush()
+
+    def sink(self, raw: bool = False) -> Sink:
+        """Where an answer goes; `raw`: it is no Markdown."""
+        return self._chat.settings.look.sink(self._chat.out, self._chat.env, raw=raw)
+
+    def text(self, text: str) -> None:
+        """An answer of before, as it was shown then."""
+        sink = self.sink()
+        sink.feed(text)
+        sink.close()
+
+    def difference(self, found: list[Piece]) -> None:
+        """Two answers as one, with what only one of them has marked."""
+        from arawn.render.difference import drawn
+
+        self._chat.out.write(drawn(found, self._chat.settings.look.color) + "\n")
+        self._chat.out.flush()
+
+    def fault(self, error: ArawnError) -> None:
+        """Tell a fault, without keys, so that the chat goes on."""
+        redact: Callable[[str], str] = self._chat.app.redact
+        error.sentence, error.detail = redact(error.sentence), redact(error.detail)
+        error.hints = tuple(redact(hint) for hint in error.hints)
+        self.code = error.exit_code
+        self._chat.status.clear()
+        self._chat.status.error(error)
+
+
+def is_clean(text: str) -> bool:
+    """Whether `text` can stand on a terminal as it is."""
+    from arawn.render.safe import clean
+
+    return clean(text, newlines=False) == text
