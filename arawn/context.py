@@ -15,6 +15,7 @@ from arawn.messages import Message, Request
 from arawn.ports import Backend, Journal, Planned
 from arawn.session import Session, Turn, standing
 from arawn.summary import cut, own_words, room, spoken, summed_up
+from arawn.tokens import PATCHES, PictureRule
 
 SMALL = 3000
 """Tokens that fit any window: nothing is looked up for a first prompt below."""
@@ -40,14 +41,14 @@ class Rules(NamedTuple):
 class Side(NamedTuple):
     """What the config says of a backend, without looking anything up.
 
-    `context` and `max_tokens` in tokens, None: not said. `pictures` is the dialect, whose rule for pictures
-    holds. A backend that is not `real` answers itself and has no window.
+    `context` and `max_tokens` in tokens, None: not said. `pictures` is the rule that holds for
+    pictures. A backend that is not `real` answers itself and has no window.
     """
 
     context: int | None = None
     max_tokens: int | None = None
     system: str | None = None
-    pictures: str = ""
+    pictures: PictureRule = PATCHES
     real: bool = True
 
 

@@ -122,7 +122,7 @@ class Doors:
 def options(choice: Choice, env: Mapping[str, str]) -> dict[str, Any]:
     """What the dialect may depend on: its own, the row's, and the table's settings that it knows."""
     row, table = choice.provider, choice.table
-    options = {**DIALECTS[choice.dialect].options, **row.options, "start_hint": row.start_hint}
+    options = {**choice.options, "start_hint": row.start_hint}
     named = ("num_ctx", "context", "keep_alive", "api_version", "cache")
     options |= {key: table[key] for key in named if key in table}
     for variable in row.options.get("version_env", ()):

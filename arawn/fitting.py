@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.backends.choose import Choice, choose
 from arawn.errors import ArawnError, UsageFault
 from arawn.messages import FilePart
-from arawn.providers import DIALECTS, PROVIDERS
+from arawn.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.catalog import Facts
@@ -68,8 +68,7 @@ def ways(choice: Choice, native: bool | None) -> tuple[str, ...]:
 
     A model that can does not help where its host has no tools either, or says itself that it cannot.
     """
-    options = {**DIALECTS[choice.dialect].options, **choice.provider.options}
-    known = tuple(options.get("rungs", ("native", "tool", "prompt")))
+    known = tuple(choice.options.get("rungs", ("native", "tool", "prompt")))
     if native is False:
         return tuple(way for way in known if way != "native")
     can = native and "tool" in known and "rungs" not in choice.provider.options

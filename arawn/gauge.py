@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from arawn.messages import FilePart, Message, Request
 from arawn.session import Session, Turn, standing
-from arawn.tokens import of_message, of_messages, of_part, of_request
+from arawn.tokens import PATCHES, PictureRule, of_message, of_messages, of_part, of_request
 
 SEEN = 8
 """Of so many turns at most the counts are looked at, the newest."""
@@ -45,7 +45,9 @@ class Sample(NamedTuple):
 class Gauge:
     """The measure of one session for one backend and model. `bare` is the request without its messages."""
 
-    def __init__(self, session: Session, asked: tuple[str, str], bare: Request, pictures: str = "") -> None:
+    def __init__(
+        self, session: Session, asked: tuple[str, str], bare: Request, pictures: PictureRule = PATCHES
+    ) -> None:
         self._session = session
         self._fixed = of_request(bare)
         self._system = of_request(bare._replace(system=None))

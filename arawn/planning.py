@@ -10,6 +10,7 @@ from arawn.context import ContextPlanner, Rules, Side
 from arawn.errors import ArawnError
 from arawn.ports import Backend, Journal
 from arawn.providers import PROVIDERS
+from arawn.tokens import PATCHES
 
 if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend
@@ -80,7 +81,7 @@ class Around:
             context=options.get("num_ctx") or options.get("context") or said.get("context"),
             max_tokens=opened.settings.get("max_tokens"),
             system=table.get("system", self._config.get("llm.system")),
-            pictures=door.dialect,
+            pictures=options.get("pictures", PATCHES),
         )
 
     def context(self, backend: Backend) -> int | None:

@@ -21,10 +21,16 @@ class Dialect(NamedTuple):
     models: str = "/models"
 
 
+_TILES = {"tile": 512, "each": 170, "base": 85, "longest": 2048, "shortest": 768}
+
 DIALECTS: Mapping[str, Dialect] = {
-    "openai": Dialect(),
+    "openai": Dialect(options={"pictures": _TILES}),
     "openai-responses": Dialect(
-        options={"reasoners": ("o1", "o3", "o4", "gpt-5", "codex"), "embed_dialect": "openai"}
+        options={
+            "reasoners": ("o1", "o3", "o4", "gpt-5", "codex"),
+            "embed_dialect": "openai",
+            "pictures": _TILES,
+        }
     ),
     "anthropic": Dialect(
         "x-api-key",
@@ -35,18 +41,13 @@ DIALECTS: Mapping[str, Dialect] = {
             "tool_excludes_reasoning": True,
             "adaptive": ("claude-",),
             "budgeted": (
-                "claude-3",
-                "claude-sonnet-4-0",
-                "claude-sonnet-4-2",
-                "claude-sonnet-4-5",
-                "claude-opus-4-0",
-                "claude-opus-4-1",
-                "claude-opus-4-2",
-                "claude-opus-4-5",
+                *("claude-3", "claude-sonnet-4-0", "claude-sonnet-4-2", "claude-sonnet-4-5"),
+                *("claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-opus-4-5"),
                 "claude-haiku-4-5",
             ),
             "sampled": ("claude-opus-4-6", "claude-sonnet-4-6"),
             "account_headers": {"beta": "anthropic-beta", "api_version": "anthropic-version"},
+            "pictures": {"area": 750, "most": 1600},
         },
         "/v1/models?limit=1000",
     ),
@@ -56,6 +57,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "thinking_levels": ("gemini-3",),
             "embed_batch": 100,
             "untaken": frozenset({"image/gif"}),
+            "pictures": {"tile": 768, "each": 258},
         },
         models="/models?pageSize=1000",
     ),
@@ -87,11 +89,13 @@ class Provider(NamedTuple):
       rungs          ways to get JSON that fits a schema, best first: native, tool, prompt
       json_mode      whether it can be told to answer in JSON of any shape
       dialects       (beginning of a model's name, dialect) pairs for models that speak another one
-      embeds         False where it makes no embeddings though its dialect has them
+      embeds         False where it makes no embeddings though its dialect has them, True where it makes
+                     them with a model that must be named
       embed_model, embed_batch, embed_dialect, dimensions_field    for embeddings
       deployments    models are deployments of a resource: see `arawn.wire.openai_write.url`
       version_env    variables that may hold the API version
       batch          style of its batch service: see `arawn.wire.batches`
+      pictures       how it counts the tokens of a picture: see `arawn.tokens.of_picture`
       account_headers, max_tokens_field, stream_usage, pdf_field, call_id_length
     """
 
@@ -254,6 +258,7 @@ _ROWS = (
             **_OPENAI,
             "deployments": True,
             "version_env": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
+            "embeds": True,
             "embed_batch": 2048,
         },
     ),
@@ -380,7 +385,7 @@ _ROWS = (
         docs="https://docs.vllm.ai",
         options={"media": frozenset({"image", "audio"}), "efforts": _TEMPLATE},
     ),
-    Provider("custom", "the custom service", "openai", "", needs_key=False),
+    Provider("custom", "the custom service", "openai", "", needs_key=False, options={"embeds": True}),
 )  # fmt: skip
 
 PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}

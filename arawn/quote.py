@@ -15,7 +15,7 @@ from arawn.fitting import FactsOf, kinds
 from arawn.messages import FilePart, Request
 from arawn.money import cost, prices_at
 from arawn.providers import PROVIDERS
-from arawn.tokens import of_request
+from arawn.tokens import PATCHES, PictureRule, of_request
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
@@ -73,7 +73,11 @@ class Offer(NamedTuple):
 
 
 def projected(
-    request: Request, facts: Facts, settings: Mapping[str, Any], at: float, pictures: str = ""
+    request: Request,
+    facts: Facts,
+    settings: Mapping[str, Any],
+    at: float,
+    pictures: PictureRule = PATCHES,
 ) -> Cost | None:
     """The cost of an answer before it is asked; None where the price is unknown.
 
@@ -166,8 +170,9 @@ def _offer(
     if not choice.model:
         return _trouble(name, provider, "no model is named")
     known = facts(name, provider, choice.model)
-    price = projected(request, known, settings, time.time(), choice.dialect)
-    tokens = price.tokens if price is not None else round(of_request(request, choice.dialect) * UNSURE)
+    pictures = choice.options.get("pictures", PATCHES)
+    price = projected(request, known, settings, time.time(), pictures)
+    tokens = price.tokens if price is not None else round(of_request(request, pictures) * UNSURE)
     window = choice.table.get("num_ctx") or choice.table.get("context") or known.context
     missing = _missing(request, choice, known)
     return Offer(name, choice.model, provider, known, tokens, window, missing, price, took)

@@ -11,8 +11,8 @@ tokens where it was recorded) no text tells: `arawn.context` learns that from wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from math import ceil
+from collections.abc import Iterable, Mapping
+from math import ceil, inf
 
 from arawn.messages import (
     FilePart,
@@ -40,6 +40,16 @@ AUDIO_BYTES = 500
 """ai.google.dev: 32 tokens a second, at the 16 kB a second of an MP3; sound in WAV has twice the bytes."""
 PICTURE = 1500
 """Where its size cannot be told."""
+
+PictureRule = Mapping[str, float]
+"""How a service counts the tokens of a picture by its pixels.
+
+By area: a token for so many pixels (`area`), at `most` so many tokens (docs.anthropic.com, Vision). By tiles:
+so many tokens (`each`) for every `tile` of that side, over a `base`, after the sides were shrunk to at most
+`longest` and `shortest` (platform.openai.com, Images and vision; ai.google.dev, Count tokens).
+"""
+PATCHES: PictureRule = {"area": 28 * 28, "most": 4096}
+"""Where nothing is known of the service: a token for each patch, as Qwen and Mistral have it."""
 
 _LETTERS = bytes(code for code in range(128) if chr(code).isalpha())
 _DIGITS = b"0123456789"
@@ -73,8 +83,8 @@ def _beyond_ascii(text: str, plain: int) -> float:
     return ASTRAL * astral + WIDE * wide + NARROW * (others - astral - wide)
 
 
-def of_part(part: Part, pictures: str = "") -> float:
-    """Tokens of a part of a message; `pictures` names the dialect whose rule for pictures holds."""
+def of_part(part: Part, pictures: PictureRule = PATCHES) -> float:
+    """Tokens of a part of a message; `pictures` is the rule that holds for pictures."""
     match part:
         case TextPart():
             return of_text(part.text)
@@ -88,17 +98,17 @@ def of_part(part: Part, pictures: str = "") -> float:
             return CALL + of_text(part.content)
 
 
-def of_message(message: Message, pictures: str = "") -> float:
+def of_message(message: Message, pictures: PictureRule = PATCHES) -> float:
     """Tokens of a message with what goes around it."""
     return MESSAGE + sum(of_part(part, pictures) for part in message.parts)
 
 
-def of_messages(messages: Iterable[Message], pictures: str = "") -> float:
+def of_messages(messages: Iterable[Message], pictures: PictureRule = PATCHES) -> float:
     """Tokens of several messages."""
     return sum(of_message(message, pictures) for message in messages)
 
 
-def of_request(request: Request, pictures: str = "") -> float:
+def of_request(request: Request, pictures: PictureRule = PATCHES) -> float:
     """Tokens of a whole request: system prompt, tools, the form of the answer, messages."""
     found = REPLY + of_messages(request.messages, pictures)
     if request.system:
@@ -110,7 +120,7 @@ def of_request(request: Request, pictures: str = "") -> float:
     return found
 
 
-def of_file(part: FilePart, pictures: str = "") -> float:
+def of_file(part: FilePart, pictures: PictureRule = PATCHES) -> float:
     """Tokens of a picture by its size, of a PDF by its pages, of a recording by its bytes."""
     if part.kind == "image":
         return of_picture(picture_size(part.data), pictures)
@@ -121,27 +131,16 @@ def of_file(part: FilePart, pictures: str = "") -> float:
     return len(part.data) / (AUDIO_BYTES * (2 if "wav" in part.media_type else 1))
 
 
-def of_picture(size: tuple[int, int] | None, rule: str = "") -> float:
-    """Tokens of a picture of so many pixels.
-
-    openai: 85 and 170 for each tile of 512, after it was made to fit 2048 and 768 (platform.openai.com,
-    Images and vision); anthropic: a token for 750 pixels, at most 1,600 (docs.anthropic.com, Vision);
-    gemini: 258 for each tile of 768 (ai.google.dev, Understand and count tokens); others: patches of 28
-    (Qwen, Mistral).
-    """
+def of_picture(size: tuple[int, int] | None, rule: PictureRule = PATCHES) -> float:
+    """Tokens of a picture of so many pixels, by its tiles (see PictureRule) or else by its area."""
     if size is None or not all(0 < side < 100_000 for side in size):
         return PICTURE
     width, height = size
-    match rule:
-        case "openai" | "openai-responses":
-            shrink = min(1.0, 2048 / max(size), 768 / min(size))
-            return 85 + 170 * ceil(width * shrink / 512) * ceil(height * shrink / 512)
-        case "anthropic":
-            return min(1600.0, width * height / 750)
-        case "gemini":
-            return 258 if max(size) <= 384 else 258 * ceil(width / 768) * ceil(height / 768)
-        case _:
-            return min(4096.0, width * height / 784)
+    if "tile" not in rule:
+        return min(rule["most"], width * height / rule["area"])
+    shrink = min(1.0, rule.get("longest", inf) / max(size), rule.get("shortest", inf) / min(size))
+    tiles = ceil(width * shrink / rule["tile"]) * ceil(height * shrink / rule["tile"])
+    return rule.get("base", 0) + rule["each"] * tiles
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:

@@ -22,11 +22,12 @@ from arawn.keeping import Keeper, Place
 from arawn.keeping import Rules as Keeping
 from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, ToolResultPart, user
 from arawn.ports import Backend, Planned
+from arawn.providers import DIALECTS
 from arawn.record import session_in, session_out
 from arawn.session import Receipt, Session, Turn, said, standing
 from arawn.store.journal import read
 from arawn.summary import HEAD, SYSTEM, own_words, pieces
-from arawn.tokens import of_file, of_messages, of_picture, of_request, of_text, picture_size
+from arawn.tokens import PATCHES, of_file, of_messages, of_picture, of_request, of_text, picture_size
 
 WORDS = "The quick brown fox jumps over the lazy dog and then goes home to sleep. "
 
@@ -628,21 +629,23 @@ def test_size_of_a_picture(data: bytes, size: tuple[int, int] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "size", "tokens"),
+    ("dialect", "size", "tokens"),
     [
         ("openai", (1024, 1024), 765),  # the example of OpenAI's own reference
         ("openai", (2048, 4096), 1105),
+        ("openai-responses", (1024, 1024), 765),
         ("anthropic", (1000, 1000), 1334),  # Anthropic's table: 200, 1000 and 1092 pixels square
         ("anthropic", (1092, 1092), 1590),
         ("anthropic", (4000, 4000), 1600),
         ("gemini", (384, 384), 258),
         ("gemini", (1000, 500), 516),
-        ("", (280, 280), 100),
+        ("cohere", (280, 280), 100),
         ("openai", None, 1500),
         ("openai", (0, 5), 1500),
     ],
 )
-def test_tokens_of_a_picture(rule: str, size: tuple[int, int] | None, tokens: int) -> None:
+def test_tokens_of_a_picture(dialect: str, size: tuple[int, int] | None, tokens: int) -> None:
+    rule = DIALECTS[dialect].options.get("pictures", PATCHES)
     assert of_picture(size, rule) == pytest.approx(tokens, abs=1)
 
 

@@ -42,6 +42,11 @@ class Choice(NamedTuple):
     notices: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What goes with its dialect, and over it what goes with the service's row."""
+        return {**DIALECTS[self.dialect].options, **self.provider.options}
+
 
 def choose(config: Config, env: Mapping[str, str], backend: str | None, model: str | None) -> Choice | None:
     """The backend for this run, or None for the guide.

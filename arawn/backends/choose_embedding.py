@@ -107,7 +107,9 @@ def _others(config: Config, env: Mapping[str, str]) -> tuple[str, ...]:
         name for name, table in config.backends.items()
         if name not in ready and "embed_model" in provider_of(name, table, config).options
     ]  # fmt: skip
-    names = ready or [*able, "azure", "custom"]
+    names = ready or [
+        name for name, row in PROVIDERS.items() if row.options.get("embeds", "embed_model" in row.options)
+    ]
     return (f"{'these are set up and do' if ready else 'these do'}: {', '.join(names)} (--backend NAME)",)
 
 
