@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from arawn.catalog import Facts
@@ -18,7 +18,7 @@ from arawn.messages import Request
 from arawn.money import cost
 from arawn.ports import Backend
 from arawn.quote import TYPICAL, Cost, cheapest, offers, projected, thinking
-from arawn.store.ledger import Ledger, Page
+from arawn.store.ledger import Ledger, Page, Spent
 from arawn.store.usage import day_of, month_of
 from arawn.tokens import of_text
 
@@ -32,7 +32,6 @@ SHARE = 4
 LEVELS = (0.95, 0.8)
 WAIT_S, TICK_S = 60.0, 0.25
 SPANS = ("turn", "session", "day", "month")
-_RUN = uuid.uuid4().hex
 
 
 class Limit(NamedTuple):
@@ -136,8 +135,7 @@ class Guard:
                 break
             passed = [one for one in limits if one.left < price.likely]
             if waited >= WAIT_S or any(one.free < price.likely for one in passed):
-                go = yield from self._passed(request, price, facts, passed[0])
-                return go
+                return (yield from self._passed(request, price, passed[0]))
             yield Wait(WAIT_S - waited, WAIT_S, f"other answers hold the rest of {passed[0].name}", 1, 1)
             self._around.sleep(TICK_S)
             waited += TICK_S
@@ -147,20 +145,23 @@ class Guard:
             yield Notice(f"the budget leaves room for an answer of {most:,} tokens", warning=True)
         return go
 
-    def _tried(
-        self, request: Request, price: Cost, facts: Facts, anyway: bool = False
-    ) -> tuple[list[Limit], _Go | None]:
-        """The limits now, and a hold where they leave room, or `anyway`."""
+    def _tried(self, request: Request, price: Cost, facts: Facts) -> tuple[list[Limit], _Go | None]:
+        """The limits now, and a hold where they leave room."""
         with self._book().alone() as page:
-            limits, left = self._limits(page, request)
-            if left < price.likely:
+            limits = self._limits(page, request)
+            if _left(limits) < price.likely:
                 page.settle()
-                limits, left = self._limits(page, request)
-            if left < price.likely and not anyway:
+                limits = self._limits(page, request)
+            left = _left(limits)
+            if left < price.likely:
                 return limits, None
-            made, usd = (request, price.likely) if anyway else self._fitted(request, price, facts, left)
-            hold = page.hold(self._around.clock(), self.name, request.session or _RUN, usd, price.likely)
-        return limits, _Go(made, hold)
+            made, usd = self._fitted(request, price, facts, left)
+            return limits, self._held(page, made, usd, price)
+
+    def _held(self, page: Page, request: Request, usd: float, price: Cost) -> _Go:
+        """The request, and so many USD held for it."""
+        session = request.session or _this_run()
+        return _Go(request, page.hold(self._around.clock(), self.name, session, usd, price.likely))
 
     def _fitted(self, request: Request, price: Cost, facts: Facts, left: float) -> tuple[Request, float]:
         """The request with an answer no longer than there is room for, and the USD that holds."""
@@ -174,10 +175,8 @@ class Guard:
             return request, min(room, whole)
         return request._replace(max_tokens=max(most, TYPICAL)), room
 
-    def _passed(
-        self, request: Request, price: Cost, facts: Facts, limit: Limit
-    ) -> Generator[Event, None, _Go]:
-        """What the config says is to be done where a limit would be passed."""
+    def _passed(self, request: Request, price: Cost, limit: Limit) -> Generator[Event, None, _Go]:
+        """What the config says is to be done where a limit would be passed. Raises BudgetFault."""
         told = (
             f"this may cost ${price.likely:.4f} ({price.tokens:,} tokens, an answer of {price.length:,})"
             f", and of budget.{limit.name} = ${limit.usd:g} there is ${max(0.0, limit.left):.4f} left"
@@ -190,42 +189,43 @@ class Guard:
                 )
                 return _Go(request, other=other)
         agreed = self.action == "warn"
-        if self.action == "ask":
+        if agreed:
+            yield Notice(told, warning=True)
+        elif self.action == "ask":
             yield Notice(f"{told}. Ask all the same? y/N", warning=True)
             agreed = self._around.agreed()
-        if not agreed:
-            fault = BudgetFault(
-                f"Nothing was asked: {told}",
-                hints=(
-                    "ask less, or a cheaper model: arawn quote",
-                    f"raise it for once: -o budget.{limit.name}=USD",
-                ),
-            )
-            fault.limit = limit.name
-            raise fault
-        if self.action == "warn":
-            yield Notice(told, warning=True)
-        go = self._tried(request, price, facts, anyway=True)[1]
-        return go if go is not None else _Go(request)
+        if agreed:
+            with self._book().alone() as page:
+                return self._held(page, request, price.likely, price)
+        fault = BudgetFault(
+            f"Nothing was asked: {told}",
+            hints=(
+                "ask less, or a cheaper model: arawn quote",
+                f"raise it for once: -o budget.{limit.name}=USD",
+            ),
+        )
+        fault.limit = limit.name
+        raise fault
 
-    def _limits(self, page: Page, request: Request) -> tuple[list[Limit], float]:
-        """The limits that hold for this backend and session, and what is left of the tightest."""
+    def _limits(self, page: Page, request: Request) -> list[Limit]:
+        """The limits that hold for this backend and session."""
         said, now = self._around.limits, self._around.clock()
         since = {"session": 0.0, "day": day_of(now)[0], "month": month_of(now)}
-        session = request.session or _RUN
         found = []
         for span in SPANS:
             usd = said.get(f"per_{span}")
-            if usd is not None and span == "turn":
-                found.append(Limit("per_turn", usd, usd, usd))
-            elif usd is not None:
-                spent = page.spent(since[span], session=session if span == "session" else "")
-                found.append(Limit(f"per_{span}", usd, usd - spent.known - spent.held, usd - spent.known))
-        for span, usd in said.get("backends", {}).get(self.name, {}).items():
-            spent = page.spent(since[span.removeprefix("per_")], backend=self.name)
-            name = f"backends.{self.name}.{span}"
-            found.append(Limit(name, usd, usd - spent.known - spent.held, usd - spent.known))
-        return found, min((one.left for one in found), default=float("inf"))
+            if usd is None:
+                continue
+            if span == "turn":
+                spent = Spent(0.0, 0.0)
+            else:
+                session = (request.session or _this_run()) if span == "session" else ""
+                spent = page.spent(since[span], session=session)
+            found.append(_limit(f"per_{span}", usd, spent))
+        for key, usd in said.get("backends", {}).get(self.name, {}).items():
+            spent = page.spent(since[key.removeprefix("per_")], backend=self.name)
+            found.append(_limit(f"backends.{self.name}.{key}", usd, spent))
+        return found
 
     def _near(self, limits: list[Limit], price: Cost) -> Iterator[Event]:
         """A line where most of a limit is spent, each once."""
@@ -246,6 +246,21 @@ class Guard:
         if self._ledger is None:
             self._ledger = self._around.ledger()
         return self._ledger
+
+
+@cache
+def _this_run() -> str:
+    """What stands for the session of questions that have none, the same as long as the process lives."""
+    return os.urandom(16).hex()
+
+
+def _limit(name: str, usd: float, spent: Spent) -> Limit:
+    return Limit(name, usd, usd - spent.known - spent.held, usd - spent.known)
+
+
+def _left(limits: Sequence[Limit]) -> float:
+    """USD that the tightest leaves."""
+    return min((one.left for one in limits), default=float("inf"))
 
 
 def _closing(other: Backend, request: Request) -> Iterator[Event]:

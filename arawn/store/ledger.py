@@ -11,7 +11,6 @@ import os
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -110,12 +109,12 @@ class Ledger:
 
     def _store(self) -> sqlite3.Connection | None:
         """The store, to be read; None where there is none. What dead processes left is taken in first."""
+        from urllib.parse import quote
+
         path = self._folder / FILE
         if self._kept is None and path.exists():
             Store(self._folder, lambda line: None).close()
-            place = (
-                f"file:{path.as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?mode=ro"
-            )
+            place = f"file:{quote(path.as_posix())}?mode=ro"
             self._kept = sqlite3.connect(
                 place, BUSY_S, isolation_level=None, check_same_thread=False, uri=True
             )
@@ -133,15 +132,17 @@ class Page:
         """Let go of what the store knows by now, and of what dead processes held beyond what is likely."""
         held = self._db.execute("SELECT id, process, usd, likely FROM hold").fetchall()
         for id, process, usd, likely in held:
-            if (
-                self._store is not None
-                and self._store.execute(
-                    "SELECT 1 FROM turn WHERE hold = ? AND cost IS NOT NULL", (id,)
-                ).fetchone()
-            ):
+            if self._is_stored(id):
                 self._db.execute("DELETE FROM hold WHERE id = ?", (id,))
             elif process and usd > likely and not _lives(process):
                 self._db.execute("UPDATE hold SET usd = likely, process = 0 WHERE id = ?", (id,))
+
+    def _is_stored(self, id: str) -> bool:
+        """Whether the store knows what that answer cost."""
+        if self._store is None:
+            return False
+        query = "SELECT 1 FROM turn WHERE hold = ? AND cost IS NOT NULL"
+        return self._store.execute(query, (id,)).fetchone() is not None
 
     def spent(self, since: float, backend: str = "", session: str = "") -> Spent:
         """What was spent since then (seconds since 1970): of one backend, or in one session, where named."""
@@ -166,7 +167,7 @@ class Page:
 
     def hold(self, at: float, backend: str, session: str, usd: float, likely: float) -> str:
         """Hold an amount for an answer that is about to be asked; `likely` is what it costs as a rule."""
-        id = uuid.uuid4().hex[:16]
+        id = os.urandom(8).hex()
         self._db.execute("DELETE FROM hold WHERE at < ?", (at - KEPT_S,))
         self._db.execute(
             "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -182,6 +183,6 @@ def _lives(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):
-        return True
+    except (OSError, OverflowError):  # it is somebody else's, or nothing is known of it
+        pass
     return True
