@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from arawn.catalog import Facts
@@ -32,6 +31,8 @@ SHARE = 4
 LEVELS = (0.95, 0.8)
 WAIT_S, TICK_S = 60.0, 0.25
 SPANS = ("turn", "session", "day", "month")
+_RUN = os.urandom(16).hex()
+"""The session of questions that have none: one for all threads, so it is not made when first wanted."""
 
 
 class Limit(NamedTuple):
@@ -160,7 +161,7 @@ class Guard:
 
     def _held(self, page: Page, request: Request, usd: float, price: Cost) -> _Go:
         """The request, and so many USD held for it."""
-        session = request.session or _this_run()
+        session = request.session or _RUN
         return _Go(request, page.hold(self._around.clock(), self.name, session, usd, price.likely))
 
     def _fitted(self, request: Request, price: Cost, facts: Facts, left: float) -> tuple[Request, float]:
@@ -219,7 +220,7 @@ class Guard:
             if span == "turn":
                 spent = Spent(0.0, 0.0)
             else:
-                session = (request.session or _this_run()) if span == "session" else ""
+                session = (request.session or _RUN) if span == "session" else ""
                 spent = page.spent(since[span], session=session)
             found.append(_limit(f"per_{span}", usd, spent))
         for key, usd in said.get("backends", {}).get(self.name, {}).items():
@@ -246,12 +247,6 @@ class Guard:
         if self._ledger is None:
             self._ledger = self._around.ledger()
         return self._ledger
-
-
-@cache
-def _this_run() -> str:
-    """What stands for the session of questions that have none, the same as long as the process lives."""
-    return os.urandom(16).hex()
 
 
 def _limit(name: str, usd: float, spent: Spent) -> Limit:
