@@ -13,7 +13,7 @@ from arawn.asking import Answer, ask
 from arawn.errors import ConfigFault, UsageFault
 from arawn.events import Event
 from arawn.messages import FilePart, Format, Request, user
-from arawn.tasks import INPUT, Plan, Task, fields, fill
+from arawn.tasks import INPUT, Plan, Task, fill
 
 if TYPE_CHECKING:
     from arawn.app import App, Opened
@@ -95,11 +95,8 @@ def request(task: Task, seat: Seat, plan: Plan, given: Given, answers: Mapping[s
     text = fill(task.prompt, {**plan.values, **answers, INPUT: given.text})
     if seat.text:
         text = f"{text}\n\n{seat.text}"
-    wants = INPUT in fields(task.prompt, [], task)
-    files = (*seat.parts, *given.parts) if wants else seat.parts
-    return Request(
-        (user(text, files),), task.system, task.max_tokens, task.temperature, format=seat.form
-    )  # fmt: skip
+    files = (*seat.parts, *given.parts) if task.takes_input else seat.parts
+    return Request((user(text, files),), task.system, task.max_tokens, task.temperature, format=seat.form)
 
 
 def run(

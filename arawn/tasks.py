@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,11 @@ class Task(NamedTuple):
     temperature: float | None = None
     place: str = ""
     folder: str = ""
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether {input} stands in its prompt."""
+        return INPUT in fields(self.prompt)
 
 
 Place = Callable[[tuple[str, ...]], str]
@@ -136,7 +141,8 @@ def plan(tasks: Mapping[str, Task], name: str, values: Mapping[str, str] | None)
     wrong: list[str] = []
     for task in order:
         above = {one.name for one in _ordered(tasks, task.name)} - {task.name}
-        for field in fields(task.prompt, wrong, task):
+        wrong += _stray_braces(task)
+        for field in fields(task.prompt):
             asked.setdefault(field, task.name)
             if field in tasks and field not in above:
                 wrong.append(f'{task.place}: [tasks.{task.name}]: {{{field}}} needs requires = ["{field}"]')
@@ -202,19 +208,20 @@ def _ordered(tasks: Mapping[str, Task], name: str) -> list[Task]:
     return found
 
 
-def fields(prompt: str, wrong: list[str], task: Task) -> list[str]:
-    """The placeholders of a prompt in their order; a brace that is none is noted in `wrong`."""
-    found = []
-    for match in _PIECES.finditer(prompt):
-        if match[1]:
-            found.append(match[1])
-        elif len(match[0]) == 1:
-            said = prompt[match.start() : match.start() + 20].split("\n", maxsplit=1)[0]
-            wrong.append(
+def fields(prompt: str) -> list[str]:
+    """The placeholders of a prompt in their order."""
+    return [match[1] for match in _PIECES.finditer(prompt) if match[1]]
+
+
+def _stray_braces(task: Task) -> Iterator[str]:
+    """What is wrong with each brace of a prompt that belongs to no placeholder."""
+    for match in _PIECES.finditer(task.prompt):
+        if len(match[0]) == 1:
+            said = task.prompt[match.start() : match.start() + 20].split("\n", maxsplit=1)[0]
+            yield (
                 f"{task.place}: [tasks.{task.name}]: {said!r} is no {{NAME}}: "
                 f"write {match[0] * 2} for a brace"
             )
-    return found
 
 
 def fill(prompt: str, values: Mapping[str, str]) -> str:

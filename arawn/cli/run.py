@@ -187,10 +187,8 @@ def seated(
 
 
 def _check_parts(plan: Plan, seats: dict[str, Seat], given: Given) -> None:
-    from arawn.tasks import INPUT, fields
-
     for task in plan.tasks:
-        if INPUT in fields(task.prompt, [], task):
+        if task.takes_input:
             seat = seats[task.name]
             seat.app.check_files(seat.opened, given.parts)
 
@@ -218,11 +216,11 @@ def _run(
     sink = sink_for("json" if json else "raw" if structured else "text", context)
     session = keeper.new()
     session.title = plan.last.name
-    teller = _Teller(context, plan, sink)
+    teller = _Teller(context, plan, seats, sink)
     ended: dict[str, Step] = {}
     stopped = True
     try:
-        for step in steps_of(plan, seats, given, teller.take, teller.begun(seats), session.id):
+        for step in steps_of(plan, seats, given, teller.take, teller.begun, session.id):
             ended[step.task.name] = step
             _keep(keeper, session, step)
         stopped = False
@@ -239,24 +237,21 @@ def _run(
 class _Teller:
     """Shows what happens in several threads, one event at a time."""
 
-    def __init__(self, context: Context, plan: Plan, sink: Sink) -> None:
+    def __init__(self, context: Context, plan: Plan, seats: dict[str, Seat], sink: Sink) -> None:
         self._context = context
+        self._seats = seats
         self._last = plan.last
         self._many = len(plan.tasks) > 1
         self._sink = sink
         self._lock = Lock()
         self.asked: list[str] = []
 
-    def begun(self, seats: dict[str, Seat]) -> Any:
-        """Says who is asked, task by task."""
-
-        def tell(task: Task) -> None:
-            opened = seats[task.name].opened
-            self.asked.append(task.name)
-            with self._lock:
-                self._context.status.note(f"{task.name}: {opened.name} · {opened.model}")
-
-        return tell
+    def begun(self, task: Task) -> None:
+        """Says who is asked."""
+        opened = self._seats[task.name].opened
+        self.asked.append(task.name)
+        with self._lock:
+            self._context.status.note(f"{task.name}: {opened.name} · {opened.model}")
 
     def take(self, task: Task, event: Event) -> None:
         """One event of a task."""
