@@ -14,7 +14,7 @@ cli
 repl
 batch
 steps
-asking | tasks
+asking | tasks | roles | snippets
 app | attach | doctor
 budget | selector
 curl | quote
@@ -22,8 +22,8 @@ keeping | doors | money | planning | titles | routing | fitting | late
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog
-providers | secret | structure | media | pages
-shorthand | keywords | differing
+providers | secret | structure | media | pages | clipboard
+shorthand | keywords | differing | extract
 graph | gauge | summary | sums
 record | seam | tokens | orderly | folding
 ports
@@ -55,7 +55,7 @@ DOORS = {
 }
 PURE = (
     *("errors", "messages", "events", "session", "record", "seam", "ports", "wire", "engine"),
-    *("tokens", "gauge", "summary", "context", "orderly", "folding"),
+    *("tokens", "gauge", "summary", "context", "orderly", "folding", "extract"),
 )
 IMPURE = {"os", "time", "random", "threading", "socket", "subprocess", "pathlib", "asyncio", "io", "secrets"}
 ROOT = ("", "__init__", "__main__", "manual")

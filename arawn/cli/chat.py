@@ -37,6 +37,7 @@ def chat(
     from arawn.config.paths import paths
     from arawn.engine import Conversation
     from arawn.repl.loop import Chat, Settings, run
+    from arawn.snippets import load as snippets_of
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
@@ -49,6 +50,7 @@ def chat(
         reasoning=config.get("ui.reasoning"),
         editing_mode=config.get("ui.editing_mode"),
         named=_named(config, context.env) if config.get("model_selector.enabled") else None,
+        snippets=snippets_of(config, context.env),
     )
     planner = context.app.planner(keeper)
     conversation = Conversation(session, reasoning=wanted_effort(reasoning), journal=keeper, planner=planner)

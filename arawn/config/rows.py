@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from arawn.config.row import Row
+from arawn.config.rows_roles import ROLES
 from arawn.config.rows_routing import ROUTING
 from arawn.providers import DIALECTS
 
@@ -359,6 +360,7 @@ _CONTEXT = (
 _ALL = (
     *_LLM,
     *ROUTING,
+    *ROLES,
     *_BACKENDS,
     *_LIMITS,
     *_UI,

@@ -124,7 +124,13 @@ def toml_value(value: Any) -> str:
     return str(value)
 
 
-_NAMES = {"budget": "openai", "backends": "anthropic", "embeddings": "openai", "mcp": "fetch"}
+_NAMES = {
+    "budget": "openai",
+    "backends": "anthropic",
+    "embeddings": "openai",
+    "mcp": "fetch",
+    "roles": "reviewer",
+}
 _HEAD = """\
 # Arawn's settings, all of them, each with its default or an example. This file changes nothing as it
 # stands: take the # away from what you need. `arawn config path` says where it belongs, `arawn config
@@ -151,7 +157,7 @@ def example() -> str:
     return "\n".join(lines) + "\n"
 
 
-_STARS = {"llm.routing.*": "title", "llm.weights.*": "groq", "aliases.*": "fast"}
+_STARS = {"llm.routing.*": "title", "llm.weights.*": "groq", "aliases.*": "fast", "snippets.*": "brief"}
 _BY_KIND: Mapping[str, Any] = {
     "str": "...",
     "path": "/path/to/file",

@@ -235,7 +235,7 @@ def _text(row: Row, value: str) -> str:
         _provider(value)
     if row.kind == "url":
         check_url(value, query=row.path.startswith("mcp"))
-    elif not row.path.endswith(("system", ".prompt", "tasks.*.schema")):
+    elif not row.path.endswith(("system", ".prompt", "tasks.*.schema", "snippets.*")):
         _one_line(value.strip("\r\n") if row.kind == "secret" else value)
     if not value.strip() and row.kind in ("path", "secret"):
         raise BadValue("is empty")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 
-from arawn.messages import FilePart
+from arawn.messages import NOTHING, FilePart
 from arawn.render.look import Look
 
 if TYPE_CHECKING:
@@ -79,12 +79,14 @@ class Settings(NamedTuple):
     """How the chat looks and feels, from `[ui]`.
 
     named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
+    snippets: the texts that `#NAME` stands for.
     """
 
     look: Look = Look()
     reasoning: Literal["show", "hide"] = "show"
     editing_mode: Literal["emacs", "vi"] = "emacs"
     named: Callable[[str], tuple[str | None, str | None] | None] | None = None
+    snippets: Mapping[str, str] = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
