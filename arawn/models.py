@@ -219,14 +219,15 @@ class Patience:
     two parts it reads what it has once more and is silent for as long as its disk takes.
     """
 
-    def __init__(self, idle: float) -> None:
+    def __init__(self, idle: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._idle = idle
+        self._clock = clock
         self._last = ""
         self._until = 0.0
 
     def __call__(self, frame: Frame) -> float:
         """The seconds from now."""
-        now = time.monotonic()
+        now = self._clock()
         if frame.data != self._last:
             self._last = frame.data
             self._until = now + (self._idle if '"digest"' in frame.data else max(self._idle, CHECKING_S))

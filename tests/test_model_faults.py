@@ -364,10 +364,9 @@ def frame(**said: Any) -> Frame:
     return Frame("", json.dumps(said), 1)
 
 
-def test_only_progress_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_progress_is_a_sign_of_life() -> None:
     now = 1000.0
-    monkeypatch.setattr("arawn.models.time.monotonic", lambda: now)
-    patience = Patience(90.0)
+    patience = Patience(90.0, clock=lambda: now)
     assert patience(frame(digest="a", completed=1)) == 90
     now += 60
     assert patience(frame(digest="a", completed=1)) == 30

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from fake_provider import Behaviour, Conn, FakeProvider, json_reply
 
-from arawn.backends import http
 from arawn.backends.http import Access, HttpBackend, Limits
 from arawn.backends.routing import Retry, RetryPolicy
 from arawn.errors import (
@@ -88,13 +87,16 @@ class Replicate:
         return "cancel" in self.seen
 
 
-def door(base: str, auth: str = "bearer", model: str = "o/m", **limits: Any) -> HttpBackend:
+def door(
+    base: str, auth: str = "bearer", model: str = "o/m", poll_s: float = 0.02, **limits: Any
+) -> HttpBackend:
     access = Access(
         auth, lambda: Secret(KEY, "test"), "test", lambda: {"x-own": "mine"}, None, None, False,
         lambda text: text.replace(KEY, "****"),
     )  # fmt: skip
     spans = Limits(**{"connect": 2, "first_event": 3, "idle": 1, **limits})
-    return HttpBackend(Target("b", "custom", "the service", base, model), "replicate", access, spans)
+    target = Target("b", "custom", "the service", base, model, options={"poll_s": poll_s})
+    return HttpBackend(target, "replicate", access, spans)
 
 
 def ask(backend: Any) -> tuple[Reply, ArawnError | None]:
@@ -129,11 +131,6 @@ HELLO = streamed(
     b":408: 408 Request Timeout\n\n",
 )  # fmt: skip
 POLLED = {"urls": {"stream": None}}
-
-
-@pytest.fixture(autouse=True)
-def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arawn.wire.replicate.POLL_S", 0.02)
 
 
 def test_made_then_streamed() -> None:
@@ -273,14 +270,14 @@ def test_closed_early_it_is_cancelled(course: str, taken: int) -> None:
 
 
 @pytest.mark.parametrize("where", ["before the first piece", "after it", "between polls", "in a poll"])
-def test_ctrl_c_cancels(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arawn.wire.replicate.POLL_S", 5.0 if where == "between polls" else 0.02)
+def test_ctrl_c_cancels(where: str) -> None:
     silent = streamed(
         *([event("output", "Hel")] if where == "after it" else []), then=lambda c: c.wait_gone()
     )
     make = POLLED if "poll" in where else {}
     with Replicate(make=make, stream=silent, get=lambda conn: conn.wait_gone()) as service:
-        backend = door(service.fake.url, first_event=20, idle=20)
+        poll_s = 5.0 if where == "between polls" else 0.02
+        backend = door(service.fake.url, poll_s=poll_s, first_event=20, idle=20)
         timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
         timer.start()
         began = time.monotonic()
@@ -293,11 +290,10 @@ def test_ctrl_c_cancels(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert service.cancelled()
 
 
-def test_a_mute_cancel_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "CANCEL_S", 0.5)
+def test_a_mute_cancel_holds_nobody_up() -> None:
     going = streamed(event("output", "Hel"), then=lambda conn: conn.wait_gone())
     with Replicate(stream=going, cancel=lambda conn: conn.wait_gone()) as service:
-        backend = door(service.fake.url)
+        backend = door(service.fake.url, cancel=0.5)
         events = backend.stream(ASK)
         while not isinstance(next(events), Text):
             pass

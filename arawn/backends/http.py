@@ -26,7 +26,6 @@ __all__ = ["Access", "HttpBackend", "Limits", "probe"]
 
 LAST_BYTES_S = 0.25
 """After its end mark only the last bytes of a reply are waited for."""
-CANCEL_S = 2.0
 ERROR_BODY_S = 5.0
 """What a status that says "failed" gets to explain itself."""
 
@@ -40,6 +39,7 @@ class Limits(NamedTuple):
     frame: int = 8 * 1024 * 1024
     reply: int = 32 * 1024 * 1024
     error_body: int = 64 * 1024
+    cancel: float = 2.0
 
 
 class _Course:
@@ -94,7 +94,7 @@ class HttpBackend:
     def close(self) -> None:
         """Close the connections, once the service knows that it may stop."""
         if self._parting is not None:
-            self._parting.join(CANCEL_S)
+            self._parting.join(self._limits.cancel)
         client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -201,7 +201,7 @@ class HttpBackend:
         import threading
 
         def end() -> None:
-            brief = _Exchange(Limits(CANCEL_S, CANCEL_S, CANCEL_S))
+            brief = _Exchange(Limits(self._limits.cancel, self._limits.cancel, self._limits.cancel))
             with contextlib.suppress(ArawnError, OSError, RuntimeError):
                 self._send(call, brief).close()
 

@@ -138,7 +138,8 @@ def _following(prediction: Mapping[str, Any], target: Target) -> Next | None:
         if not name:
             raise torn(target)
         get = f"{target.base_url.rstrip('/')}/predictions/{name}"
-    return Next(Call(get, {}, method="GET", memo={"followed": True}), stop, POLL_S)
+    pause = float(target.options.get("poll_s", POLL_S))
+    return Next(Call(get, {}, method="GET", memo={"followed": True}), stop, pause)
 
 
 def _failed(said: Any, target: Target) -> ServiceFault:
