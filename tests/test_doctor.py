@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import trustme
 from fake_provider import Conn, FakeProvider, json_reply, silent
 
 KEY = "sk-CANARY-0123456789abcdef"
@@ -151,7 +152,6 @@ def test_no_secret_in_what_it_says(arawn, variables) -> None:
 @pytest.fixture
 def secure(tmp_path: Path):
     """The address of a server whose certificate nobody knows, and the file of who made it."""
-    trustme = pytest.importorskip("trustme", reason="trustme makes the certificates of this test")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from fake_provider import Conn, FakeProvider, openai_stream
 from term import Term
 from test_ask import CONFIG
@@ -248,7 +249,6 @@ def test_F_TOOL_10_through_a_proxy(url: str, resolve: Any, fetched: bool, by_pro
 
 
 def test_F_TOOL_10_no_way_from_https_to_http(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trustme = pytest.importorskip("trustme", reason="trustme makes the certificates of this test")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))

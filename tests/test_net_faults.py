@@ -12,6 +12,7 @@ import time
 import zlib
 
 import pytest
+import trustme
 from fake_provider import (
     Conn,
     FakeProvider,
@@ -144,7 +145,6 @@ def test_F_NET_03_localhost_that_is_only_ipv4() -> None:
 
 @pytest.fixture
 def authority(tmp_path):
-    trustme = pytest.importorskip("trustme", reason="trustme makes the certificates of this test")
     made = trustme.CA()
     made.cert_pem.write_to_path(tmp_path / "ca.pem")
     return made
