@@ -238,9 +238,8 @@ def stall(stream: Stream, after: int, pings: float = 0.0, ping: bytes = b": ping
         conn.head(kind=stream.kind)
         for event in stream.events[:after]:
             conn.chunk(event)
-        while pings and not conn.stopping.is_set():
+        while pings and not conn.stopping.wait(pings):
             conn.chunk(ping)
-            time.sleep(pings)
         conn.wait_gone()
 
     return behave

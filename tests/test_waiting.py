@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,13 @@ from term import Term
     [({"models": []}, "loading llama3"), ({"models": [{"name": "llama3:latest"}]}, "waiting for ollama")],
 )
 def test_a_model_that_is_loading_is_shown_as_such(env: dict[str, str], running: object, words: str) -> None:
+    seen = threading.Event()
+
     def serve(conn: Conn) -> None:
         if conn.request.path == "/api/ps":
             json_reply(200, running)(conn)
         elif conn.request.path == "/api/chat":
-            time.sleep(1.2)
+            seen.wait(10)
             ollama_stream(["Hello"])(conn)
         else:
             json_reply(200, {"models": [{"name": "llama3:latest"}]})(conn)
@@ -28,7 +30,9 @@ def test_a_model_that_is_loading_is_shown_as_such(env: dict[str, str], running: 
     with FakeProvider(serve) as fake:
         argv = [sys.executable, "-m", "arawn", "-b", "ollama", "-m", "llama3", "ask", "Hi"]
         with Term(argv, env={**env, "OLLAMA_HOST": fake.url}, cwd=Path(env["HOME"])) as term:
-            term.wait(words).wait("Hello")
+            term.wait(words)
+            seen.set()
+            term.wait("Hello")
             assert term.end() == 0
             assert words not in term.screen, "the passing line is gone"
         assert [r.path for r in fake.requests].count("/api/chat") == 1
