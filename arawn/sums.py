@@ -1,9 +1,11 @@
-"""Turns summed up, as a value; it does not know from where."""
+"""Sums of turns and of figures of which some may not be known; it does not know where they come from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Figure = TypeVar("Figure", int, float)
 
 
 class Sum(NamedTuple):
@@ -36,3 +38,9 @@ def total(rows: Sequence[Sum]) -> Sum | None:
         unknown=sum(one.unknown for one in rows),
         title="",
     )
+
+
+def whole(figures: Sequence[Figure | None]) -> Figure | None:
+    """The sum of all; None where one is not known, and where there are none."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known and len(known) == len(figures) else None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from arawn.errors import ArawnError
 from arawn.events import Usage
 from arawn.render.document import error as error_of
+from arawn.sums import whole
 
 
 class Line(NamedTuple):
@@ -39,16 +40,11 @@ def record(line: Line, redact: Callable[[str], str], has_data: bool) -> dict[str
     return {
         **made,
         "finish": line.finish,
-        "usage": {name: total([getattr(one, name) for one in line.usages]) for name in ("input", "output")},
-        "cost_usd": total(line.costs),
+        "usage": {name: whole([getattr(one, name) for one in line.usages]) for name in ("input", "output")},
+        "cost_usd": whole(line.costs),
         "backend": line.backend or None,
         "model": line.model or None,
         "attempts": line.attempts,
         "input": line.digest,
         "error": told,
     }
-
-
-def total(figures: Sequence[Any]) -> Any:
-    """A sum that is None where a part of it is not known."""
-    return None if not figures or None in figures else sum(figures)

@@ -7,11 +7,11 @@ from threading import Event as Flag
 from threading import Lock, Thread
 
 from arawn.batch.lines import BadLine, digest_of, id_of, item, key_of
-from arawn.batch.out_file import OutFile
+from arawn.batch.out_file import LONGEST, OutFile
 from arawn.batch.worker import Common, Job, Outcome, Worker
 from arawn.errors import ArawnError, UsageFault
+from arawn.sums import whole
 
-LONGEST = 64 * 1024 * 1024
 DOWN = ("unreachable", "timeout", "overloaded", "rate_limited")
 """Faults that say nothing of the line: many of them in a row end the run."""
 
@@ -57,9 +57,9 @@ def scan(name: str) -> Mapping[str, int]:
     """
     places: dict[str, int] = {}
     for number, text in lines(name):
-        key = key_of(_id(text, number))
+        key = key_of(id_of(text, number))
         if key in places:
-            first = next(at for at, line in lines(name) if key_of(_id(line, at)) == key)
+            first = next(at for at, line in lines(name) if key_of(id_of(line, at)) == key)
             raise UsageFault(
                 f"{name}:{number}: the id {key} stands in line {first} too",
                 hints=("ids tell the answers apart: give each line its own",),
@@ -68,13 +68,6 @@ def scan(name: str) -> Mapping[str, int]:
     if not places:
         raise UsageFault(f"There is nothing in {name}")
     return places
-
-
-def _id(text: str, number: int) -> str | int:
-    try:
-        return id_of(text, number)
-    except BadLine:
-        return f"line-{number}"
 
 
 class Run:
@@ -161,7 +154,7 @@ class Run:
     def _wanted(self, number: int, text: str) -> bool:
         if not self._out.known:
             return True
-        id = _id(text, number)
+        id = id_of(text, number)
         known = self._out.known.get(key_of(id))
         if known is None or (not known.ok and self._job.retry_failed):
             return True
@@ -177,7 +170,7 @@ class Run:
             asked = item(text, number, task=self._job.plan is not None)
         except BadLine as fault:
             fault.sentence = f"line {number}: {fault.sentence}"
-            self._write(Outcome(_id(text, number), "", [], fault))
+            self._write(Outcome(id_of(text, number), "", [], fault))
             return
         outcome = worker.ask(asked)
         if outcome is not None:
@@ -192,9 +185,8 @@ class Run:
                 tally.answered += 1
             else:
                 tally.failed += 1
-            cost = record["cost_usd"]
             if outcome.answers:
-                tally.cost_usd = None if cost is None or tally.cost_usd is None else tally.cost_usd + cost
+                tally.cost_usd = whole([tally.cost_usd, record["cost_usd"]])
             tally.input += record["usage"]["input"] or 0
             tally.output += record["usage"]["output"] or 0
             if record["error"] is not None:

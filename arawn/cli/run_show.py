@@ -12,6 +12,7 @@ from arawn.quote import projected
 from arawn.render.document import document as document_of
 from arawn.render.safe import clean
 from arawn.steps import Given, Seat, Step, request
+from arawn.sums import whole
 from arawn.tasks import Plan
 from arawn.tokens import of_request
 
@@ -89,8 +90,8 @@ def document(
         "task": plan.last.name,
         "text": last["text"],
         "data": last["data"],
-        "usage": {key: _sum([step["usage"][key] for step in asked]) for key in ("input", "output")},
-        "cost_usd": _sum([step["cost_usd"] for step in asked]),
+        "usage": {key: whole([step["usage"][key] for step in asked]) for key in ("input", "output")},
+        "cost_usd": whole([step["cost_usd"] for step in asked]),
         "steps": steps,
         "error": errors[0] if errors else _interrupted() if stopped else None,
     }
@@ -128,7 +129,3 @@ def _step(task: Task, seat: Seat, step: Step | None, redact: Callable[[str], str
             made["error"][key] = redact(made["error"][key]) if made["error"][key] else None
     state = "not run" if answer is None else "answered" if answer.ok else "failed"
     return {"task": task.name, "state": state, "requires": list(task.requires), **made}
-
-
-def _sum(figures: list[Any]) -> Any:
-    return None if not figures or None in figures else sum(figures)
