@@ -22,18 +22,8 @@ from arawn.orderly import orderly
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant"}
 _TAKEN = frozenset(
-    (
-        "model",
-        "messages",
-        "prompt",
-        "system",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "stop",
-    )
-    + ("stream", "stream_options", "n", "backend", "id", "custom_id")
+    ("model", "messages", "prompt", "system", "max_tokens", "max_completion_tokens", "temperature", "top_p")
+    + ("stop", "stream", "stream_options", "n", "backend", "id", "custom_id")
 )
 """Fields of a body that are understood, or that make no sense in a batch."""
 
@@ -68,8 +58,15 @@ def key_of(id: str | int) -> str:
 
 
 def id_of(text: str, number: int) -> str | int:
-    """The id of a line: its own, else its number in the file. Raises BadLine."""
-    return _id(_parsed(text), number)
+    """The id of a line, whatever else is wrong with it: its own, else its number in the file."""
+    try:
+        return _id(_parsed(text), number)
+    except BadLine:
+        return _by_number(number)
+
+
+def _by_number(number: int) -> str:
+    return f"line-{number}"
 
 
 def _id(said: Any, number: int) -> str | int:
@@ -81,7 +78,7 @@ def _id(said: Any, number: int) -> str | int:
             if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
                 raise BadLine(f"its {name} is neither a text nor a number")
             return _sound(value) if isinstance(value, str) else value
-    return f"line-{number}"
+    return _by_number(number)
 
 
 def digest_of(text: str) -> str:
@@ -136,7 +133,7 @@ def _request(body: Mapping[str, Any]) -> Request:
     return Request(
         messages,
         system,
-        max_tokens=int(_number(limit, "max_tokens", 1, 10**9)) if limit is not None else None,
+        max_tokens=None if limit is None else int(_number(limit, "max_tokens", 1, 10**9)),
         temperature=_optional(body, "temperature", 2),
         top_p=_optional(body, "top_p", 1),
         stop=tuple(_text(one, "stop") for one in stops),
@@ -247,4 +244,4 @@ def _optional(body: Mapping[str, Any], name: str, high: float) -> float | None:
 def _number(value: Any, name: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise BadLine(f"its {name} is no number from {low:g} to {high:g}")
-    return float(value) if name != "max_tokens" else value
+    return float(value)

@@ -25,6 +25,7 @@ SYNC_S = 1.0
 BREAKS = {mark: f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}
 """Some programs end a line at these."""
 LONGEST = 64 * 1024 * 1024
+"""Bytes of a line at most, in what is read and in what was written."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 
 

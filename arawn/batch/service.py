@@ -10,17 +10,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from arawn.backends.choose import Choice, check_local, choose
+from arawn.backends.choose import Choice, choose
 from arawn.backends.configured import Configured, Known
 from arawn.batch.kept import SENDING, Kept, Part, Shelf
 from arawn.batch.lines import Item
-from arawn.catalog import Facts
 from arawn.config.load import Config
 from arawn.doors import Doors, options, settings_of, system_of
 from arawn.engine import outcome, verdict
 from arawn.errors import ArawnError, ConfigFault, Cut, EmptyAnswer, InvalidAnswer, TimedOut, UsageFault
 from arawn.events import Collector, Event, Reply, collect
-from arawn.fitting import kinds, ways
+from arawn.fitting import FactsOf, kinds, ways
 from arawn.messages import Format, Request
 from arawn.money import cost
 from arawn.wire import Call, dialect
@@ -30,7 +29,6 @@ from arawn.wire.frames import Frame, parse
 
 UPLOAD_S = 900.0
 IDLE_S = 120.0
-FactsOf = Callable[[str, str, str], Facts]
 
 
 class Answered(NamedTuple):
@@ -81,13 +79,10 @@ class Service:
         backend: str | None,
         model: str | None,
         facts: FactsOf,
-        private: bool = False,
     ) -> None:
         choice = choose(config, env, backend, model)
         if choice is None:
             raise UsageFault("The offline guide has no batch service", hints=("name a backend: -b NAME",))
-        if private:
-            check_local(choice)
         named = str(choice.provider.options.get("batch", ""))
         if not named:
             raise UsageFault(
