@@ -15,7 +15,7 @@ from arawn.errors import ArawnError, ConfigFault
 from arawn.fitting import elsewhere, kinds, refuse_unfit, ways
 from arawn.messages import NOTHING, FilePart
 from arawn.ports import Backend, Journal
-from arawn.providers import GUIDE, PROVIDERS
+from arawn.providers import GUIDE, PROVIDERS, services
 
 if TYPE_CHECKING:
     from arawn.backends.embedding import Embedder
@@ -337,7 +337,7 @@ class App:
     def backend_names(self) -> list[str]:
         """Every name `--backend` takes: own tables first, then providers, then the guide."""
         own = sorted(self.config.backends)
-        return own + [name for name in PROVIDERS if name not in own and name != "custom"] + [GUIDE]
+        return own + [name for name in services() if name not in own] + [GUIDE]
 
     def model_names(self, opened: Opened) -> list[str]:
         """Model ids that the service lists now. Raises a ServiceFault where it does not say."""

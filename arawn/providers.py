@@ -21,6 +21,11 @@ class Dialect(NamedTuple):
     models: str = "/models"
 
 
+GUIDE = "guide"
+"""The name of the built-in offline backend that answers from the manual."""
+CUSTOM = "custom"
+"""The row of a service that has none: the dialect and the address that a table gives it."""
+
 _TILES = {"tile": 512, "each": 170, "base": 85, "longest": 2048, "shortest": 768}
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -77,7 +82,8 @@ class Provider(NamedTuple):
     A `shy` row is chosen by itself for `NAME_API_KEY` alone: its other variables are commonly set for other
     things.
     A `local` service needs no key; one with a `probe` path is looked for when nothing else is configured.
-    `models` is the path or address of the model list, where it is not the dialect's own.
+    `models` is the path or address of the model list, where it is not the dialect's own. `families` is what
+    people call its models, or itself, in one word.
 
     `options` go to the dialect and to what is built around it:
       media          kinds of file it takes, where that is less than its dialect can send
@@ -94,6 +100,7 @@ class Provider(NamedTuple):
       embed_model, embed_batch, embed_dialect, dimensions_field    for embeddings
       deployments    models are deployments of a resource: see `arawn.wire.openai_write.url`
       version_env    variables that may hold the API version
+      token_env      variables that may hold a token instead of a key: it goes as Bearer
       batch          style of its batch service: see `arawn.wire.batches`
       pictures       how it counts the tokens of a picture: see `arawn.tokens.of_picture`
       account_headers, max_tokens_field, stream_usage, pdf_field, call_id_length
@@ -115,6 +122,7 @@ class Provider(NamedTuple):
     models: str = ""
     start_hint: str = ""
     docs: str = ""
+    families: tuple[str, ...] = ()
     headers: Mapping[str, str] = {}
     options: Mapping[str, Any] = {}
 
@@ -160,9 +168,7 @@ _OPENAI: Mapping[str, Any] = {
 }
 _THINKING: Mapping[str, Any] = {
     "off": {"thinking": {"type": "disabled"}},
-    "low": {"thinking": {"type": "enabled"}},
-    "medium": {"thinking": {"type": "enabled"}},
-    "high": {"thinking": {"type": "enabled"}},
+    **dict.fromkeys(("low", "medium", "high"), {"thinking": {"type": "enabled"}}),
 }
 _TEMPLATE: Mapping[str, Any] = {
     "off": {"chat_template_kwargs": {"enable_thinking": False}},
@@ -176,25 +182,20 @@ _NONE: frozenset[str] = frozenset()
 _ROWS = (
     Provider(
         "anthropic", "Anthropic", "anthropic", "https://api.anthropic.com", "claude-sonnet-4-20250514",
-        base_env=("ANTHROPIC_BASE_URL",),
+        base_env=("ANTHROPIC_BASE_URL",), families=("claude",),
         docs="https://console.anthropic.com/settings/keys", options={"batch": "anthropic"},
     ),
     Provider(
         "openai", "OpenAI", "openai", "https://api.openai.com/v1", "gpt-4o",
         base_env=("OPENAI_BASE_URL",), docs="https://platform.openai.com/api-keys",
+        families=("gpt", "chatgpt"),
         options={
             **_OPENAI,
             "account_headers": {"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
-            "dialects": (
-                ("o1-pro", "openai-responses"),
-                ("o3-pro", "openai-responses"),
-                ("o3-deep", "openai-responses"),
-                ("o4-mini-deep", "openai-responses"),
-                ("gpt-5-pro", "openai-responses"),
-                ("gpt-5-codex", "openai-responses"),
-                ("gpt-5.1-codex", "openai-responses"),
-                ("codex", "openai-responses"),
-            ),
+            "dialects": tuple((beginning, "openai-responses") for beginning in (
+                "o1-pro", "o3-pro", "o3-deep", "o4-mini-deep", "gpt-5-pro", "gpt-5-codex", "gpt-5.1-codex",
+                "codex",
+            )),
             "embed_model": "text-embedding-3-small",
             "embed_batch": 2048,
             "batch": "openai",
@@ -205,7 +206,7 @@ _ROWS = (
         "gemini-2.5-flash",
         key_env=("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"), model_env=("GEMINI_MODEL",),
         base_env=("GEMINI_API_BASE", "GOOGLE_GEMINI_BASE_URL"),
-        docs="https://aistudio.google.com/apikey",
+        docs="https://aistudio.google.com/apikey", families=("gemini",),
         options={"embed_model": "gemini-embedding-001", "batch": "gemini"},
     ),
     Provider(
@@ -220,7 +221,7 @@ _ROWS = (
     ),
     Provider(
         "mistral", "Mistral", "openai", "https://api.mistral.ai/v1", "mistral-small-latest",
-        docs="https://console.mistral.ai/api-keys",
+        docs="https://console.mistral.ai/api-keys", families=("mixtral",),
         options={
             "stream_usage": False,
             "media": frozenset({"image", "pdf"}),
@@ -246,7 +247,7 @@ _ROWS = (
     ),
     Provider(
         "cohere", "Cohere", "cohere", "https://api.cohere.com", "command-a-03-2025",
-        key_env=("CO_API_KEY",), base_env=("CO_API_URL",),
+        key_env=("CO_API_KEY",), base_env=("CO_API_URL",), families=("command",),
         docs="https://dashboard.cohere.com/api-keys", options={"embed_model": "embed-v4.0"},
     ),
     Provider(
@@ -257,6 +258,7 @@ _ROWS = (
         options={
             **_OPENAI,
             "deployments": True,
+            "token_env": ("AZURE_OPENAI_AD_TOKEN",),
             "version_env": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
             "embeds": True,
             "embed_batch": 2048,
@@ -268,16 +270,14 @@ _ROWS = (
         options={
             "efforts": {
                 "off": {"reasoning": {"enabled": False}},
-                "low": {"reasoning": {"effort": "low"}},
-                "medium": {"reasoning": {"effort": "medium"}},
-                "high": {"reasoning": {"effort": "high"}},
+                **{effort: {"reasoning": {"effort": effort}} for effort in ("low", "medium", "high")},
             },
             "budget": ("reasoning", "max_tokens"),
         },
     ),
     Provider(
         "xai", "xAI", "openai", "https://api.x.ai/v1", "grok-4", docs="https://console.x.ai",
-        options={"media": _IMAGES},
+        families=("grok",), options={"media": _IMAGES},
     ),
     Provider(
         "together", "Together", "openai", "https://api.together.xyz/v1",
@@ -305,7 +305,7 @@ _ROWS = (
     ),
     Provider(
         "perplexity", "Perplexity", "openai", "https://api.perplexity.ai", "sonar",
-        key_env=("PPLX_API_KEY",), docs="https://www.perplexity.ai/settings/api",
+        key_env=("PPLX_API_KEY",), families=("sonar", "pplx"), docs="https://www.perplexity.ai/settings/api",
         options={
             "stream_usage": False,
             "media": _IMAGES,
@@ -319,7 +319,7 @@ _ROWS = (
     ),
     Provider(
         "moonshot", "Moonshot AI", "openai", "https://api.moonshot.ai/v1", "kimi-latest",
-        key_env=("KIMI_API_KEY",), base_env=("MOONSHOT_BASE_URL",),
+        key_env=("KIMI_API_KEY",), families=("kimi",), base_env=("MOONSHOT_BASE_URL",),
         docs="https://platform.moonshot.ai/console/api-keys",
         options={
             "media": _IMAGES,
@@ -330,7 +330,7 @@ _ROWS = (
     ),
     Provider(
         "zai", "Z.ai", "openai", "https://api.z.ai/api/paas/v4", "glm-4.6",
-        key_env=("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"), docs="https://z.ai/manage-apikey/apikey-list",
+        key_env=("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"), families=("glm",), docs="https://z.ai/manage-apikey/apikey-list",
         options={
             "media": _IMAGES,
             "rungs": ("tool", "prompt"),
@@ -374,7 +374,7 @@ _ROWS = (
     ),
     Provider(
         "llamacpp", "llama.cpp", "openai", "http://localhost:8080/v1",
-        needs_key=False, local=True,
+        needs_key=False, local=True, families=("llama-server",),
         start_hint="is it running? `llama-server -m MODEL.gguf`",
         docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
         options={"media": frozenset({"image", "audio"}), "untaken": _MP3_WAV, "efforts": _TEMPLATE},
@@ -385,10 +385,13 @@ _ROWS = (
         docs="https://docs.vllm.ai",
         options={"media": frozenset({"image", "audio"}), "efforts": _TEMPLATE},
     ),
-    Provider("custom", "the custom service", "openai", "", needs_key=False, options={"embeds": True}),
+    Provider(CUSTOM, "the custom service", "openai", "", needs_key=False, options={"embeds": True}),
 )  # fmt: skip
 
 PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
+FAMILIES: Mapping[str, str] = {word: row.name for row in _ROWS for word in row.families}
 
-GUIDE = "guide"
-"""The name of the built-in offline backend that answers from the manual."""
+
+def services() -> list[str]:
+    """The names of all rows but CUSTOM."""
+    return [name for name in PROVIDERS if name != CUSTOM]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.catalog import Facts, models
+from arawn.providers import FAMILIES
 from arawn.quote import Offer, names
 
 if TYPE_CHECKING:
@@ -277,11 +278,6 @@ def most_for(text: str) -> float | None:
     return found if found >= 0 and math.isfinite(found) else None
 
 
-FAMILIES = {
-    "claude": "anthropic", "chatgpt": "openai", "gpt": "openai", "gemini": "google", "grok": "xai",
-    "kimi": "moonshot", "command": "cohere", "sonar": "perplexity", "glm": "zai",
-}  # fmt: skip
-"""What people call models, and who makes them."""
 _AROUND = re.compile(
     r"^(?:my|the|our)\s+|\s+(?:settings?|setup|config|backend|provider|model|account)$", re.I
 )

@@ -371,7 +371,7 @@ def test_who_is_asked(tmp_path: Path, config: str, more: dict[str, Any], name: s
 CANNOT = [
     ("", {"ANTHROPIC_API_KEY": KEY}, 'Backend "anthropic" makes no embeddings', "openai, google"),
     ("", {"ANTHROPIC_API_KEY": KEY, "COHERE_API_KEY": KEY}, "makes no embeddings", "set up and do: cohere "),
-    ("", {"GROQ_API_KEY": KEY}, 'Backend "groq" makes no embeddings', "openai, google"),
+    ("", {"GROQ_API_KEY": KEY}, 'Backend "groq" makes no embeddings', "cohere, azure, together"),
     ("", {"XAI_API_KEY": KEY}, 'which model of backend "xai"', "--model"),
     ("", {"backend": "guide"}, "No backend that makes embeddings", "openai"),
     ("", {"backend": "opnai"}, 'did you mean "openai"', ""),

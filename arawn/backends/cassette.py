@@ -79,9 +79,9 @@ def opened(
 
 def variables() -> tuple[frozenset[str], frozenset[str]]:
     """Environment variables that choose a backend: those that hold a key, and the others."""
-    keys, others = {"AZURE_OPENAI_AD_TOKEN"}, set[str]()
+    keys, others = set[str](), set[str]()
     for row in PROVIDERS.values():
-        keys |= {*row.key_names, *row.telling_names}
+        keys |= {*row.key_names, *row.telling_names, *row.options.get("token_env", ())}
         others |= {*row.base_names, *row.model_names, *row.options.get("version_env", ())}
     return frozenset(keys), frozenset(others - keys)
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.names import spoken
 from arawn.errors import ConfigFault, SecretFault
-from arawn.providers import DIALECTS, GUIDE, PROVIDERS, Provider
+from arawn.providers import CUSTOM, DIALECTS, GUIDE, PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
 
 PROBE_LIMIT_S = 0.15
-TOKENS = ("AZURE_OPENAI_AD_TOKEN",)
-"""Variables with a token instead of a key, for resources with deployments: it goes as Bearer."""
 _LAYERS = ("default", "user", "project", "env", "flag")
 
 
@@ -70,7 +68,11 @@ def choose(config: Config, env: Mapping[str, str], backend: str | None, model: s
     wanted, model_notice = _model(config, env, name, table, row, model, explicit=backend is not None)
     notices += model_notice
     dialect = str(table.get("dialect") or _dialect(row, wanted or row.model))
-    auth = "bearer" if "token" in table or key_place in TOKENS else str(table.get("auth", ""))
+    auth = (
+        "bearer"
+        if "token" in table or key_place in row.options.get("token_env", ())
+        else str(table.get("auth", ""))
+    )
     auth = auth or (row.auth if dialect == row.dialect else "") or DIALECTS[dialect].auth
     return Choice(
         name, row, table, base_url, wanted, key, key_place, why, dialect, auth, regions, notices, found
@@ -101,7 +103,7 @@ def _dialect(row: Provider, model: str) -> str:
 
 def provider_of(name: str, table: Mapping[str, Any], config: Config) -> Provider:
     """The row behind a backend name: its `provider`, the row of that name, or `custom`."""
-    wanted = str(table.get("provider", name if name in PROVIDERS else "custom" if table else name))
+    wanted = str(table.get("provider", name if name in PROVIDERS else CUSTOM if table else name))
     if wanted not in PROVIDERS:
         raise ConfigFault(_unknown(wanted, config), hints=("arawn backend list shows what there is",))
     return PROVIDERS[wanted]
@@ -262,7 +264,7 @@ def _key(
             key, place = str(table[word]), f"backends.{name}.{word}"
             layer = config.origin(place).layer
     if key is None:
-        for variable in (*row.key_names, *(TOKENS if row.options.get("deployments") else ())):
+        for variable in (*row.key_names, *row.options.get("token_env", ())):
             if env.get(variable, "").strip():
                 key, place, layer = f"$env:{variable}", variable, "env"
                 break

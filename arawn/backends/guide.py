@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from arawn.errors import Refused
 from arawn.events import Event, Finish, Notice, Text, Usage
 from arawn.manual import Section, flow, section
 from arawn.manual.search import Hit, hits, terms
 from arawn.messages import Request
-from arawn.providers import GUIDE, PROVIDERS, Provider
+from arawn.providers import FAMILIES, GUIDE, PROVIDERS, Provider
 
 NOTICE = (
     "This is the offline guide, not a model (to add one: a key in the environment, Ollama, or "
@@ -28,15 +28,9 @@ _GREETING_WORDS = """
 _ONWARD_WORDS = "more next continue else and further go on tell me please details detail"
 _GREETING = frozenset(_GREETING_WORDS.split())
 _ONWARD = frozenset(_ONWARD_WORDS.split())
-_NAMES: Mapping[str, str] = {
-    "claude": "anthropic",
-    "gpt": "openai",
-    "chatgpt": "openai",
-    "grok": "xai",
-    "mixtral": "mistral",
-    "pplx": "perplexity",
-    "llama-server": "llamacpp",
-}
+_PLAIN = ("command",)
+"""What is called so is a model's family, but in a question most often what is typed."""
+_NAMES = {word: name for word, name in FAMILIES.items() if word not in _PLAIN}
 _WHO = re.compile(
     r"\W*(are you|who (are|made) you|what are you|(what|which) (ai |llm )?model are you)\b", re.I
 )

@@ -71,10 +71,10 @@ def _state(row: Mapping[str, Any]) -> tuple[str, str]:
 def rows_of(context: Context) -> list[dict[str, Any]]:
     """One row a backend, own tables first; local servers are looked for, nothing else is sent."""
     from arawn.backends.at_once import at_once
-    from arawn.providers import GUIDE, PROVIDERS
+    from arawn.providers import GUIDE, services
 
     config = context.load()
-    names = [*sorted(config.backends), *(n for n in PROVIDERS if n not in config.backends and n != "custom")]
+    names = [*sorted(config.backends), *(name for name in services() if name not in config.backends)]
     choices = [_choice(context, name) for name in names]
     running = at_once(lambda found: _runs(found[0]), choices, 2 * PROBE_S)
     rows = [

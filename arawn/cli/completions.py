@@ -79,9 +79,9 @@ def _option(param: Any) -> Option:
 
 def backends() -> list[str]:
     """The names that `--backend` takes without any config."""
-    from arawn.providers import GUIDE, PROVIDERS
+    from arawn.providers import GUIDE, services
 
-    return [*(name for name in PROVIDERS if name != "custom"), GUIDE]
+    return [*services(), GUIDE]
 
 
 def _key(path: tuple[str, ...]) -> str:

@@ -87,12 +87,12 @@ def _chosen(context: Context, config: Config) -> list[str]:
 
 
 def _backends(config: Config, env: Mapping[str, str]) -> list[str]:
-    from arawn.providers import PROVIDERS
+    from arawn.providers import CUSTOM, PROVIDERS
 
     lines = []
     for name in sorted(config.backends):
         table = config.backends[name]
-        provider = table.get("provider", name if name in PROVIDERS else "custom")
+        provider = table.get("provider", name if name in PROVIDERS else CUSTOM)
         row = PROVIDERS[provider]
         model = table.get("model") or row.model or "(its own)"
         lines.append(f"  {path_text((name,)):<12} {provider} / {model}  {key_status(table, row, env)}")

@@ -160,11 +160,11 @@ def _backend(config: Config, name: str, table: dict[str, Any]) -> Mistake | None
 
 
 def _unfit(name: str, table: dict[str, Any]) -> str:
-    from arawn.providers import GUIDE, PROVIDERS
+    from arawn.providers import CUSTOM, GUIDE, PROVIDERS
 
     if name == GUIDE:
         return ": guide is built in and takes no settings"
-    provider = table.get("provider", name if name in PROVIDERS else "custom")
+    provider = table.get("provider", name if name in PROVIDERS else CUSTOM)
     if PROVIDERS[provider].has_place or any(table.get(key) for key in ("base_url", "endpoint", "endpoints")):
         return ""
     from difflib import get_close_matches
