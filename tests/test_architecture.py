@@ -139,17 +139,54 @@ def test_size(module: str, path: Path) -> None:
             assert lines <= 50, f"{module}.{node.name} has {lines} lines"
 
 
+def asked_for(node: ast.AST) -> list[ast.AST]:
+    """What a node makes a choice by: conditions wherever they stand, comparisons, and the cases of a match."""
+    match node:
+        case ast.If() | ast.IfExp() | ast.While() | ast.Assert():
+            return [node.test]
+        case ast.comprehension():
+            return [*node.ifs]
+        case ast.match_case():
+            return [node.pattern, *([node.guard] if node.guard else [])]
+        case ast.Compare():
+            return [node]
+    return []
+
+
+def choices_by(code: str, names: set[str]) -> list[int]:
+    """The lines that choose by one of the names."""
+    return [
+        said.lineno
+        for node in ast.walk(ast.parse(code))
+        for choice in asked_for(node)
+        for said in ast.walk(choice)
+        if isinstance(said, ast.Constant) and said.value in names
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'if name == "ollama": pass',
+        'a = 1 if name in ("openai", "ollama") else 2',
+        'while "ollama" != name: pass',
+        'match name:\n case "ollama" | "openai": pass',
+        'match name:\n case _ if name == "ollama": pass',
+        'match name, 1:\n case ("ollama", _): pass',
+        'a = [n for n in names if n != "ollama"]',
+        'a = name in {"ollama"}',
+        'a = name == "ollama" or name',
+        'assert name == "ollama"',
+    ],
+)
+def test_a_choice_by_name_is_seen(code: str) -> None:
+    assert choices_by(code, {"ollama"})
+    assert not choices_by(code.replace("ollama", "x").replace("openai", "y"), {"ollama"})
+
+
 def test_no_provider_in_an_if() -> None:
     from arawn.providers import PROVIDERS
 
     names = {row.name for row in PROVIDERS.values()} - {"custom"}
-    for module, path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            tests = [node.test] if isinstance(node, ast.If | ast.IfExp | ast.While) else []
-            for test in tests:
-                said = {
-                    c.value
-                    for c in ast.walk(test)
-                    if isinstance(c, ast.Constant) and isinstance(c.value, str)
-                }
-                assert not said & names, f"{module}:{node.lineno} asks for a provider by name"
+    found = [f"{module}:{line}" for module, path in modules() for line in choices_by(path.read_text(), names)]
+    assert not found, f"asked for a provider by name: {', '.join(sorted(set(found)))}"
