@@ -22,8 +22,8 @@ _MARKS = re.compile(r"(?:^|\s)-{1,2}\w|[|<>=/~*$;&]|\.\w")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
 _LOOP = re.compile(r"(?:for|while|until|if|case)\s.*;")
 _WORDS = """
-    the a an is are was not no you i it can cannot can't could that this there sorry to of with and or your my be
-    have which would should unable need please here
+    the a an is are was not no you i it can cannot can't could that this there sorry to of with and or your my
+    be have which would should unable need please here
 """
 _PROSE = frozenset(_WORDS.split())
 

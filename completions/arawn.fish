@@ -51,6 +51,8 @@ complete -c arawn -n '__fish_seen_subcommand_from ask' -l keys -x -d 'Have a JSO
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l json -d 'Print one JSON document, on failure too'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l jsonl -d 'Print the events as they come, one JSON object a line'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l raw -d 'Show the Markdown source on a terminal'
+complete -c arawn -n '__fish_seen_subcommand_from ask' -l extract -s x -d 'Print the first fenced block alone; without one, all'
+complete -c arawn -n '__fish_seen_subcommand_from ask' -l extract-all -d 'Print all fenced blocks, an empty line between them'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l stream -l no-stream -d 'Ask the service to stream, or not'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l reasoning -x -a 'off low medium high TOKENS' -d 'How much the model may think first'
 complete -c arawn -n '__fish_seen_subcommand_from ask' -l timeout -x -d 'Longest silence to bear'

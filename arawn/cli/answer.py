@@ -32,7 +32,18 @@ if TYPE_CHECKING:
     from arawn.render.status import Status
     from arawn.session import Session
 
-Form = Literal["text", "raw", "json", "jsonl"]
+TELLING_S = 0.5
+
+Form = Literal["text", "raw", "json", "jsonl", "extract", "extract-all"]
+
+
+def form_of(**flags: bool) -> Form:
+    """The form that the options ask for; --raw goes with all. Raises UsageFault for two others."""
+    forms: tuple[Form, ...] = ("json", "jsonl", "extract", "extract-all")
+    said = [form for form in forms if flags.get(form.replace("-", "_"))]
+    if len(said) > 1:
+        raise UsageFault(f"--{said[0]} and --{said[1]} exclude each other")
+    return said[0] if said else "raw" if flags.get("raw") else "text"
 
 
 def wanted_effort(text: str | None) -> Effort | int | None:
@@ -45,6 +56,36 @@ def wanted_effort(text: str | None) -> Effort | int | None:
         return effort(text)
     except BadValue as error:
         raise UsageFault(f"--reasoning: {error}") from None
+
+
+class _Blocks:
+    """Holds an answer back and prints its first fenced block, or all; the whole text where it has none."""
+
+    def __init__(self, out: Sink, status: Status, *, every: bool) -> None:
+        self._out = out
+        self._status = status
+        self._every = every
+        self._pieces: list[str] = []
+        self._told = time.monotonic()
+
+    def feed(self, text: str) -> None:
+        """Hold a piece back; a passing line says from time to time that something comes."""
+        self._pieces.append(text)
+        if time.monotonic() - self._told > TELLING_S:
+            self._told = time.monotonic()
+            self._status.passing(f"{sum(map(len, self._pieces)):,} characters so far")
+
+    def close(self) -> None:
+        """Print what there is."""
+        from arawn import extract
+
+        self._status.clear()
+        text = "".join(self._pieces)
+        found = (extract.every if self._every else extract.first)(text)
+        if found is None and text.strip():
+            self._status.note("there is no fenced block in the answer; this is all of it")
+        self._out.feed(text if found is None else found)
+        self._out.close()
 
 
 class _Nowhere:
@@ -63,7 +104,10 @@ def sink_for(form: Form, context: Context) -> Sink:
         raise ArawnError("Standard output is closed; nothing was sent")
     if form in ("json", "jsonl"):
         return _Nowhere()
-    return context.look.sink(sys.stdout, context.env, raw=form == "raw")
+    out = context.look.sink(sys.stdout, context.env, raw=form != "text")
+    if form in ("extract", "extract-all"):
+        return _Blocks(out, context.status, every=form == "extract-all")
+    return out
 
 
 class Showing:

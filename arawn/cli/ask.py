@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting
+from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting, Timeout
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
@@ -45,11 +45,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, on 
 Jsonl = Annotated[
     bool, typer.Option("--jsonl", help="Print the events as they come, one JSON object a line.")
 ]
+Extract = Annotated[
+    bool, typer.Option("--extract", "-x", help="Print the first fenced block alone; without one, all.")
+]
+ExtractAll = Annotated[
+    bool, typer.Option("--extract-all", help="Print all fenced blocks, an empty line between them.")
+]
 Raw = Annotated[bool, typer.Option("--raw", help="Show the Markdown source on a terminal.")]
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Ask the service to stream, or not.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
-]
 
 Pick = Annotated[
     str | None,
@@ -78,6 +81,8 @@ def ask(
     json: Json = False,
     jsonl: Jsonl = False,
     raw: Raw = False,
+    extract: Extract = False,
+    extract_all: ExtractAll = False,
     stream: Stream = True,
     reasoning: Reasoning = None,
     timeout: Timeout = None,
@@ -90,15 +95,14 @@ def ask(
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
-    from arawn.cli.answer import wanted_effort
+    from arawn.cli.answer import form_of, wanted_effort
     from arawn.cli.keep import speak_in
     from arawn.cli.prompt import compose, wanted_format
     from arawn.engine import Conversation
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
-    if json and jsonl:
-        raise UsageFault("--json and --jsonl exclude each other")
+    form = form_of(json=json, jsonl=jsonl, raw=raw, extract=extract, extract_all=extract_all)
     context.pick, context.race = pick, _names(race)
     wanted = wanted_format(json_mode, schema, keys)
     config = context.load()
@@ -108,9 +112,8 @@ def ask(
         session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper,
         planner=context.app.planner(keeper),
     )  # fmt: skip
-    form: Form = "json" if json else "jsonl" if jsonl else "raw" if raw or wanted is not None else "text"
     try:
-        _ask(context, conversation, prompt, form, timeout)
+        _ask(context, conversation, prompt, "raw" if wanted is not None and form == "text" else form, timeout)
     finally:
         keeper.settle()
     if keeper.enabled and len(session.turns) == 1 and config.get("llm.routing.title"):
