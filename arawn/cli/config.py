@@ -67,9 +67,14 @@ def check(ctx: typer.Context) -> None:
     from arawn.config.read import shown_path
     from arawn.config.row import Row
     from arawn.config.schema import find, path_text
+    from arawn.errors import ConfigFault
+    from arawn.roles import Roles
 
     context = ctx.find_root().obj
     config = context.load()
+    wrong = Roles(config, context.env).check()
+    if wrong:
+        raise ConfigFault("\n".join(wrong))
     for file in config.files:
         print(f"{shown_path(file)}: no mistakes")
     if not config.files:

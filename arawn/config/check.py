@@ -129,6 +129,10 @@ def check_whole(config: Config, known: Collection[Mistake]) -> list[Mistake]:
         from arawn.config.check_routing import wrong_routing
 
         found += [Mistake(text) for text in wrong_routing(config)]
+    if "roles" in config.values:
+        from arawn.config.check_roles import wrong_roles
+
+        found += [Mistake(text) for text in wrong_roles(config)]
     return [mistake for mistake in found if mistake is not None]
 
 

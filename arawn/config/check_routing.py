@@ -21,7 +21,7 @@ def wrong_routing(config: Config) -> list[str]:
     for path, said, name in named:
         if not is_known(config, name):
             wrong.append(
-                f"{_place(config, path)}: {_of(path)}: there is no backend {said!r}{_near(config, name)}"
+                f"{_place(config, path)}: {_of(path)}: there is no backend {said!r}{near(config, name)}"
             )
     words = llm.get("fallback", {}).get("on", ()) if isinstance(llm.get("fallback"), dict) else ()
     for word in words:
@@ -53,13 +53,14 @@ def is_known(config: Config, name: str) -> bool:
     return name in config.backends or name == GUIDE or (row is not None and row.has_place)
 
 
-def _near(config: Config, name: str) -> str:
+def near(config: Config, name: str) -> str:
+    """What may have been meant by the name of a backend, behind a semicolon; "" where nothing is near."""
     from difflib import get_close_matches
 
     from arawn.providers import PROVIDERS
 
-    near = get_close_matches(name, [*config.backends, *PROVIDERS], 1, 0.7)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    found = get_close_matches(name, [*config.backends, *PROVIDERS], 1, 0.7)
+    return f'; did you mean "{found[0]}"?' if found else ""
 
 
 def _unknown_fault(word: str) -> str:
@@ -69,8 +70,8 @@ def _unknown_fault(word: str) -> str:
 
     if word in FAULTS:
         return ""
-    near = get_close_matches(word, FAULTS, 1, 0.6)
-    meant = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(FAULTS)}"
+    found = get_close_matches(word, FAULTS, 1, 0.6)
+    meant = f'did you mean "{found[0]}"?' if found else f"there are {', '.join(FAULTS)}"
     return f"there is no fault {word!r}; {meant}"
 
 
