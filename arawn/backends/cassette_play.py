@@ -20,7 +20,6 @@ from arawn.secret import Redactor
 
 NO_KEY = "replayed-without-a-key"
 LAYERS = ("user", "project", "env")
-NOT_JSON = object()
 
 
 class NotRecorded(ServiceFault):

@@ -84,7 +84,7 @@ class Playing(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The reply that was recorded, or its fault raised again. Raises NotRecorded."""
         found = self._tape.find(request.method, str(request.url), request.read())
-        connect = request.extensions.get("timeout", {}).get("connect")
+        connect = _connect(request)
         if hasattr(connect, "used"):  # a fault of a connection that was kept open is asked again
             connect.used = found.connected
         if found.status is None:
@@ -104,8 +104,13 @@ class _Played(httpx.SyncByteStream):
             raise _again(self._found, self._request)
 
 
+def _connect(request: httpx.Request) -> Any:
+    """Until when a connection must stand: the Deadline of our door, or what others have there."""
+    return request.extensions.get("timeout", {}).get("connect")
+
+
 def _connected(request: httpx.Request) -> bool:
-    return bool(getattr(request.extensions.get("timeout", {}).get("connect"), "used", True))
+    return bool(getattr(_connect(request), "used", True))
 
 
 def _again(found: Played, request: httpx.Request) -> Exception:

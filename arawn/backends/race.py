@@ -8,7 +8,8 @@ from collections.abc import Container, Iterator, Sequence
 from queue import Empty, SimpleQueue
 
 from arawn.backends.health import Health
-from arawn.backends.router import SHOWN, Candidate, Ready, any_fits, is_listed, rested, sorted_out
+from arawn.backends.router import Candidate, Ready, any_fits, is_listed, rested, sorted_out
+from arawn.backends.routing import SHOWN
 from arawn.errors import ArawnError, EmptyAnswer, Internal
 from arawn.events import Attempt, Event, Finish, Notice, close
 from arawn.messages import FilePart, Request
@@ -39,7 +40,7 @@ class Race:
         self.why = f"the first to begin, after {after:g} s of silence" if after else "the first to begin"
         self._after = after
         self._health = health
-        self._kept: dict[tuple[str, str, bool], Ready] = {}
+        self._kept: Kept = {}
         first = (rested(self.candidates, health) if after else self.candidates)[0]
         self.name = first.name
         self.model = first.model

@@ -10,13 +10,13 @@ from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from arawn.backends.health import Health
+from arawn.backends.routing import SHOWN
 from arawn.errors import ArawnError, ConfigFault, Cut, EmptyAnswer, Refused, ServiceFault
-from arawn.events import Attempt, Event, Finish, Notice, Reasoning, Text, ToolCall
-from arawn.messages import FilePart, Message, Request, user
+from arawn.events import Attempt, Event, Finish, Notice, Text, ToolCall
+from arawn.messages import FilePart, Request, user
 from arawn.ports import Backend
 from arawn.seam import ask_to_go_on, without_overlap
 
-SHOWN = (Text, Reasoning, ToolCall, Finish)
 BROKEN = ("cut", "timeout", "unreachable", "overloaded")
 """Faults in the middle of an answer that another may go on after, where they are those to switch on."""
 
@@ -202,7 +202,8 @@ class Router:
                 said += course.text
                 if following is None or not self._switches(fault, course, bool(said), request):
                     raise
-                yield self._told(fault, one, following, said)
+                then = "continued by" if said else "asking"
+                yield Notice(f"{one.label}: {fault.sentence}; {then} {following.label}", warning=True)
 
     def _one(
         self, one: Candidate, request: Request, said: str, last: bool, course: Course
@@ -211,8 +212,8 @@ class Router:
         self.name, self.model = one.name, one.model
         key = (one.name, one.model, last)
         backend = self._opened[key] = self._opened.get(key) or one.open(last).backend
-        more: tuple[Message, ...] = ask_to_go_on(said)
-        events = backend.stream(request._replace(messages=(*request.messages, *more)))
+        asked = request._replace(messages=(*request.messages, *ask_to_go_on(said)))
+        events = backend.stream(asked)
         fault: ServiceFault | None = None
         for event in without_overlap(said, events) if said else events:
             found = None if last or fault is not None else course.spoilt(event, one.name)
@@ -235,11 +236,6 @@ class Router:
             broken = isinstance(fault, Cut) or (listed and fault.code in BROKEN)
             return self._policy.mid_stream and broken and not course.closed and request.format is None
         return listed or (said and fault.code == "cut")
-
-    def _told(self, fault: ArawnError, one: Candidate, following: Candidate, said: str) -> Notice:
-        if said:
-            return Notice(f"{one.label}: {fault.sentence}; continued by {following.label}", warning=True)
-        return Notice(f"{one.label}: {fault.sentence}; asking {following.label}", warning=True)
 
 
 class Course:

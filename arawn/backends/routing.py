@@ -20,6 +20,8 @@ LONGEST_ASKED = 120.0
 WAITS_ALTOGETHER = 30.0
 """Seconds that all waits of a turn last at most, where the service asks for none."""
 TICK = 0.25
+SHOWN = (Text, Reasoning, ToolCall, Finish)
+"""Events after which a person has seen something of an answer."""
 
 
 class RetryPolicy(NamedTuple):
@@ -69,7 +71,7 @@ class Retry:
             shown = False
             try:
                 for event in self._inner.stream(request):
-                    shown = shown or isinstance(event, Text | Reasoning | ToolCall | Finish)
+                    shown = shown or isinstance(event, SHOWN)
                     yield (event._replace(waited_s=waited_before) if isinstance(event, Attempt) else event)
                 return
             except ServiceFault as fault:
@@ -103,22 +105,8 @@ class Retry:
             self._sleep(min(TICK, left))
 
 
-class Place(Protocol):
+class Place(Backend, Protocol):
     """A Backend that another thread can end."""
-
-    @property
-    def name(self) -> str:
-        """As `ports.Backend`."""
-
-    @property
-    def model(self) -> str:
-        """As `ports.Backend`."""
-
-    def stream(self, request: Request) -> Iterator[Event]:
-        """As `ports.Backend`."""
-
-    def close(self) -> None:
-        """As `ports.Backend`."""
 
     def abort(self) -> None:
         """End what it is at work on."""
@@ -168,7 +156,7 @@ class Regions:
         shown = False
         try:
             for event in self._doors[at].stream(request):
-                shown = shown or isinstance(event, Text | Reasoning | ToolCall | Finish)
+                shown = shown or isinstance(event, SHOWN)
                 if isinstance(event, Attempt) and self._health is not None:
                     self._health.note(event._replace(backend=self._key(at)))
                 yield event
