@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from arawn.messages import Request, user
 from arawn.wire import Target, dialect
-from arawn.wire.batches import Line, style
+from arawn.wire.batches import Line, created, style
 
 KEY = "sk-batch-0123456789abcdef0123"
 SERVICES: dict[str, tuple[type[Service], str, str]] = {
@@ -313,7 +313,7 @@ def test_whatever_a_service_says_is_read(name: str, value: Any) -> None:
     assert all(call.url.startswith("http://h/") and ".." not in call.url for call in state.outputs)
     for result in module.results(value):
         assert result.id
-    assert isinstance(module.created(value), str)
+    assert isinstance(created(value), str)
 
 
 @pytest.mark.aimock

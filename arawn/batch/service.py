@@ -23,7 +23,7 @@ from arawn.fitting import FactsOf, kinds, ways
 from arawn.messages import Format, Request
 from arawn.money import cost
 from arawn.wire import Call, dialect
-from arawn.wire.batches import SHARE, Line, Result, State, style
+from arawn.wire.batches import SHARE, Line, Result, State, created, style
 from arawn.wire.faults import fault as fault_of
 from arawn.wire.frames import Frame, parse
 
@@ -192,7 +192,7 @@ class Service:
                 if not isinstance(fault, TimedOut | Cut | EmptyAnswer):  # else it may be there all the same
                     shelf.put(before) if before.parts else shelf.forget(kept)
                 raise
-            job = self.style.created(reply)
+            job = created(reply)
             if not job:
                 raise EmptyAnswer("The service took the batch, but gave it no id")
             kept = kept._replace(parts=(*before.parts, Part(job, len(lines))))
@@ -204,7 +204,7 @@ class Service:
         call = self.style.upload(lines, self.door.target, name)
         if call is None:
             return ""
-        file: str = self.style.created(self.door.send_json(call, UPLOAD_S))
+        file = created(self.door.send_json(call, UPLOAD_S))
         if not file:
             raise EmptyAnswer("The service took the file of requests, but gave it no id")
         return file

@@ -6,12 +6,12 @@ A style module `arawn.wire.batches_NAME` has
     MOST_LINES, MOST_BYTES: int                           of one job; what is more becomes several
     upload(lines, target, name) -> Call | None            a file that goes before the job, where one does
     create(lines, target, name, file) -> Call             `file` is the id of what was uploaded
-    created(reply) -> str                                 the job's id
     look(id, target), cancel(id, target) -> Call
     state(reply, target) -> State
     results(value) -> Iterator[Result]                    of one line of an output, or of a whole one
 
-The name is the key (the option `batch` of a provider's row); there is no registry. All take half the price:
+The name is the key (the option `batch` of a provider's row); there is no registry. `FileJobs` is what those
+have in common that take a file of requests and give files of results. All take half the price:
 platform.openai.com/docs/guides/batch, docs.anthropic.com/en/docs/build-with-claude/batch-processing,
 docs.mistral.ai/capabilities/batch, ai.google.dev/gemini-api/docs/batch-api, console.groq.com/docs/batch.
 """
@@ -20,16 +20,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from arawn.wire import Call, Target
-from arawn.wire.reading import table, word
+from arawn.wire.reading import count, table, tables, word
 
 SHARE = 0.5
 """Of the price of the same tokens asked one by one."""
+USUAL_BYTES = 60 * 1024 * 1024
+"""Services take 200 MB and more; a job of this size still goes through the memory of a small machine."""
 
 Phase = Literal["waiting", "running", "cancelling", "ended", "failed", "expired", "cancelled"]
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)*", re.A)
@@ -122,8 +124,71 @@ def phase_of(words: Mapping[str, Phase], raw: str) -> Phase:
     return words.get(raw, "running")
 
 
-def openai_result(value: Any) -> Result | None:
-    """A line of an output as OpenAI, Groq and Mistral write it; None for what is none."""
+def created(reply: Any) -> str:
+    """The id of a job, or of a file; Google calls it a name."""
+    said = table(reply)
+    return name_of(said.get("id")) or name_of(said.get("name"))
+
+
+class FileJobs(NamedTuple):
+    """Jobs over files, as OpenAI has them and others after it, with what those call otherwise.
+
+    `path` is where jobs are, below the base URL. `outputs` name the files of results and of errors in what is
+    said of a job, `counts` the requests in all, answered and failed.
+    """
+
+    path: str
+    phases: Mapping[str, Phase]
+    outputs: tuple[str, str]
+    counts: tuple[str, str, str]
+
+    def endpoint(self, line: Line, target: Target) -> str:
+        """The path that OpenAI calls the same work by, wherever the service has it."""
+        return "/v1" + line.call.url.removeprefix(root(target)).partition("?")[0]
+
+    def upload(self, lines: Iterable[Mapping[str, Any]], target: Target, name: str) -> Call:
+        """The file of requests."""
+        return multipart(f"{root(target)}/files", {"purpose": "batch"}, f"{name}.jsonl", jsonl(lines))
+
+    def create(self, body: Mapping[str, Any], target: Target, name: str) -> Call:
+        """The job, labelled with our name for it."""
+        return Call(f"{root(target)}/{self.path}", {**body, "metadata": {"arawn": name}})
+
+    def look(self, id: str, target: Target) -> Call:
+        """How the job stands."""
+        return get(f"{root(target)}/{self.path}/{id}")
+
+    def cancel(self, id: str, target: Target) -> Call:
+        """End the job."""
+        return Call(f"{root(target)}/{self.path}/{id}/cancel", {})
+
+    def state(self, reply: Any, target: Target) -> State:
+        """What the service says of a job; counts and errors stand in it, or in a table of their own there."""
+        said = table(reply)
+        counts, errors = said.get("request_counts", said), said.get("errors")
+        total, done, failed = (count(counts, name) for name in self.counts)
+        told = [word(error.get("message")) for error in tables(table(errors).get("data", errors))]
+        files = [name_of(said.get(name)) for name in self.outputs]
+        raw = word(said.get("status"))
+        return State(
+            phase_of(self.phases, raw),
+            raw,
+            total,
+            done,
+            failed,
+            "; ".join(error for error in told if error)[:500],
+            tuple(get(f"{root(target)}/files/{file}/content") for file in files if file),
+        )
+
+    def results(self, value: Any) -> Iterator[Result]:
+        """The result in a line."""
+        found = _result(value)
+        if found is not None:
+            yield found
+
+
+def _result(value: Any) -> Result | None:
+    """A line of an output of FileJobs; None for what is none."""
     line = table(value)
     id, response, error = word(line.get("custom_id")), table(line.get("response")), line.get("error")
     if not id:

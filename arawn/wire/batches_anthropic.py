@@ -10,19 +10,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from arawn.wire import Call, Target
-from arawn.wire.batches import Line, Phase, Result, State, get, name_of, phase_of, whole
+from arawn.wire.batches import (
+    USUAL_BYTES,
+    Line,
+    Phase,
+    Result,
+    State,
+    get,
+    name_of,
+    phase_of,
+    root,
+    whole,
+)
 from arawn.wire.reading import count, table, word
 
 DIALECTS = ("anthropic",)
-MOST_LINES = 100_000
-MOST_BYTES = 60 * 1024 * 1024
-"""It takes 256 MB; a job of this size still goes through the memory of a small machine."""
+MOST_LINES, MOST_BYTES = 100_000, USUAL_BYTES
 PHASES: dict[str, Phase] = {"in_progress": "running", "canceling": "cancelling", "ended": "ended"}
 ENDED = {"expired": "expired", "canceled": "cancelled"}
 
 
 def _base(target: Target) -> str:
-    base = target.base_url.rstrip("/").removesuffix("/messages").removesuffix("/v1")
+    base = root(target).removesuffix("/messages").removesuffix("/v1")
     return f"{base}/v1/messages/batches"
 
 
@@ -36,11 +45,6 @@ def create(lines: Sequence[Line], target: Target, name: str, file: str) -> Call:
     return Call(
         _base(target), {"requests": [{"custom_id": line.id, "params": whole(line.call)} for line in lines]}
     )
-
-
-def created(reply: Any) -> str:
-    """The id of a job."""
-    return name_of(table(reply).get("id"))
 
 
 def look(id: str, target: Target) -> Call:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from arawn.wire import Call, Target
-from arawn.wire.batches import Line, Phase, Result, State, get, name_of, phase_of, whole
+from arawn.wire.batches import Line, Phase, Result, State, get, name_of, phase_of, root, whole
 from arawn.wire.reading import count, table, tables, word
 
 DIALECTS = ("gemini",)
@@ -36,22 +36,17 @@ def create(lines: Sequence[Line], target: Target, name: str, file: str) -> Call:
     model = target.model if "/" in target.model else f"models/{target.model}"
     requests = [{"request": whole(line.call), "metadata": {"key": line.id}} for line in lines]
     batch = {"display_name": name, "input_config": {"requests": {"requests": requests}}}
-    return Call(f"{target.base_url.rstrip('/')}/{model}:batchGenerateContent", {"batch": batch})
-
-
-def created(reply: Any) -> str:
-    """The name of a job: `batches/...`."""
-    return name_of(table(reply).get("name"))
+    return Call(f"{root(target)}/{model}:batchGenerateContent", {"batch": batch})
 
 
 def look(id: str, target: Target) -> Call:
     """How the job stands."""
-    return get(f"{target.base_url.rstrip('/')}/{id}")
+    return get(f"{root(target)}/{id}")
 
 
 def cancel(id: str, target: Target) -> Call:
     """End the job."""
-    return Call(f"{target.base_url.rstrip('/')}/{id}:cancel", {})
+    return Call(f"{root(target)}/{id}:cancel", {})
 
 
 def state(reply: Any, target: Target) -> State:
@@ -84,8 +79,7 @@ def _number(value: Any) -> Any:
 
 
 def _download(target: Target, file: str) -> str:
-    base = target.base_url.rstrip("/")
-    head, _, version = base.rpartition("/")
+    head, _, version = root(target).rpartition("/")
     return f"{head}/download/{version}/{file}:download?alt=media"
 
 
