@@ -8,7 +8,6 @@ import pytest
 
 from arawn.messages import Message, TextPart, ToolCallPart, ToolResultPart, user
 from arawn.session import Receipt, Session, Turn
-from arawn.store import search as searching
 from arawn.store.search import Filter, search
 from arawn.store.sessions import Store
 
@@ -84,9 +83,8 @@ def expected(only: Filter) -> set[tuple[str, str]]:
     ],
     ids=lambda only: ",".join(f"{k}={v}" for k, v in only._asdict().items() if v) or "all",
 )
-def test_filters(store: Store, monkeypatch: pytest.MonkeyPatch, only: Filter, looked_at: int) -> None:
-    monkeypatch.setattr(searching, "LOOKED_AT", looked_at)
-    found = search(store, "river", 1000, only)
+def test_filters(store: Store, only: Filter, looked_at: int) -> None:
+    found = search(store, "river", 1000, only, looked_at)
     assert {(hit.turn, hit.role) for hit in found} == expected(only)
 
 

@@ -1,4 +1,4 @@
-"""Writing a private file so that at any moment either the old or the new content is there; nothing else."""
+"""Writing a private file so that at any moment the old or the new content is there; not what it holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from arawn.errors import UsageFault
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -32,6 +34,16 @@ def write_private(path: Path, data: bytes) -> None:
             os.unlink(fresh)
         raise
     _sync_folder(target.parent)
+
+
+def must_be_free(path: Path) -> None:
+    """Raise UsageFault where a new file cannot get this name: it is taken, or its folder is not there."""
+    if path.exists():
+        raise UsageFault(
+            f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
+        )
+    if not path.parent.is_dir():
+        raise UsageFault(f"There is no folder {path.parent}", hints=("make it first, or choose another",))
 
 
 def make_private_folder(folder: Path) -> None:

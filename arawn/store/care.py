@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from arawn.errors import StoreFault, UsageFault
+from arawn.config.write import must_be_free
+from arawn.errors import StoreFault
 from arawn.messages import Message, user
 from arawn.record import digest
 from arawn.session import Receipt, Session, Turn
@@ -53,12 +54,7 @@ def backup(store: Store, target: str | None) -> Path:
     path = Path(target).expanduser() if target else store.db.path.with_name(f"{FILE}.backup-{stamp}")
     if path.is_dir():
         path = path / f"{FILE}.backup-{stamp}"
-    if path.exists():
-        raise UsageFault(
-            f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
-        )
-    if not path.parent.is_dir():
-        raise UsageFault(f"There is no folder {path.parent}", hints=("make it first, or choose another",))
+    must_be_free(path)
     try:
         store.db.backup(path)
     except OSError as error:

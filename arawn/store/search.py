@@ -62,7 +62,9 @@ class Hit(NamedTuple):
 ANY = Filter()
 
 
-def search(store: Store, words: str, limit: int = 10, only: Filter = ANY) -> list[Hit]:
+def search(
+    store: Store, words: str, limit: int = 10, only: Filter = ANY, looked_at: int = LOOKED_AT
+) -> list[Hit]:
     """The messages with all of `words`, best first; "words in quotes" are a phrase, word* a beginning.
 
     Where nothing has them as whole words, beginnings of words are taken. Raises StoreFault.
@@ -70,7 +72,7 @@ def search(store: Store, words: str, limit: int = 10, only: Filter = ANY) -> lis
     terms = _terms(words[:LONGEST])
     if not terms:
         return []
-    found = store.read(lambda db: _matching(db, terms, only))
+    found = store.read(lambda db: _matching(db, terms, only, looked_at))
     hits = [_hit(store, row, terms) for row in found]
     best: dict[tuple[str, int], Hit] = {}
     for hit, row in zip(hits, found, strict=True):
@@ -95,18 +97,18 @@ def _query(terms: list[str], beginnings: bool) -> str:
     return " ".join(made)
 
 
-def _matching(db: sqlite3.Connection, terms: list[str], only: Filter) -> list[Any]:
+def _matching(db: sqlite3.Connection, terms: list[str], only: Filter, looked_at: int) -> list[Any]:
     try:
         whole = _query(terms, False)
         some = db.execute("SELECT 1 FROM word WHERE word MATCH ? LIMIT 1", (whole,)).fetchone()
-        return _candidates(db, whole if some else _query(terms, True), only)
+        return _candidates(db, whole if some else _query(terms, True), only, looked_at)
     except sqlite3.OperationalError as error:
         if "no such" in str(error):
             raise StoreFault("this SQLite has no FTS5, so nothing can be searched") from None
         raise
 
 
-def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
+def _candidates(db: sqlite3.Connection, query: str, only: Filter, looked_at: int) -> list[Any]:
     """The newest messages that `query` finds and `only` lets through."""
     turns = _asked(
         ("t.backend = ?", only.backend),
@@ -121,8 +123,8 @@ def _candidates(db: sqlite3.Connection, query: str, only: Filter) -> list[Any]:
     asked = turns + _asked(("m.role = ?", only.role), ("instr(m.text, ?) > 0", "```" if only.code else ""))
     far = None
     if asked:
-        last = f"SELECT rowid FROM word WHERE word MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET {LOOKED_AT}"
-        far = db.execute(last, (query,)).fetchone()
+        last = "SELECT rowid FROM word WHERE word MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
+        far = db.execute(last, (query, looked_at)).fetchone()
     if far is None:
         return _found(db, query, asked)
     found = _found(db, query, [("word.rowid > ?", far), *asked])

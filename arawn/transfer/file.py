@@ -25,7 +25,7 @@ def write_file(
 
     `hint` says how else than by the ending the form can be told, "" where it cannot.
     """
-    from arawn.config.write import write_private
+    from arawn.config.write import must_be_free, write_private
 
     path = Path(name).expanduser()
     form = form or ENDINGS.get(path.suffix.lower())
@@ -34,12 +34,7 @@ def write_file(
             f"{name} does not tell the form",
             hints=(f"end it in one of {', '.join(ENDINGS)}", *((hint,) if hint else ())),
         )
-    if path.exists():
-        raise UsageFault(
-            f"{path} is there already", hints=("choose another name", f"or delete it: rm {path}")
-        )
-    if not path.parent.is_dir():
-        raise UsageFault(f"There is no folder {path.parent}", hints=("make it first, or choose another",))
+    must_be_free(path)
     try:
         write_private(path, "".join(export(sessions, form)).encode("utf-8", "replace"))
     except OSError as error:
