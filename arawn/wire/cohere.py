@@ -14,9 +14,9 @@ from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, T
 from arawn.wire import Call, Target
 from arawn.wire.calls import Calls, as_text, functions
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, encodable, parse
+from arawn.wire.frames import Frame, encodable
 from arawn.wire.openai_write import sampling
-from arawn.wire.reading import Speech, count, reason, table, tables, torn, word
+from arawn.wire.reading import Speech, count, objects, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image"})
 BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}
@@ -140,14 +140,7 @@ class _Reply:
 def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     """The events of a reply of either version. Raises the service's own error, or Cut where no end came."""
     reply = _Reply()
-    for frame in frames:
-        if frame.data.startswith("[DONE]"):
-            break
-        if not frame.data.strip():
-            continue
-        data = parse(frame)
-        if not isinstance(data, dict):
-            continue
+    for frame, data in objects(frames):
         kind = data.get("type") or data.get("event_type")
         if "finish_reason" in data and kind is None:
             yield from _whole(data, reply)

@@ -14,8 +14,8 @@ from arawn.messages import FilePart, Message, Request, ToolCallPart, ToolResultP
 from arawn.wire import Call, Target
 from arawn.wire.calls import Calls, as_object, functions
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, parse
-from arawn.wire.reading import Speech, count, reason, table, tables, torn, word
+from arawn.wire.frames import Frame
+from arawn.wire.reading import Speech, count, objects, reason, table, tables, torn, word
 
 RUNNING = "/api/ps"
 """Where the server lists the models that it holds in memory."""
@@ -133,12 +133,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     Raises the service's own error where one stands in the stream, Cut where no object said `done`.
     """
     reply = _Reply()
-    for frame in frames:
-        if not frame.data.strip():
-            continue
-        data = parse(frame)
-        if not isinstance(data, dict):
-            continue
+    for _, data in objects(frames):
         if data.get("error"):
             raise from_payload(data, target)
         yield from _object_events(data, reply)

@@ -24,9 +24,9 @@ from arawn.messages import (
 from arawn.wire import Call, Target
 from arawn.wire.calls import as_text, fit_id, unique
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, encodable, parse
+from arawn.wire.frames import Frame, encodable
 from arawn.wire.openai_write import effort_fields, sampling, url
-from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
+from arawn.wire.reading import Speech, count, key, objects, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image", "pdf"})
 ENCRYPTED = "reasoning.encrypted_content"
@@ -155,14 +155,7 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     The kind of an event is read off its data: some servers send no `event:` lines.
     """
     reply = _Reply()
-    for frame in frames:
-        if frame.data.startswith("[DONE]"):
-            break
-        if not frame.data.strip():
-            continue
-        data = parse(frame)
-        if not isinstance(data, dict):
-            continue
+    for frame, data in objects(frames):
         kind = word(data.get("type"))
         if kind == "error" or frame.event == "error" or (data.get("error") and "output" not in data):
             raise from_payload(data, target)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from arawn.errors import Cut
 from arawn.events import FinishReason, Reasoning, Text
 from arawn.messages import NOTHING
 from arawn.wire import Target
-from arawn.wire.frames import Surrogates, encodable
+from arawn.wire.frames import Frame, Surrogates, encodable, parse
 from arawn.wire.think import Think
 
 REASONS: dict[str, FinishReason] = {
@@ -49,6 +49,16 @@ REASONS: dict[str, FinishReason] = {
 
 MOST = 10**15
 """No service counts as many tokens or bytes."""
+
+
+def objects(frames: Iterable[Frame]) -> Iterator[tuple[Frame, dict[str, Any]]]:
+    """The JSON objects of a reply with their frames, up to `[DONE]`. Raises Cut for what is no JSON."""
+    for frame in frames:
+        if frame.data.startswith("[DONE]"):
+            break
+        data = parse(frame) if frame.data.strip() else None
+        if isinstance(data, dict):
+            yield frame, data
 
 
 def reason(raw: str, has_calls: bool) -> FinishReason:
