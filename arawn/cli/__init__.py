@@ -48,7 +48,16 @@ Reasoning = Annotated[
     str | None,
     typer.Option(metavar="off|low|medium|high|TOKENS", help="How much the model may think first."),
 ]
+Role = Annotated[
+    str | None, typer.Option("--role", metavar="ROLE", help="Speak as this role: system prompt and settings.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
+]
+Tasks = Annotated[
+    str | None, typer.Option("--tasks", "-t", metavar="FILE", help="Take tasks from a file as well.")
+]
 
 Continue = Annotated[
     bool,

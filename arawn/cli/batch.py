@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from arawn.cli import Backend, Model, Quiet, batch_service
+from arawn.cli import Backend, Model, Quiet, Tasks, Timeout, batch_service
 from arawn.cli.ask import JsonMode, Keys, Schema
 from arawn.errors import ArawnError, Incomplete, UsageFault
 from arawn.render.status import Status
@@ -57,17 +57,11 @@ In = Annotated[str, typer.Argument(metavar="IN.jsonl", help="A question a line; 
 Out = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Where the answers go.")]
 Width = Annotated[int, typer.Option("--concurrency", min=1, max=512, help="Questions at a time.")]
 Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Run this task for each line.")]
-Tasks = Annotated[
-    str | None, typer.Option("--tasks", "-t", metavar="FILE", help="Take tasks from a file as well.")
-]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed in an earlier run.")]
 Provider = Annotated[
     bool, typer.Option("--provider-batch", help="Hand it to the provider's batch service, and leave.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document about the run.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
-]
 
 
 @app.command()

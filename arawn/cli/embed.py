@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting
+from arawn.cli import Backend, Model, Quiet, Setting, Timeout
 from arawn.errors import ArawnError, Cut, UsageFault
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ Dimensions = Annotated[
     int | None, typer.Option(min=1, metavar="NUMBER", help="Length of the vectors, where it can be chosen.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
-]
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting
+from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting, Tasks, Timeout
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
@@ -35,14 +35,8 @@ File = Annotated[
     list[str] | None,
     typer.Option("--file", "-f", metavar="PATH|URL", help="A file is {input} too; - is standard input."),
 ]
-Tasks = Annotated[
-    str | None, typer.Option("--tasks", "-t", metavar="FILE", help="Take tasks from a file as well.")
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; nothing is sent.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document with every step.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")
-]
 _VALUE = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.S)
 
 
