@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from arawn.backends.routing import Place
     from arawn.config.load import Config
     from arawn.keeping import Keeper
-    from arawn.late import LatePlanner
+    from arawn.lazy_planner import LazyPlanner
     from arawn.models import Models
-    from arawn.planning import Around
+    from arawn.planning import OpenedBackends
     from arawn.render.status import Status
     from arawn.routing import Parts
     from arawn.session import Receipt, Session, Turn
@@ -198,11 +198,11 @@ class App:
         rules = Rules(enabled, get("store.keep"), bool(get("store.mask_keys")))
         return Keeper(data, rules, here(), self._status.warn, self.redact, self.priced, self.settle)
 
-    def planner(self, journal: Journal | None = None) -> LatePlanner:
+    def planner(self, journal: Journal | None = None) -> LazyPlanner:
         """What sees that requests fit the models they go to, by `[context]`; summaries go to `journal`."""
-        from arawn.late import LatePlanner
+        from arawn.lazy_planner import LazyPlanner
 
-        return LatePlanner(lambda: self._around().planner(journal), self.config)
+        return LazyPlanner(lambda: self._backends_to_plan_for().planner(journal), self.config)
 
     def title(self, session: Session) -> str | None:
         """A title by the backend of `[llm.routing] title`; None without one, or where it gives none.
@@ -216,20 +216,20 @@ class App:
             return None
         return title_by(self._aside(name, model or None)[0].backend, session)
 
-    def _around(self) -> Around:
-        from arawn.planning import Around
+    def _backends_to_plan_for(self) -> OpenedBackends:
+        from arawn.planning import OpenedBackends
 
         doors = self._doors.opened
-        return Around(self.config, self._env, self._opened, doors, lambda: self.models, self._aside)
+        return OpenedBackends(self.config, self._env, self._opened, doors, lambda: self.models, self._aside)
 
-    def _aside(self, backend: str, model: str | None) -> tuple[Opened, Around]:
+    def _aside(self, backend: str, model: str | None) -> tuple[Opened, OpenedBackends]:
         """A backend for a side job, which leaves those in use as they are. Raises as `open` does."""
         app = App(self.config, self._env, self._status)
         app.private = self.private
         app._doors.redactor = self._doors.redactor
         opened = app.open(backend, model)
         self._asked.setdefault((opened.name, opened.backend.model), opened)
-        return opened, app._around()
+        return opened, app._backends_to_plan_for()
 
     def priced(self, receipt: Receipt) -> Receipt:
         """A receipt with provider, settings and cost: 0 for a local service, None where it is unknown."""

@@ -6,13 +6,13 @@ A guess is by characters (`arawn.tokens`), put right by what the services counte
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from arawn.errors import ArawnError, ContextFault
 from arawn.events import Event, Notice
 from arawn.gauge import Gauge, limits, oldest
-from arawn.messages import Message, Request
-from arawn.ports import Backend, Journal, Planned
+from arawn.messages import Message
+from arawn.ports import Asked, Backend, Journal, Outlook, Planned, Policy
 from arawn.session import Session, Turn, standing
 from arawn.summary import cut, own_words, room, spoken, summed_up
 from arawn.tokens import PATCHES, PictureRule
@@ -26,8 +26,6 @@ UNKNOWN = 8192
 WORTH = 0.2
 """Of the window: summing up less than this, before it must be, costs more than it gives."""
 
-Policy = Literal["refuse", "drop", "compact"]
-
 
 class Rules(NamedTuple):
     """What `[context]` says. `reserve` in tokens, `compact_at` a share of the window, `keep` in turns."""
@@ -38,11 +36,11 @@ class Rules(NamedTuple):
     keep: int = 4
 
 
-class Side(NamedTuple):
+class Profile(NamedTuple):
     """What the config says of a backend, without looking anything up.
 
-    `context` and `max_tokens` in tokens, None: not said. `pictures` is the rule that holds for
-    pictures. A backend that is not `real` answers itself and has no window.
+    `context` and `max_tokens` in tokens, None: not said. `pictures` is the rule for them. A
+    backend that is not `real` answers itself and has no window.
     """
 
     context: int | None = None
@@ -52,10 +50,10 @@ class Side(NamedTuple):
     real: bool = True
 
 
-class Around(Protocol):
-    """What is needed of the program."""
+class Backends(Protocol):
+    """The backends of a run, as far as a planner asks about them."""
 
-    def side(self, backend: Backend) -> Side:
+    def profile(self, backend: Backend) -> Profile:
         """What the config says of the backend."""
 
     def context(self, backend: Backend) -> int | None:
@@ -68,116 +66,90 @@ class Around(Protocol):
         """What to type for a configured model with a larger window, best first."""
 
 
-class Outlook(NamedTuple):
-    """How a request would stand: tokens by kind, the room for it, and what would be left out of it now.
-
-    `counted` is the last real request: tokens as the service counted them and as we had guessed, or None.
-    """
-
-    kinds: tuple[tuple[str, int], ...]
-    total: int
-    window: int | None
-    reserve: int
-    left_out: int
-    policy: Policy
-    counted: tuple[int, int] | None = None
-
-
 class _Frame(NamedTuple):
     """One request that is being planned: what stays the same whatever is left out of it."""
 
-    session: Session
-    message: Message
-    request: Request
-    backend: Backend
+    asked: Asked
     gauge: Gauge
-    side: Side
+    profile: Profile
 
     def size(self, turns: Sequence[Turn]) -> int:
         """Tokens of the request with these turns before the message."""
-        return self.gauge.of(turns, (self.message, *self.request.messages))
+        return self.gauge.of(turns, (self.asked.message, *self.asked.request.messages))
 
     def planned(self, turns: Sequence[Turn], parent: str | None, left_out: int = 0) -> Planned:
         """What is sent with these turns before the message."""
-        return Planned((*said_of(turns), self.message), parent, self.size(turns), left_out)
+        return Planned((*said_of(turns), self.asked.message), parent, self.size(turns), left_out)
 
 
 class ContextPlanner:
     """A Planner by the rules of `[context]`; summaries go through `journal`, where there is one."""
 
-    def __init__(self, rules: Rules, around: Around, journal: Journal | None = None) -> None:
+    def __init__(self, rules: Rules, backends: Backends, journal: Journal | None = None) -> None:
         self.rules = rules
-        self._around = around
+        self._backends = backends
         self._journal = journal
 
-    def plan(
-        self, session: Session, parent: str | None, message: Message, request: Request, backend: Backend
-    ) -> Generator[Event, None, Planned]:
-        """As `ports.Planner`. `request` has the settings, and messages that follow the `message`."""
-        frame = self._frame(session, message, request, backend)
-        turns = standing(session.path(parent))
+    def plan(self, asked: Asked) -> Generator[Event, None, Planned]:
+        """As `ports.Planner`."""
+        frame = self._frame(asked)
+        turns = standing(asked.session.path(asked.parent))
         size = frame.size(turns)
-        window = frame.side.context
-        if window is None and (turns or size >= SMALL) and frame.side.real:
-            window = self._around.context(backend)
+        window = frame.profile.context
+        if window is None and (turns or size >= SMALL) and frame.profile.real:
+            window = self._backends.context(asked.backend)
         if window is None:
-            return frame.planned(turns, parent)
-        return (yield from self._fitted(frame, turns, parent, window, self._reserve(frame, window)))
+            return frame.planned(turns, asked.parent)
+        return (yield from self._fitted(frame, turns, window, self._reserve(frame, window)))
 
     def again(
-        self,
-        fault: ContextFault,
-        planned: Planned,
-        session: Session,
-        message: Message,
-        request: Request,
-        backend: Backend,
+        self, asked: Asked, planned: Planned, fault: ContextFault
     ) -> Generator[Event, None, Planned | None]:
         """Less than what the service just refused as too long, once; None where no less can be sent.
 
         How much less is by the limit that the service names, else half.
         """
-        turns = list(standing(session.path(planned.parent)))
+        turns = list(standing(asked.session.path(planned.parent)))
         while turns and len(said_of(turns)) + 1 > len(planned.messages):
             turns.pop(oldest(turns))
         if self.rules.policy == "refuse" or not turns:
             return None
-        frame = self._frame(session, message, request, backend)
+        frame = self._frame(asked)
         size = frame.size(turns)
-        asked, limit = limits(f"{fault.sentence} {fault.detail}")
+        counted, limit = limits(f"{fault.sentence} {fault.detail}")
         if limit is not None:
             limit = limit - self._reserve(frame, limit)
-            limit = int(size * min(1.0, limit / asked)) if asked else limit
+            limit = int(size * min(1.0, limit / counted)) if counted else limit
         most = min(limit, size * 9 // 10) if limit else size // 2
-        yield Notice(f"{backend.name} refused it as too long; less is sent", warning=True)
+        yield Notice(f"{asked.backend.name} refused it as too long; less is sent", warning=True)
         return (yield from self._dropped(frame, turns, planned.parent, most, None))
 
-    def compact(
-        self, session: Session, backend: Backend, request: Request, focus: str = ""
-    ) -> Generator[Event, None, Turn | None]:
-        """Sum up what was said so far, now; None where there is too little. Raises an ArawnError."""
-        frame = self._frame(session, Message("user", ()), request, backend)
-        turns = standing(session.path())
-        window = frame.side.context or self._around.context(backend)
+    def compact(self, asked: Asked, focus: str = "") -> Generator[Event, None, Turn | None]:
+        """As `ports.Planner`."""
+        frame = self._frame(asked)
+        turns = standing(asked.session.path(asked.parent))
+        window = frame.profile.context or self._backends.context(asked.backend)
         older, kept = _split(frame, turns, self.rules.keep, (window or UNKNOWN) // 2)
         if not any(turn.kind == "said" for turn in older):
             older, kept = list(turns), []
         if not any(turn.kind == "said" for turn in older):
             return None
-        return (yield from self._summed_up(frame, older, kept, session.head, window, focus))
+        return (yield from self._summed_up(frame, older, kept, window, focus))
 
-    def outlook(self, session: Session, message: Message, request: Request, backend: Backend) -> Outlook:
-        """How a request with `message` would stand now; asks nobody."""
-        frame = self._frame(session, message, request, backend)
-        turns = standing(session.path())
-        window = frame.side.context or (self._around.context(backend) if frame.side.real else None)
+    def outlook(self, asked: Asked) -> Outlook:
+        """As `ports.Planner`."""
+        frame = self._frame(asked)
+        turns = standing(asked.session.path(asked.parent))
+        window = frame.profile.context
+        if window is None and frame.profile.real:
+            window = self._backends.context(asked.backend)
         reserve = self._reserve(frame, window) if window else 0
         total = frame.size(turns)
         left = list(turns)
         if window is not None:
             _drop(frame, left, self._most(window, reserve))
         return Outlook(
-            frame.gauge.kinds(turns, message),
+            frame.gauge.kinds(turns, asked.message),
             total,
             window,
             reserve,
@@ -186,18 +158,19 @@ class ContextPlanner:
             frame.gauge.last,
         )
 
-    def _frame(self, session: Session, message: Message, request: Request, backend: Backend) -> _Frame:
-        side = self._around.side(backend)
-        system = session.system if session.system is not None else side.system
-        bare = request._replace(messages=(), system=system)
-        gauge = Gauge(session, (backend.name, backend.model), bare, side.pictures)
-        return _Frame(session, message, request, backend, gauge, side)
+    def _frame(self, asked: Asked) -> _Frame:
+        session, backend = asked.session, asked.backend
+        profile = self._backends.profile(backend)
+        system = session.system if session.system is not None else profile.system
+        bare = asked.request._replace(messages=(), system=system)
+        gauge = Gauge(session, (backend.name, backend.model), bare, profile.pictures)
+        return _Frame(asked, gauge, profile)
 
     def _reserve(self, frame: _Frame, window: int) -> int:
         """Tokens to keep for the answer; half the window at most, a quarter where nobody said how many."""
-        told = self.rules.reserve or frame.request.max_tokens or frame.side.max_tokens
-        if self.rules.reserve is None and isinstance(frame.request.reasoning, int):
-            told = (told or ANSWER) + frame.request.reasoning
+        told = self.rules.reserve or frame.asked.request.max_tokens or frame.profile.max_tokens
+        if self.rules.reserve is None and isinstance(frame.asked.request.reasoning, int):
+            told = (told or ANSWER) + frame.asked.request.reasoning
         return min(told, window // 2) if told else min(ANSWER, window // 4)
 
     def _most(self, window: int, reserve: int) -> int:
@@ -206,10 +179,10 @@ class ContextPlanner:
         return min(hard, int(window * self.rules.compact_at)) if self.rules.policy == "compact" else hard
 
     def _fitted(
-        self, frame: _Frame, turns: tuple[Turn, ...], parent: str | None, window: int, reserve: int
+        self, frame: _Frame, turns: tuple[Turn, ...], window: int, reserve: int
     ) -> Generator[Event, None, Planned]:
         """What is sent so that it fits. Raises ContextFault where it cannot, or must not be made to."""
-        hard = window - reserve
+        hard, parent = window - reserve, frame.asked.parent
         size = frame.size(turns)
         if size <= self._most(window, reserve):
             return frame.planned(turns, parent)
@@ -217,8 +190,8 @@ class ContextPlanner:
         if frame.gauge.least(alone) > hard:
             raise self._refusal(frame, alone, window, reserve, False)
         if self.rules.policy == "compact":
-            parent = yield from self._compacted(frame, turns, parent, window, size > hard)
-            turns = standing(frame.session.path(parent))
+            parent = yield from self._compacted(frame, turns, window, size > hard)
+            turns = standing(frame.asked.session.path(parent))
         if frame.size(turns) <= hard:
             return frame.planned(turns, parent)
         if self.rules.policy == "refuse":
@@ -228,21 +201,22 @@ class ContextPlanner:
         return (yield from self._dropped(frame, turns, parent, hard, (window, reserve)))
 
     def _compacted(
-        self, frame: _Frame, turns: tuple[Turn, ...], parent: str | None, window: int, must: bool
+        self, frame: _Frame, turns: tuple[Turn, ...], window: int, must: bool
     ) -> Generator[Event, None, str | None]:
-        """Sum up the older turns and return what to follow then; `parent` where that brings nothing."""
+        """Sum up the older turns and return what to follow then; the old parent where that brings nothing."""
+        parent = frame.asked.parent
         older, kept = _split(frame, turns, self.rules.keep, window // 3)
         gain = frame.gauge.between(older)
         if not any(turn.kind == "said" for turn in older) or (not must and gain < WORTH * window):
             return parent
         try:
-            summary = yield from self._summed_up(frame, older, kept, parent, window, "")
+            summary = yield from self._summed_up(frame, older, kept, window)
         except ArawnError as error:
             instead = "; the oldest are left out instead" if must else ", and are sent as they are"
             yield Notice(f"the older turns could not be summed up ({error.sentence}){instead}", warning=True)
             return parent
         told = _turns(sum(turn.kind == "said" for turn in older))
-        now = frame.size(standing(frame.session.path(summary.id)))
+        now = frame.size(standing(frame.asked.session.path(summary.id)))
         yield Notice(
             f"summed up: the {told}, {frame.size(turns):,} tokens are now about {now:,}; "
             "the turns themselves are kept, /context shows it"
@@ -254,39 +228,39 @@ class ContextPlanner:
         frame: _Frame,
         older: Sequence[Turn],
         kept: Sequence[Turn],
-        parent: str | None,
         window: int | None,
-        focus: str,
+        focus: str = "",
     ) -> Generator[Event, None, Turn]:
         """The turn that stands for the older ones, added to the session. Raises an ArawnError."""
-        asked = self._around.summariser(frame.backend)
-        mine = window if asked is frame.backend else None
-        limit = mine or self._around.side(asked).context or self._around.context(asked) or UNKNOWN
+        session, parent, backend = frame.asked.session, frame.asked.parent, frame.asked.backend
+        by = self._backends.summariser(backend)
+        mine = window if by is backend else None
+        limit = mine or self._backends.profile(by).context or self._backends.context(by) or UNKNOWN
         space = room(limit)
         size = int(space.piece / max(1.0, frame.gauge.factor))
         what = "older turn" if len(older) == 1 else _turns(len(older))
-        yield Notice(f"summing up the {what} first, by {asked.name}")
+        yield Notice(f"summing up the {what} first, by {by.name}")
         try:
-            text, receipt = yield from summed_up(asked, older, size, space.summary, focus)
+            text, receipt = yield from summed_up(by, older, size, space.summary, focus)
         except ContextFault:
-            text, receipt = yield from summed_up(asked, older, size // 3, space.summary, focus)
+            text, receipt = yield from summed_up(by, older, size // 3, space.summary, focus)
         finally:
-            if asked is not frame.backend:
-                asked.close()
-        path = frame.session.path(parent)
+            if by is not backend:
+                by.close()
+        path = session.path(parent)
         above = [turn for turn in path if turn not in kept and turn.kind == "said"]
         words = own_words(above, room(window or limit).words)
         messages = spoken(cut(text, room(window or limit).summary), words, len(above))
         settings = {"kept": len(kept), **({"focus": focus} if focus else {})}
         turn = Turn("", parent, messages, receipt._replace(settings=settings), kind="summary")
-        return self._kept(frame.session, turn, asked)
+        return self._kept(session, turn, by)
 
-    def _kept(self, session: Session, turn: Turn, asked: Backend) -> Turn:
+    def _kept(self, session: Session, turn: Turn, by: Backend) -> Turn:
         """Put a summary into the tree, and into the store where there is one."""
         if self._journal is None:
             turn = turn._replace(id=str(len(session.turns) + 1))
         else:
-            entry = self._journal.begin(session, turn.parent, turn.prompt, "", asked)
+            entry = self._journal.begin(session, turn.parent, turn.prompt, "", by)
             turn = entry.end(turn._replace(id=entry.id, at=entry.at, session=session.id))
         session.add(turn)
         return turn
@@ -319,16 +293,16 @@ class ContextPlanner:
     def _refusal(self, frame: _Frame, size: int, window: int, reserve: int, history: bool) -> ContextFault:
         """The fault of a request that does not fit."""
         what = "The conversation" if history else "The prompt"
-        elsewhere = self._around.larger(frame.backend, size)
+        elsewhere = self._backends.larger(frame.asked.backend, size)
         hints = [f"a model with a larger window: {elsewhere[0]}"] if elsewhere else []
         if history:
             hints += ["/compact sums up what was said so far", "-o context.policy=drop leaves out the oldest"]
         else:
             hints.append("send less: a shorter text, fewer or smaller files")
         if not frame.gauge.samples:
-            hints.append(f'is its window larger? say so: [catalog."{frame.backend.model}"] context = N')
+            hints.append(f'is its window larger? say so: [catalog."{frame.asked.backend.model}"] context = N')
         return ContextFault(
-            f'{what} does not fit "{frame.backend.model}": about {size:,} tokens, and its window has '
+            f'{what} does not fit "{frame.asked.backend.model}": about {size:,} tokens, and its window has '
             f"{window:,}, of which {reserve:,} are for the answer",
             hints=tuple(hints),
         )

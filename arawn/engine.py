@@ -20,7 +20,7 @@ from arawn.messages import (
     user,
 )
 from arawn.orderly import orderly
-from arawn.ports import Backend, Entry, Journal, Planned, Planner
+from arawn.ports import Asked, Backend, Entry, Journal, Planned, Planner
 from arawn.seam import Writers, ask_to_go_on, without_overlap
 from arawn.session import Receipt, Session, Turn, said
 
@@ -87,6 +87,10 @@ class Conversation:
         """Go on with an answer that broke off; yields what is new. What came before keeps its place."""
         return self._turn(backend, turn.prompt, turn.parent, turn)
 
+    def asked(self, backend: Backend, message: Message) -> Asked:
+        """`message` as it would be asked next, for a planner."""
+        return Asked(self.session, self.session.head, message, self.request(()), backend)
+
     def request(self, messages: tuple[Message, ...]) -> Request:
         """What asks for an answer to `messages` with the settings of this conversation."""
         return Request(
@@ -101,17 +105,17 @@ class Conversation:
         before = broken.answer if broken is not None else ""
         entry = self._begin(parent, message, before, backend)
         collector = Writers(len(before))
+        asked = Asked(self.session, parent, message, self.request(ask_to_go_on(before)), backend)
         planned = Planned((*said(self.session.path(parent)), message), parent)
         fault: ArawnError | None = None
         stopped = True
         try:
             if self.planner is not None:
-                request = self.request(ask_to_go_on(before))
-                planned = yield from self.planner.plan(self.session, parent, message, request, backend)
+                planned = yield from self.planner.plan(asked)
             try:
                 yield from self._sent(backend, planned, before, collector, entry)
             except ContextFault as refused:
-                planned = yield from self._less(refused, backend, planned, message, before, collector)
+                planned = yield from self._less(asked, planned, refused, collector)
                 yield from self._sent(backend, planned, before, collector, entry)
             fault, stopped = verdict(collector.reply, backend.name), False
         except ArawnError as error:
@@ -144,19 +148,12 @@ class Conversation:
             yield event
 
     def _less(
-        self,
-        refused: ContextFault,
-        backend: Backend,
-        planned: Planned,
-        message: Message,
-        before: str,
-        collector: Collector,
+        self, asked: Asked, planned: Planned, refused: ContextFault, collector: Collector
     ) -> Generator[Event, None, Planned]:
         """What to send once more after it was too long. Raises the fault where there is no less to send."""
         less = None
         if self.planner is not None and not collector.reply.text:
-            request = self.request(ask_to_go_on(before))
-            less = yield from self.planner.again(refused, planned, self.session, message, request, backend)
+            less = yield from self.planner.again(asked, planned, refused)
         if less is None:
             raise refused
         return less

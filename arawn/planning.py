@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arawn.backends.choose import choose
-from arawn.context import ContextPlanner, Rules, Side
+from arawn.context import ContextPlanner, Profile, Rules
 from arawn.errors import ArawnError
 from arawn.ports import Backend, Journal
 from arawn.providers import PROVIDERS
@@ -42,7 +42,7 @@ class Opened(Protocol):
         """What its table says of every request."""
 
 
-class Around:
+class OpenedBackends:
     """The backends of one run as the planner sees them.
 
     opened and doors: by name, what was opened. models: the models, loaded where they are needed. aside: opens
@@ -56,7 +56,7 @@ class Around:
         opened: Mapping[str, Opened],
         doors: Mapping[str, HttpBackend],
         models: Callable[[], Models],
-        aside: Callable[[str, str | None], tuple[Opened, Around]],
+        aside: Callable[[str, str | None], tuple[Opened, OpenedBackends]],
     ) -> None:
         self._config = config
         self._env = env
@@ -64,20 +64,20 @@ class Around:
         self._doors = doors
         self._models = models
         self._aside = aside
-        self._beside: tuple[Opened, Around] | None = None
+        self._beside: tuple[Opened, OpenedBackends] | None = None
         self._contexts: dict[tuple[str, str], int | None] = {}
 
-    def side(self, backend: Backend) -> Side:
-        """As `arawn.context.Around`."""
+    def profile(self, backend: Backend) -> Profile:
+        """As `arawn.context.Backends`."""
         if self._beside is not None and self._beside[0].backend is backend:
-            return self._beside[1].side(backend)
+            return self._beside[1].profile(backend)
         opened, door = self._opened.get(backend.name), self._doors.get(backend.name)
         if opened is None or door is None:
-            return Side(real=False)
+            return Profile(real=False)
         options, table = door.target.options, self._config.backends.get(backend.name, {})
         catalog = self._config.values.get("catalog", {})
         said = {**catalog.get(opened.model, {}), **catalog.get(f"{backend.name}:{opened.model}", {})}
-        return Side(
+        return Profile(
             context=options.get("num_ctx") or options.get("context") or said.get("context"),
             max_tokens=opened.settings.get("max_tokens"),
             system=table.get("system", self._config.get("llm.system")),
@@ -85,7 +85,7 @@ class Around:
         )
 
     def context(self, backend: Backend) -> int | None:
-        """As `arawn.context.Around`: what the service last said of its models, else the catalogue."""
+        """As `arawn.context.Backends`: what the service last said of its models, else the catalogue."""
         if self._beside is not None and self._beside[0].backend is backend:
             return self._beside[1].context(backend)
         opened = self._opened.get(backend.name)
@@ -108,7 +108,7 @@ class Around:
         return found
 
     def summariser(self, backend: Backend) -> Backend:
-        """As `arawn.context.Around`: the backend of `[llm.routing] compact`, else the one in use."""
+        """As `arawn.context.Backends`: the backend of `[llm.routing] compact`, else the one in use."""
         route = self._config.get(ROUTE)
         if not route:
             return backend
@@ -117,7 +117,7 @@ class Around:
         return self._beside[0].backend
 
     def larger(self, backend: Backend, tokens: int) -> tuple[str, ...]:
-        """As `arawn.context.Around`: of the backends that have a table or a key, without asking anybody."""
+        """As `arawn.context.Backends`: of the backends that have a table or a key, without asking anybody."""
         keyed = [row.name for row in PROVIDERS.values() if any(map(self._env.get, row.telling_names))]
         found: list[tuple[int, str]] = []
         for name in dict.fromkeys((*self._config.backends, *keyed)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from arawn.errors import ContextFault
 from arawn.events import Event
@@ -63,6 +63,37 @@ class Journal(Protocol):
         """
 
 
+class Asked(NamedTuple):
+    """What is asked: `message` in a session, after the turn `parent`, by `backend`.
+
+    `request` has the settings, and the messages that follow `message`.
+    """
+
+    session: Session
+    parent: str | None
+    message: Message
+    request: Request
+    backend: Backend
+
+
+Policy = Literal["refuse", "drop", "compact"]
+
+
+class Outlook(NamedTuple):
+    """How a request would stand: tokens by kind, the room for it, and what would be left out of it now.
+
+    `counted` is the last real request: tokens as the service counted them and as we had guessed, or None.
+    """
+
+    kinds: tuple[tuple[str, int], ...]
+    total: int
+    window: int | None
+    reserve: int
+    left_out: int
+    policy: Policy
+    counted: tuple[int, int] | None = None
+
+
 class Planned(NamedTuple):
     """What is sent of a session: messages, what they follow, our guess of their tokens, messages left out."""
 
@@ -75,22 +106,20 @@ class Planned(NamedTuple):
 class Planner(Protocol):
     """Sees that what is sent fits the model."""
 
-    def plan(
-        self, session: Session, parent: str | None, message: Message, request: Request, backend: Backend
-    ) -> Generator[Event, None, Planned]:
-        """What to send so that `message` is answered after `parent`; yields what the person should know.
+    def plan(self, asked: Asked) -> Generator[Event, None, Planned]:
+        """What to send so that the message is answered; yields what the person should know.
 
-        `request` has the settings, and the messages that follow `message`. May add a summary to the session
-        and let the message follow that. Raises ContextFault where nothing would fit, before anything is sent.
+        May add a summary to the session and let the message follow that. Raises ContextFault where nothing
+        would fit, before anything is sent.
         """
 
     def again(
-        self,
-        fault: ContextFault,
-        planned: Planned,
-        session: Session,
-        message: Message,
-        request: Request,
-        backend: Backend,
+        self, asked: Asked, planned: Planned, fault: ContextFault
     ) -> Generator[Event, None, Planned | None]:
         """Less than `planned`, which the service refused as too long; None where there is no less to send."""
+
+    def compact(self, asked: Asked, focus: str = "") -> Generator[Event, None, Turn | None]:
+        """Sum up what was said before the message, now; None where it is too little. Raises an ArawnError."""
+
+    def outlook(self, asked: Asked) -> Outlook:
+        """How the request would stand now; asks nobody."""

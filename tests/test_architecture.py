@@ -18,7 +18,7 @@ asking | tasks | roles | snippets
 app | attach | doctor
 budget | selector
 curl | quote
-keeping | doors | money | planning | titles | routing | fitting | late
+keeping | doors | money | planning | titles | routing | fitting | lazy_planner
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog

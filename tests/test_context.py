@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arawn.context import ContextPlanner, Rules, Side
+from arawn.context import ContextPlanner, Profile, Rules
 from arawn.engine import Conversation
 from arawn.errors import ArawnError, ContextFault, Unreachable
 from arawn.events import Attempt, Event, Finish, Notice, Text, Usage
@@ -21,7 +21,7 @@ from arawn.gauge import Gauge, limits
 from arawn.keeping import Keeper, Place
 from arawn.keeping import Rules as Keeping
 from arawn.messages import FilePart, Message, Request, TextPart, ToolCallPart, ToolResultPart, user
-from arawn.ports import Backend, Planned
+from arawn.ports import Asked, Backend, Planned
 from arawn.providers import DIALECTS
 from arawn.record import session_in, session_out
 from arawn.session import Receipt, Session, Turn, said, standing
@@ -82,16 +82,16 @@ class Known:
         context: dict[str, int | None] | int | None = None,
         summariser: Backend | ArawnError | None = None,
         larger: tuple[str, ...] = (),
-        side: Side | None = None,
+        profile: Profile | None = None,
     ) -> None:
         self._context = context
         self._summariser = summariser
         self._larger = larger
-        self._side = side or Side()
+        self._profile = profile or Profile()
         self.asked: list[str] = []
 
-    def side(self, backend: Backend) -> Side:
-        return self._side
+    def profile(self, backend: Backend) -> Profile:
+        return self._profile
 
     def context(self, backend: Backend) -> int | None:
         self.asked.append(backend.name)
@@ -367,15 +367,14 @@ def test_compact_now_with_a_focus() -> None:
     service = Service()
     conversation = talk(3)
     planner = ContextPlanner(Rules(), Known(100_000))
-    request = conversation.request(())
-    told = list(planner.compact(conversation.session, service, request, "the foxes"))
+    told = list(planner.compact(conversation.asked(service, user("")), "the foxes"))
     assert isinstance(told[0], Notice) and told[0].text == "summing up the 3 older turns first, by fake"
     (asked,) = service.requests
     assert "Keep above all what concerns: the foxes" in asked.messages[0].text
     turn = conversation.session.turns[conversation.session.head or ""]
     assert turn.kind == "summary" and turn.receipt.settings["focus"] == "the foxes"
     assert conversation.can_retry and conversation.session.latest == "t2"
-    assert list(planner.compact(Session(), service, request)) == []
+    assert list(planner.compact(Conversation().asked(service, user("")))) == []
 
 
 def test_pieces_lose_nothing() -> None:
@@ -397,7 +396,7 @@ def test_a_stored_summary_is_one_when_it_comes_back(tmp_path: Path) -> None:
             id: turn.kind for id, turn in conversation.session.turns.items()
         }.items()
         keeper.settle()
-    list(planner.compact(conversation.session, service, conversation.request(())))
+    list(planner.compact(conversation.asked(service, user(""))))
     keeper.settle()
     back = keeper.store.load(conversation.session.id)
     copies = [back, session_in(session_out(back)), keeper.fork(back)]
@@ -482,33 +481,33 @@ def test_a_short_first_prompt_looks_nothing_up() -> None:
 
 
 def test_a_window_of_the_config_holds_also_for_a_short_prompt() -> None:
-    conversation = Conversation(planner=ContextPlanner(Rules(), Known(side=Side(context=50))))
+    conversation = Conversation(planner=ContextPlanner(Rules(), Known(profile=Profile(context=50))))
     with pytest.raises(ContextFault, match="its window has 50"):
         run(conversation, Service(), WORDS * 5)
 
 
 def test_a_backend_without_a_window_gets_everything() -> None:
     service = Service()
-    conversation = talk(30, planner=ContextPlanner(Rules("drop"), Known(100, side=Side(real=False))))
+    conversation = talk(30, planner=ContextPlanner(Rules("drop"), Known(100, profile=Profile(real=False))))
     run(conversation, service)
     assert len(numbers(service.requests[0])) == 30
 
 
 @pytest.mark.parametrize(
-    ("rules", "side", "settings", "room"),
+    ("rules", "profile", "settings", "room"),
     [
-        (Rules(reserve=700), Side(), {}, 9300),
-        (Rules(), Side(), {}, 7500),
-        (Rules(), Side(max_tokens=300), {}, 9700),
-        (Rules(), Side(max_tokens=300), {"max_tokens": 1000}, 9000),
-        (Rules(), Side(), {"max_tokens": 9000}, 5000),
-        (Rules(), Side(max_tokens=300), {"reasoning": 1000}, 8700),
+        (Rules(reserve=700), Profile(), {}, 9300),
+        (Rules(), Profile(), {}, 7500),
+        (Rules(), Profile(max_tokens=300), {}, 9700),
+        (Rules(), Profile(max_tokens=300), {"max_tokens": 1000}, 9000),
+        (Rules(), Profile(), {"max_tokens": 9000}, 5000),
+        (Rules(), Profile(max_tokens=300), {"reasoning": 1000}, 8700),
     ],
 )
-def test_room_for_the_answer(rules: Rules, side: Side, settings: dict[str, Any], room: int) -> None:
-    planner = ContextPlanner(rules, Known(10_000, side=side))
+def test_room_for_the_answer(rules: Rules, profile: Profile, settings: dict[str, Any], room: int) -> None:
+    planner = ContextPlanner(rules, Known(10_000, profile=profile))
     conversation = Conversation(planner=planner, **settings)
-    seen = planner.outlook(conversation.session, user("Hi"), conversation.request(()), Service())
+    seen = planner.outlook(conversation.asked(Service(), user("Hi")))
     assert seen.window is not None and seen.window - seen.reserve == room
 
 
@@ -532,11 +531,10 @@ def test_what_another_service_adds_is_not_taken_over() -> None:
     conversation = Conversation(planner=ContextPlanner(Rules(), Known(10**6)))
     run(conversation, service, "Hi")
     planner = ContextPlanner(Rules(), Known(10**6))
-    frame = conversation.request(())
     long = user(WORDS * 1000)
-    seen = planner.outlook(conversation.session, long, frame, other)
+    seen = planner.outlook(conversation.asked(other, long))
     assert seen.total == pytest.approx(of_messages((*conversation.session.messages, long)), rel=0.05)
-    here = planner.outlook(conversation.session, long, frame, service)
+    here = planner.outlook(conversation.asked(service, long))
     assert here.total == pytest.approx(seen.total + 1400, rel=0.05)
 
 
@@ -545,7 +543,7 @@ def test_counts_without_what_was_cached_are_not_believed() -> None:
     session.add(Turn("1", None, (user(WORDS * 100),), Receipt("fake", model="m", usage=Usage(12, 3))))
     planner = ContextPlanner(Rules(), Known(10**6))
     conversation = Conversation(session)
-    seen = planner.outlook(session, user("Hi"), conversation.request(()), Service())
+    seen = planner.outlook(conversation.asked(Service(), user("Hi")))
     assert seen.total > 1000 and seen.counted is None
 
 
@@ -554,7 +552,7 @@ def test_outlook_tells_kinds_and_what_would_be_left_out() -> None:
     conversation = talk(20, system="Be brief. " * 20, planner=ContextPlanner(Rules("drop"), Known(10**6)))
     run(conversation, service)
     planner = ContextPlanner(Rules("drop", reserve=100), Known(2000))
-    seen = planner.outlook(conversation.session, user("What?"), conversation.request(()), service)
+    seen = planner.outlook(conversation.asked(service, user("What?")))
     kinds = dict(seen.kinds)
     assert kinds["system prompt"] > 40 and kinds["turns"] > 3000 and kinds["summary"] == kinds["files"] == 0
     assert sum(kinds.values()) == pytest.approx(seen.total, rel=0.02)
@@ -566,9 +564,8 @@ def test_outlook_tells_kinds_and_what_would_be_left_out() -> None:
 def test_plan_yields_what_it_returns() -> None:
     planner = ContextPlanner(Rules("drop", reserve=100), Known(1000))
     conversation = talk(10)
-    steps = planner.plan(
-        conversation.session, "t9", user("Now?"), conversation.request((user("Go on."),)), Service()
-    )
+    request = conversation.request((user("Go on."),))
+    steps = planner.plan(Asked(conversation.session, "t9", user("Now?"), request, Service()))
     told: list[Event] = []
     planned: Planned | None = None
     while planned is None:

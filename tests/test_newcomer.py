@@ -13,8 +13,8 @@ from fake_provider import Conn, FakeProvider, openai_stream, sse
 from term import Term
 from test_session_cli import config, echo
 
-from arawn.context import Outlook
 from arawn.folding import cells, clipped, fold, shared
+from arawn.ports import Outlook
 from arawn.render.sessions import found
 from arawn.repl.context_commands import told
 

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 from arawn.errors import UsageFault
 from arawn.events import Text
-from arawn.late import LatePlanner
 from arawn.messages import Message, user
 from arawn.repl.commands import FreeText, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arawn.context import ContextPlanner, Outlook
     from arawn.events import Event
+    from arawn.ports import Outlook, Planner
     from arawn.repl.loop import Repl
 
 
@@ -28,8 +27,8 @@ def compact(repl: Repl, focus: FreeText = "") -> None:
     head = repl.session.head
 
     def summed_up() -> Iterator[Event]:
-        request = repl.conversation.request(())
-        turn = yield from planner.compact(repl.session, repl.opened.backend, request, focus)
+        asked = repl.conversation.asked(repl.opened.backend, Message("user", ()))
+        turn = yield from planner.compact(asked, focus)
         if turn is not None:
             yield Text(text_of(turn) + "\n")
 
@@ -105,17 +104,17 @@ def _next(seen: Outlook) -> str:
             return f"The next message would be refused; without the {turns} said first it would fit."
 
 
-def _outlook(repl: Repl, planner: ContextPlanner) -> Outlook:
+def _outlook(repl: Repl, planner: Planner) -> Outlook:
     message = Message("user", ())
     if repl.attached:
         from arawn.attach import enclosed, parts
 
         message = user("\n\n".join(enclosed(repl.attached)), parts(repl.attached))
-    return planner.outlook(repl.session, message, repl.conversation.request(()), repl.opened.backend)
+    return planner.outlook(repl.conversation.asked(repl.opened.backend, message))
 
 
-def _planner(repl: Repl) -> ContextPlanner:
+def _planner(repl: Repl) -> Planner:
     planner = repl.conversation.planner
-    if not isinstance(planner, LatePlanner):
+    if planner is None:
         raise UsageFault("This chat does not look after what is sent")
-    return planner.whole
+    return planner
