@@ -62,8 +62,8 @@ _arawn() {
   done
   case "$path" in
     "") words="ask chat run batch resume session receipt replay status curl usage quote embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
-    "ask") words="--file -f --system -s --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --extract -x --extract-all --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --help -h" ;;
-    "chat") words="--system -s --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
+    "ask") words="--file -f --system -s --role --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --extract -x --extract-all --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --help -h" ;;
+    "chat") words="--system -s --role --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
     "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --help -h" ;;
     "batch") words="status fetch cancel forget run --help -h" ;;
     "batch status") words="--json --help -h" ;;

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting, Timeout
+from arawn.cli import (
+    Backend,
+    Continue,
+    Model,
+    NoStore,
+    Private,
+    Quiet,
+    Reasoning,
+    Resume,
+    Role,
+    Setting,
+    Timeout,
+)
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
@@ -72,6 +84,7 @@ def ask(
     words: Words = None,
     file: File = None,
     system: System = None,
+    role: Role = None,
     backend: Backend = None,
     model: Model = None,
     option: Setting = None,
@@ -95,9 +108,10 @@ def ask(
     quiet: Quiet = False,
 ) -> None:
     """Ask one question. The answer goes to stdout, everything else to stderr."""
-    from arawn.cli.answer import form_of, wanted_effort
+    from arawn.cli.answer import form_of
     from arawn.cli.keep import speak_in
     from arawn.cli.prompt import compose, wanted_format
+    from arawn.cli.role import manner
     from arawn.engine import Conversation
 
     context = ctx.find_root().obj
@@ -105,19 +119,17 @@ def ask(
     form = form_of(json=json, jsonl=jsonl, raw=raw, extract=extract, extract_all=extract_all)
     context.pick, context.race = pick, _names(race)
     wanted = wanted_format(json_mode, schema, keys)
-    config = context.load()
+    context.load()
     prompt = compose(words or [], piped(words or [], file or []), file or [], context.app.fetch)
-    keeper, session = speak_in(context, continue_, resume, system, keep=not no_store, private=private)
-    conversation = Conversation(
-        session, reasoning=wanted_effort(reasoning), format=wanted, stream=stream, journal=keeper,
-        planner=context.app.planner(keeper),
-    )  # fmt: skip
+    said = manner(context, role, system, reasoning)
+    keeper, session = speak_in(context, continue_, resume, said.system, keep=not no_store, private=private)
+    conversation = Conversation(session, format=wanted, stream=stream, journal=keeper, **said.settings)
+    conversation.planner = context.app.planner(keeper)
     try:
         _ask(context, conversation, prompt, "raw" if wanted is not None and form == "text" else form, timeout)
     finally:
         keeper.settle()
-    if keeper.enabled and len(session.turns) == 1 and config.get("llm.routing.title"):
-        _entitle(context, keeper, session)
+    _entitle(context, keeper, session)
 
 
 def _ask(
@@ -147,6 +159,9 @@ def _ask(
 
 
 def _entitle(context: Context, keeper: Keeper, session: Session) -> None:
+    """Have a new session named, where somebody does that."""
+    if not (keeper.enabled and len(session.turns) == 1 and context.load().get("llm.routing.title")):
+        return
     try:
         keeper.entitle(session, context.app.title(session))
     except ArawnError as fault:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Setting
+from arawn.cli import Backend, Continue, Model, NoStore, Private, Quiet, Reasoning, Resume, Role, Setting
 
 if TYPE_CHECKING:
+    from arawn.cli.context import Context
+    from arawn.cli.role import Manner
     from arawn.config.load import Config
+    from arawn.repl.chat import Settings
 
 Named = Callable[[str], tuple[str | None, str | None] | None]
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -21,6 +24,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def chat(
     ctx: typer.Context,
     system: Annotated[str | None, typer.Option("--system", "-s", help="System prompt.")] = None,
+    role: Role = None,
     backend: Backend = None,
     model: Model = None,
     option: Setting = None,
@@ -32,28 +36,21 @@ def chat(
     quiet: Quiet = False,
 ) -> None:
     """Talk with a model: memory over turns, history over sessions, /help for commands."""
-    from arawn.cli.answer import wanted_effort
     from arawn.cli.keep import open_for, speak_in
+    from arawn.cli.role import manner
     from arawn.config.paths import paths
     from arawn.engine import Conversation
-    from arawn.repl.loop import Chat, Settings, run
-    from arawn.snippets import load as snippets_of
+    from arawn.repl.loop import Chat, run
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
     config = context.load()
-    keeper, session = speak_in(context, continue_, resume, system, keep=not no_store, private=private)
+    said = manner(context, role, system, reasoning)
+    keeper, session = speak_in(context, continue_, resume, said.system, keep=not no_store, private=private)
     opened = open_for(context, session)
     history = paths(context.env).state_dir / "history" if config.get("ui.history") and not private else None
-    settings = Settings(
-        look=context.look,
-        reasoning=config.get("ui.reasoning"),
-        editing_mode=config.get("ui.editing_mode"),
-        named=_named(config, context.env) if config.get("model_selector.enabled") else None,
-        snippets=snippets_of(config, context.env),
-    )
     planner = context.app.planner(keeper)
-    conversation = Conversation(session, reasoning=wanted_effort(reasoning), journal=keeper, planner=planner)
+    conversation = Conversation(session, journal=keeper, planner=planner, **said.settings)
     code = run(
         Chat(
             app=context.app,
@@ -63,11 +60,28 @@ def chat(
             status=context.status,
             out=sys.stdout,
             history_file=history,
-            settings=settings,
+            settings=_settings(context, said),
             env=context.env,
         )
     )
     raise typer.Exit(code)
+
+
+def _settings(context: Context, said: Manner) -> Settings:
+    from arawn.repl.chat import Settings
+    from arawn.roles import Roles
+    from arawn.snippets import load
+
+    config = context.load()
+    return Settings(
+        look=context.look,
+        reasoning=config.get("ui.reasoning"),
+        editing_mode=config.get("ui.editing_mode"),
+        named=_named(config, context.env) if config.get("model_selector.enabled") else None,
+        snippets=load(config, context.env),
+        roles=Roles(config, context.env),
+        role=said.role,
+    )
 
 
 def _named(config: Config, env: Mapping[str, str]) -> Named:

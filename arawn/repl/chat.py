@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arawn.keeping import Keeper
     from arawn.ports import Backend
     from arawn.render.status import Status
+    from arawn.roles import Role, Roles
     from arawn.session import Session, Turn
 
 
@@ -79,7 +80,7 @@ class Settings(NamedTuple):
     """How the chat looks and feels, from `[ui]`.
 
     named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
-    snippets: the texts that `#NAME` stands for.
+    snippets: the texts that `#NAME` stands for. roles: those that `/role` knows; role: the one to begin with.
     """
 
     look: Look = Look()
@@ -87,6 +88,8 @@ class Settings(NamedTuple):
     editing_mode: Literal["emacs", "vi"] = "emacs"
     named: Callable[[str], tuple[str | None, str | None] | None] | None = None
     snippets: Mapping[str, str] = NOTHING
+    roles: Roles | None = None
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
