@@ -14,6 +14,8 @@ import pytest
 from fake_provider import FakeProvider, openai_stream, silent, stall, torn
 from routing_kit import FAULTS, KEYS, TEXT, answer, error, late, served
 
+from arawn.backends.health import Seen
+
 TABLE = """[backends.{name}]
 provider = "custom"
 base_url = "{url}/v1"
@@ -89,6 +91,19 @@ def test_the_next_run_does_not_walk_into_a_limit_that_is_known(run) -> None:
     assert "a · m-a is asked last: rate_limited, for " in done.stderr
     assert "a · m-a" in shown.stdout and "left in peace for " in shown.stdout
     assert {row["backend"]: row["asked"] for row in rows} == {"a": 1, "b": 3}
+
+
+def test_a_clock_that_was_set_back_leaves_nobody_in_peace(run, home) -> None:
+    with served(answer(), answer()) as fakes:
+        run(fakes, "ask", "hi")
+        path = next(home.rglob("health.json"))
+        kept = json.loads(path.read_text())
+        (seen,) = kept["seen"].values()
+        seen[Seen._fields.index("until")] = time.time() + 30 * 86400
+        path.write_text(json.dumps(kept))
+        shown = run(fakes, "status").stdout
+        (row,) = json.loads(run(fakes, "status", "--json").stdout)["backends"]
+    assert "a · m-a" in shown and "left in peace" not in shown and row["rest_s"] == 0.0
 
 
 def test_a_success_that_used_up_the_limit_is_remembered_too(run) -> None:

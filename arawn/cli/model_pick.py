@@ -58,13 +58,11 @@ def _show(found: Sequence[Score], explain: bool) -> None:
 
     names = [clean(f"{one.offer.backend}:{one.offer.model}", newlines=False) for one in found]
     width = max(len(name) for name in names)
-    for place, (name, one) in enumerate(zip(names, found, strict=True)):
+    for place, (name, one) in enumerate(zip(names, found, strict=True), 1):
         cost = money(None if one.offer.cost is None else one.offer.cost.likely)
-        reasons = one.reasons if explain else (one.reasons[-1],) if one.reasons else ()
-        print(
-            f"{place + 1}. {name:<{width}}  {one.total:.2f}  {cost}" + ("" if explain else f"  {reasons[-1]}")
-        )
-        for reason in reasons if explain else ():
+        told = f"{place}. {name:<{width}}  {one.total:.2f}  {cost}"
+        print(told if explain or not one.reasons else f"{told}  {clean(one.reasons[-1], newlines=False)}")
+        for reason in one.reasons if explain else ():
             aspect, _, why = reason.partition(": ")
             print(f"     {aspect:<14} {one.aspects[aspect]:.2f}  {clean(why, newlines=False)}")
 
@@ -83,14 +81,12 @@ def _row(one: Score) -> dict[str, Any]:
     }
 
 
-def _candidates(context: Context, request: Request) -> list[Offer]:
+def _candidates(context: Context, request: Request) -> Sequence[Offer]:
     """Every model of the backends that are set up, as far as they are known without asking anybody."""
     from arawn.catalog import models
-    from arawn.cli.quote import measured
+    from arawn.cli.quote import offers
     from arawn.config.paths import paths
-    from arawn.errors import ConfigFault
     from arawn.models import Kept
-    from arawn.quote import names, offers
 
     folder = paths(context.env).cache_dir
 
@@ -100,9 +96,4 @@ def _candidates(context: Context, request: Request) -> list[Offer]:
         own = [choice.model or choice.provider.model, *map(str, choice.table.get("models", {}).values())]
         return [name for name in dict.fromkeys((*own, *(listed or models(choice.provider.name)))) if name]
 
-    if not names(context.load(), context.env):
-        raise ConfigFault(
-            "No backend is set up", hints=("arawn config init", "or set a key: arawn help start")
-        )
-    facts = context.app.models.facts
-    return offers(context.load(), context.env, facts, request, measured(context), models=of)
+    return offers(context, request, models=of)

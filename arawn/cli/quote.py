@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arawn.cli.prompt import Prompt
     from arawn.engine import Conversation
     from arawn.messages import Request
-    from arawn.quote import Offer
+    from arawn.quote import ModelsOf, Offer
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -77,22 +77,27 @@ def pick_for(context: Context, conversation: Conversation, prompt: Prompt) -> st
         raise UsageFault("--pick chooses the backend, so it goes with no --backend, --model or --race")
     messages = (*conversation.session.messages, user(prompt.text, prompt.parts))
     request = conversation.request(messages)
-    one, why = pick(offers(context, request, context.app.private), context.pick or "", request)
+    one, why = pick(offers(context, request), context.pick or "", request)
     context.take(one.backend, one.model)
     return why
 
 
-def offers(context: Context, request: Request, private: bool = False) -> Sequence[Offer]:
-    """What each backend would make of a request. Raises ConfigFault where there is none."""
+def offers(context: Context, request: Request, models: ModelsOf | None = None) -> Sequence[Offer]:
+    """What each backend, or the `models` of it, would make of a request.
+
+    In a private run those elsewhere cannot be asked. Raises ConfigFault where there is none.
+    """
     from arawn import quote as quoting
     from arawn.backends.choose import check_local
 
     def check(choice: Choice) -> None:
-        if private:
+        if context.app.private:
             check_local(choice)
 
-    facts = context.app.models.facts
-    found = quoting.offers(context.load(), context.env, facts, request, measured(context), check)
+    facts, times = context.app.models.facts, measured(context)
+    found = quoting.offers(
+        context.load(), context.env, facts, request, times, check, models or quoting.own_model
+    )
     if not found:
         raise ConfigFault(
             "No backend is set up", hints=("arawn config init", "or set a key: arawn help start")

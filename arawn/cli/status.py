@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from arawn.backends.health import Seen
+    from arawn.cli.context import Context
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -21,23 +21,25 @@ def status(
     from arawn.cli.stored import print_json
     from arawn.render.safe import clean
 
-    context = ctx.find_root().obj
-    known = sorted(context.app.health.all().items(), key=lambda item: -item[1].at)
+    context: Context = ctx.find_root().obj
+    health = context.app.health
+    known = sorted(health.all().items(), key=lambda item: -item[1].at)
     if json:
-        print_json({"version": 1, "backends": [_row(name, model, seen) for (name, model), seen in known]})
+        rows = [
+            {"backend": name, "model": model, **seen._asdict(), "rest_s": health.rest(name, model)}
+            for (name, model), seen in known
+        ]
+        print_json({"version": 1, "backends": rows})
         return
     if not known:
         context.status.note("Nothing was asked yet")
     width = max((len(name) + len(model) for (name, model), _ in known), default=0) + 3
     for (name, model), seen in known:
-        print(clean(f"{name} · {model}".ljust(width)) + "  " + _told(seen))
+        line = f"{name} · {model}".ljust(width) + "  " + _told(seen, health.rest(name, model))
+        print(clean(line, newlines=False))
 
 
-def _row(name: str, model: str, seen: Seen) -> dict[str, Any]:
-    return {"backend": name, "model": model, **seen._asdict(), "rest_s": max(0.0, seen.until - time.time())}
-
-
-def _told(seen: Seen) -> str:
+def _told(seen: Seen, rest: float) -> str:
     words = [f"{seen.asked} asked"]
     if seen.first_event_s is not None:
         words.append(f"first token {seen.first_event_s:.2f} s")
@@ -45,7 +47,6 @@ def _told(seen: Seen) -> str:
         words.append(f"{seen.failed} failed, last {seen.last_error}")
     if seen.left is not None:
         words.append(f"{seen.left} requests left when asked last")
-    rest = seen.until - time.time()
     if rest > 0:
         words.append(f"left in peace for {rest:.0f} s more")
     return ", ".join(words)
