@@ -45,7 +45,7 @@ class Limit(NamedTuple):
     free: float
 
 
-class Around(NamedTuple):
+class Needs(NamedTuple):
     """What a guard needs of the program.
 
     limits: the `[budget]` table. facts: what is known of the model. settings: what goes with each request.
@@ -77,12 +77,12 @@ class Guard:
     Raises BudgetFault where nothing was asked because a limit would be passed.
     """
 
-    def __init__(self, inner: Backend, around: Around) -> None:
+    def __init__(self, inner: Backend, needs: Needs) -> None:
         self._inner = inner
-        self._around = around
+        self._needs = needs
         self._told: set[str] = set()
         self._ledger: Ledger | None = None
-        self.action = str(around.limits.get("action", "refuse"))
+        self.action = str(needs.limits.get("action", "refuse"))
         self.name = inner.name
         self.model = inner.model
 
@@ -95,8 +95,8 @@ class Guard:
 
     def stream(self, request: Request) -> Iterator[Event]:
         """The reply, where the limits allow it."""
-        facts = self._around.facts()
-        price = projected(request, facts, self._around.settings, self._around.clock())
+        facts = self._needs.facts()
+        price = projected(request, facts, self._needs.settings, self._needs.clock())
         if price is None:
             yield from self._once(f"the price of {self.model} is not known: the budget counts it as nothing")
         if price is None or price.likely <= 0:
@@ -122,7 +122,7 @@ class Guard:
             spent = shown > 0 or usage.input is not None or isinstance(fault, Cut | TimedOut)
             raise
         finally:
-            whole = cost(usage, facts, self._around.clock())
+            whole = cost(usage, facts, self._needs.clock())
             if whole is None and spent:  # nobody counted: what came so far, by our own guess
                 whole = price.prompt + shown * price.token
             self._book().end(go.hold, whole)
@@ -138,7 +138,7 @@ class Guard:
             if waited >= WAIT_S or any(one.free < price.likely for one in passed):
                 return (yield from self._passed(request, price, passed[0]))
             yield Wait(WAIT_S - waited, WAIT_S, f"other answers hold the rest of {passed[0].name}", 1, 1)
-            self._around.sleep(TICK_S)
+            self._needs.sleep(TICK_S)
             waited += TICK_S
         yield from self._near(limits, price)
         most = go.request.max_tokens
@@ -162,15 +162,15 @@ class Guard:
     def _held(self, page: Page, request: Request, usd: float, price: Cost) -> _Go:
         """The request, and so many USD held for it."""
         session = request.session or _RUN
-        return _Go(request, page.hold(self._around.clock(), self.name, session, usd, price.likely))
+        return _Go(request, page.hold(self._needs.clock(), self.name, session, usd, price.likely))
 
     def _fitted(self, request: Request, price: Cost, facts: Facts, left: float) -> tuple[Request, float]:
         """The request with an answer no longer than there is room for, and the USD that holds."""
-        said = request.max_tokens or self._around.settings.get("max_tokens")
+        said = request.max_tokens or self._needs.settings.get("max_tokens")
         if said or price.token <= 0 or left == float("inf"):
             return request, price.likely
         room = min(left, max(left / SHARE, SHARE * price.likely))
-        most = int((room - price.prompt) / price.token) - thinking(request, self._around.settings)
+        most = int((room - price.prompt) / price.token) - thinking(request, self._needs.settings)
         if facts.output is not None and facts.output <= most:
             whole = price.prompt + (price.length - TYPICAL + facts.output) * price.token
             return request, min(room, whole)
@@ -183,7 +183,7 @@ class Guard:
             f", and of budget.{limit.name} = ${limit.usd:g} there is ${max(0.0, limit.left):.4f} left"
         )
         if self.action == "cheaper":
-            other = self._around.cheaper(request, limit.left)
+            other = self._needs.cheaper(request, limit.left)
             if other is not None:
                 yield Notice(
                     f"{told}: {other.name} · {other.model} answers instead, as it is cheaper", warning=True
@@ -194,7 +194,7 @@ class Guard:
             yield Notice(told, warning=True)
         elif self.action == "ask":
             yield Notice(f"{told}. Ask all the same? y/N", warning=True)
-            agreed = self._around.agreed()
+            agreed = self._needs.agreed()
         if agreed:
             with self._book().alone() as page:
                 return self._held(page, request, price.likely, price)
@@ -210,7 +210,7 @@ class Guard:
 
     def _limits(self, page: Page, request: Request) -> list[Limit]:
         """The limits that hold for this backend and session."""
-        said, now = self._around.limits, self._around.clock()
+        said, now = self._needs.limits, self._needs.clock()
         since = {"session": 0.0, "day": day_of(now)[0], "month": month_of(now)}
         found = []
         for span in SPANS:
@@ -245,7 +245,7 @@ class Guard:
 
     def _book(self) -> Ledger:
         if self._ledger is None:
-            self._ledger = self._around.ledger()
+            self._ledger = self._needs.ledger()
         return self._ledger
 
 
@@ -312,7 +312,7 @@ def guarded(
 
     made = Guard(
         inner,
-        Around(
+        Needs(
             limits,
             lambda: facts(choice.name, choice.provider.name, choice.model),
             settings,

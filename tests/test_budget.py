@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from term import Term
 
-from arawn.budget import Around, Guard
+from arawn.budget import Guard, Needs
 from arawn.catalog import Facts
 from arawn.errors import ArawnError, AuthFault, BudgetFault, Cut, StoreFault, Unreachable
 from arawn.events import Attempt, Event, Finish, Notice, Text, Usage, Wait
@@ -60,8 +60,8 @@ class Answering:
 
 
 def guard(folder: Path, inner: Answering, limits: dict, **more) -> Guard:
-    around = Around(limits, lambda: FACTS, more.pop("said", {}), lambda: Ledger(folder), **more)
-    return Guard(inner, around._replace(clock=lambda: NOW, sleep=lambda seconds: None))
+    needs = Needs(limits, lambda: FACTS, more.pop("said", {}), lambda: Ledger(folder), **more)
+    return Guard(inner, needs._replace(clock=lambda: NOW, sleep=lambda seconds: None))
 
 
 def spent(folder: Path, session: str = "") -> float:
@@ -237,11 +237,11 @@ def test_an_answer_that_is_stopped_is_counted(tmp_path: Path) -> None:
 
 def test_an_unknown_price_is_said_once_and_counts_as_nothing(tmp_path: Path) -> None:
     made = guard(tmp_path, Answering(), {"per_turn": 0.0001})
-    made = Guard(Answering(), made._around._replace(facts=lambda: Facts("m", "p")))
+    made = Guard(Answering(), made._needs._replace(facts=lambda: Facts("m", "p")))
     first, second = run(made), run(made)
     assert told(first).count("price of m is not known") == 1 and not told(second)
     free = Guard(
-        Answering(), made._around._replace(facts=lambda: Facts("m", "p", input_price=0.0, output_price=0.0))
+        Answering(), made._needs._replace(facts=lambda: Facts("m", "p", input_price=0.0, output_price=0.0))
     )
     assert not told(run(free)) and not (tmp_path / "budget.db").exists()
 
