@@ -8,10 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from fake_provider import FakeProvider, anthropic_stream, json_reply, ollama_stream, openai_stream
+from fake_provider import Conn, FakeProvider, anthropic_stream, json_reply, ollama_stream, openai_stream
 
 CONFIG = """
 [llm]
@@ -318,12 +319,19 @@ def start(env, tmp_path, url: str, *args: str, home):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_F_TTY_06_a_signal_keeps_what_came(env, home, tmp_path, number, code, form) -> None:
-    from fake_provider import stall
+    answer, begun = openai_stream(["partial"]), threading.Event()
 
-    with FakeProvider(stall(openai_stream(["partial"]), after=1)) as fake:
+    def begin(conn: Conn) -> None:
+        conn.head(kind=answer.kind)
+        conn.chunk(answer.events[0])
+        begun.set()
+        conn.wait_gone()
+
+    with FakeProvider(begin) as fake:
         process = start(env, tmp_path, fake.url, "hi", *form, home=home)
         if form:
-            time.sleep(0.8)
+            assert begun.wait(10)
+            time.sleep(0.2)  # it says nothing yet by which one could tell that it has read this
         else:
             assert os.read(process.stdout.fileno(), 100) == b"partial"
         sent = time.monotonic()

@@ -9,6 +9,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import trustme
@@ -289,6 +291,27 @@ def test_F_NET_08_a_handshake_that_hangs() -> None:
     assert "http://" in str(error.hints)
 
 
+@contextmanager
+def tls_server(issued: trustme.LeafCert) -> Iterator[str]:
+    """Shakes hands twice, since a client that refuses a certificate looks at it once more; the URL."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(context)
+
+    def serve(server: socket.socket) -> None:
+        for _ in range(2):
+            conn, _ = server.accept()
+            try:
+                context.wrap_socket(conn, server_side=True).close()
+            except OSError:
+                conn.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        yield f"https://localhost:{server.getsockname()[1]}"
+        thread.join(2)
+
+
 @pytest.mark.parametrize(("days", "word"), [(-30, "expired"), (30, "not yet valid")])
 def test_F_NET_06_a_wrong_clock(tmp_path, days, word) -> None:
     authority = trustme.CA()
@@ -297,43 +320,15 @@ def test_F_NET_06_a_wrong_clock(tmp_path, days, word) -> None:
     issued = authority.issue_cert(
         "localhost", not_before=at - datetime.timedelta(days=1), not_after=at + datetime.timedelta(days=1)
     )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issued.configure_cert(context)
-
-    def serve(server: socket.socket) -> None:
-        conn, _ = server.accept()
-        try:
-            context.wrap_socket(conn, server_side=True).close()
-        except OSError:
-            conn.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve, args=(server,), daemon=True)
-        thread.start()
-        asked = door(f"https://localhost:{server.getsockname()[1]}", ca_bundle=str(tmp_path / "ca.pem"))
-        _, error, _ = ask(asked)
-        thread.join(2)
+    with tls_server(issued) as url:
+        _, error, _ = ask(door(url, ca_bundle=str(tmp_path / "ca.pem")))
     assert isinstance(error, Unreachable) and word in error.detail and "clock" in str(error.hints)
 
 
 def test_F_NET_04_the_issuer_is_named() -> None:
     authority = trustme.CA(organization_name="Nosy \u00e9 Ltd", organization_unit_name="Prying \u00e9")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            for _ in range(2):
-                conn, _ = server.accept()
-                try:
-                    context.wrap_socket(conn, server_side=True).close()
-                except OSError:
-                    conn.close()
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        _, error, _ = ask(door(f"https://localhost:{server.getsockname()[1]}"))
-        thread.join(2)
+    with tls_server(authority.issue_cert("localhost")) as url:
+        _, error, _ = ask(door(url))
     assert (
         isinstance(error, Unreachable)
         and error.hints[0].endswith("issuer: Nosy é Ltd")
