@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import zip_longest
 
 from arawn.catalog import PRICES, Facts
 from arawn.events import Usage
@@ -60,7 +61,4 @@ def prices_at(facts: Facts, tokens: int, at: float) -> dict[str, float | None]:
 
 def _over(base: tuple[float | None, ...], other: tuple[float | None, ...]) -> tuple[float | None, ...]:
     """The other prices where they are known."""
-    found = [
-        one if place >= len(other) or other[place] is None else other[place] for place, one in enumerate(base)
-    ]
-    return tuple(found)
+    return tuple(one if new is None else new for one, new in zip_longest(base, other))

@@ -192,12 +192,10 @@ def _missing(request: Request, choice: Choice, facts: Facts) -> tuple[str, ...]:
 
 def cheapest(found: Sequence[Offer], most: float | None = None) -> Offer | None:
     """The cheapest that can be asked, for at most so many USD; of unknown price only without such a limit."""
-    usable = [one for one in found if one.usable and one.cost is not None]
+    usable = [one for one in found if one.usable]
     if most is not None:
         usable = [one for one in usable if one.cost is not None and one.cost.likely <= most]
-    elif not usable:
-        usable = [one for one in found if one.usable]
-    return min(usable, key=_rank, default=None)
+    return min(usable, key=_rank, default=None)  # those of unknown price rank last
 
 
 def fastest(found: Sequence[Offer]) -> Offer | None:

@@ -21,11 +21,15 @@ ASPECTS = ("context", "speed", "cost", "quality", "specialisation")
 LEVELS = {"low": 0.002, "medium": 0.02, "high": 0.2}
 """USD for an answer, by the words of `--max-cost`."""
 SLOW_S, QUICK_S = 8.0, 0.3
+"""Seconds to the first token, between which a model is more or less quick."""
 WIDE, NARROW = 1_000_000, 8_000
+"""Tokens of a window, the same."""
 FREE, DEAR = 0.00005, 0.2
+"""USD for an answer, the same."""
 CHEAP_MADE, DEAR_MADE = 0.2, 60.0
 """USD for a million tokens of answer, between which prices tell of the size of a model."""
 SMALL, LARGE = 1.0, 400.0
+"""Billions of parameters, the same."""
 LARGE_WINDOW = 128_000
 UNKNOWN = 0.4
 """What an aspect counts of which nothing is known."""
@@ -184,15 +188,13 @@ def _context(offer: Offer) -> tuple[float, str]:
 def _speed(offer: Offer) -> tuple[float, str]:
     """Measured here, else guessed by the price, as smaller models are quicker and cheaper."""
     if offer.first_s is not None:
-        return 1 - _between(
-            offer.first_s, QUICK_S, SLOW_S
-        ), f"first token after {offer.first_s:.2f} s, measured here"
+        quick = 1 - _between(offer.first_s, QUICK_S, SLOW_S)
+        return quick, f"first token after {offer.first_s:.2f} s, measured here"
     price = offer.facts.output_price
     if not price:
         return UNKNOWN, "not measured here yet"
-    return 0.2 + 0.6 * (
-        1 - _between(price, CHEAP_MADE, DEAR_MADE)
-    ), "not measured here yet; guessed by its price"
+    small = 1 - _between(price, CHEAP_MADE, DEAR_MADE)
+    return 0.2 + 0.6 * small, "not measured here yet; guessed by its price"
 
 
 def _cost(offer: Offer) -> tuple[float, str]:
@@ -200,9 +202,8 @@ def _cost(offer: Offer) -> tuple[float, str]:
         return UNKNOWN / 2, "its price is not known"
     if offer.cost.likely <= 0:
         return 1.0, "free: it runs here" if offer.facts.priced is None else "free"
-    return 1 - _between(
-        offer.cost.likely, FREE, DEAR
-    ), f"about ${offer.cost.likely:.4f} for this and a typical answer"
+    cheap = 1 - _between(offer.cost.likely, FREE, DEAR)
+    return cheap, f"about ${offer.cost.likely:.4f} for this and a typical answer"
 
 
 def quality(facts: Facts) -> tuple[float, str]:

@@ -119,7 +119,7 @@ class _Fields:
             schema = schema or {"type": "string"}
             if described:
                 schema["description"] = described
-        if self.at < self.end and self.text[self.at] not in ",\n":
+        if self._free():
             self.fail(f"{self.text[self.at]!r} is not expected here")
         return name, optional or maybe, schema or {"type": "string"}
 
