@@ -164,7 +164,7 @@ def test_defaults(home: Path) -> None:
         "limits.reply": 32 << 20,
         "limits.error_body": 64 << 10,
         "ui.color": "auto",
-        "ui.reasoning": "show",
+        "ui.reasoning": "line",
         "backends.any.retry.max_attempts": 3,
         "backends.any.retry.max_delay": 30.0,
         "logging.max_size": 10_000_000,

@@ -9,7 +9,8 @@ class Row(NamedTuple):
     """One setting. `path` is dotted, `*` standing for a name that the person chooses.
 
     `kind`: str, int, float, bool, choice, duration (seconds; "2m"), size (bytes; "8 MiB"), strings (a list,
-    or one string), path, url, secret, provider, effort, map (names to strings), free (any table).
+    or one string), path, url, secret, provider, effort, style (words of a colour), map (names to
+    strings), free (any table).
     `harmless` ones may be set by a project file that is not trusted; `effect` is False where the feature
     comes later. `low` and `high` are inclusive bounds; `default` is written as in a file, None: unset.
     """

@@ -7,6 +7,7 @@ from typing import Any
 from arawn.config.row import Row
 from arawn.config.rows_roles import ROLES
 from arawn.config.rows_routing import ROUTING
+from arawn.config.rows_ui import UI
 from arawn.providers import DIALECTS
 
 LEVELS = ("error", "warn", "info", "debug", "trace")
@@ -183,14 +184,6 @@ _LIMITS = (
     Row("limits.error_body", "size", "64 KiB", "What is read of an error reply.", low=1),
 )
 
-_UI = (
-    Row("ui.color", "choice", "auto", "Colour on the terminal.", True, choices=("auto", "always", "never")),
-    Row("ui.markdown", "bool", True, "Render Markdown on the terminal.", True),
-    Row("ui.reasoning", "choice", "show", "What is done with reasoning.", True, choices=("show", "hide")),
-    Row("ui.history", "bool", True, "Keep what is typed in chat for the next time.", True),
-    Row("ui.editing_mode", "choice", "emacs", "Keys of the prompt.", True, choices=("emacs", "vi")),
-)
-
 _FILES = (
     Row(
         "files.allow_hosts",
@@ -363,7 +356,7 @@ _ALL = (
     *ROLES,
     *_BACKENDS,
     *_LIMITS,
-    *_UI,
+    *UI,
     *_FILES,
     *_MODELS,
     *_EMBEDDINGS,

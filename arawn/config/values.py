@@ -35,6 +35,7 @@ _WORDS = {
     "strings": "a list of strings",
     "map": "a table of strings",
     "free": "a table",
+    "style": 'words such as "bold magenta"',
     "effort": "off, low, medium, high, or a number of tokens",
 }
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
@@ -199,6 +200,9 @@ def _many(row: Row, value: Any) -> Any:
             raise (
                 _wrong(row, value) if not isinstance(items, list) else BadValue("expected only strings in it")
             )
+        for item in items:
+            if row.choices and item not in row.choices:
+                raise BadValue(_one_of(item, row.choices))
         return list(items)
     if not isinstance(value, dict):
         raise _wrong(row, value)
@@ -233,6 +237,8 @@ def _text(row: Row, value: str) -> str:
         raise BadValue(_one_of(value, row.choices))
     if row.kind == "provider":
         _provider(value)
+    if row.kind == "style":
+        _style(value)
     if row.kind == "url":
         check_url(value, query=row.path.startswith("mcp"))
     elif not row.path.endswith(("system", ".prompt", "tasks.*.schema", "snippets.*")):
@@ -250,6 +256,12 @@ def _one_of(value: str, choices: tuple[str, ...]) -> str:
     return f"expected one of {listed}, found {shown(value)}" + (
         f'; did you mean "{near[0]}"?' if near else ""
     )
+
+
+def _style(value: str) -> None:
+    from arawn.config.colors import style
+
+    style(value)
 
 
 def _provider(value: str) -> None:

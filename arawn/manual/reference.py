@@ -35,6 +35,7 @@ def settings() -> str:
             lines += ["", f"### Settings in [{here}]", ""]
         name = row.path.rpartition(".")[2].replace("*", "NAME")
         kind = " or ".join(row.choices) if row.choices else row.kind
+        kind = f"list of {kind}" if row.choices and row.kind == "strings" else kind
         default = "" if row.default is None else f", default `{toml_value(row.default)}`"
         later = "" if row.effect else " No effect yet."
         lines.append(f"- `{name}` ({kind}{default}): {row.doc}{later}")
