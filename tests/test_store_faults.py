@@ -58,7 +58,18 @@ api_key = "sk-CANARY-0123456789abcdef"
 WHOLE = "the whole answer"
 ANSWER = openai_stream(["the ", "whole ", "answer"])
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not there")
+
+
+def may_trace() -> bool:
+    """A container may have strace and forbid what it does."""
+    strace = shutil.which("strace")
+    return (
+        bool(strace)
+        and subprocess.run([strace, "-o", os.devnull, "true"], capture_output=True).returncode == 0
+    )
+
+
+needs_strace = pytest.mark.skipif(not may_trace(), reason="strace is not there, or may trace nothing")
 
 
 @pytest.fixture
