@@ -88,15 +88,13 @@ def variables() -> tuple[frozenset[str], frozenset[str]]:
 
 def replaced(config: Config, layers: Iterable[Layer]) -> Config:
     """`config` with what is asked from `layers`; flags of this run and all other settings stay."""
+    flags = [layer for layer in config.layers if layer.name == "flag"]
     kept = [
-        layer
-        if layer.name == "flag"
-        else layer._replace(values={name: item for name, item in layer.values.items() if name not in GROUPS})
+        layer._replace(values={name: item for name, item in layer.values.items() if name not in GROUPS})
         for layer in config.layers
+        if layer.name != "flag" and not layer.values.keys() <= set(GROUPS)
     ]
-    flags = [layer for layer in kept if layer.name == "flag"]
-    rest = [layer for layer in kept if layer.name != "flag" and layer.values]
-    return Config([*rest, *layers, *flags], config.files, config.notices)
+    return Config([*kept, *layers, *flags], config.files, config.notices)
 
 
 def asked_settings(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:

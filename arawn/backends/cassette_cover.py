@@ -158,40 +158,39 @@ class Body:
         return "json" in self._kind or "event-stream" in self._kind or begun in (b"{", b"[", b'"')
 
     def _given(self, count: int, all_of_it: bool = False) -> list[Piece]:
+        """As many of the first `count` pieces as may be written, masked; all of them with `all_of_it`."""
         data = b"".join(piece.data for piece in self._held)
         said = data.decode("ascii", "replace").replace("\r", "\n")
-        find = _keys if self._structured else _plain
-        spans, whole, settled = find(said, self._redactor)
-        ends, end = [], 0
-        for piece in self._held[:count]:
-            end += len(piece.data)
-            ends.append(end)
+        keys = (_keys if self._structured else _plain)(said, self._redactor)
         if not all_of_it:
-            lines = self._structured
-            ends = [
-                end if end <= settled and (said[end - 1 : end] == "\n" or not lines) else 0 for end in ends
-            ]
-            ends = [0 if any(first < end < last for first, last in whole) else end for end in ends]
-            count = max((number for number, end in enumerate(ends, 1) if end), default=0)
+            count = self._settled(count, said, keys)
         if not count:
             return []
         masked = bytearray(data)
-        for first, last in spans:
+        for first, last in keys.spans:
             masked[first:last] = b"*" * (last - first)
-        given, at = [], 0
-        for piece in self._held[:count]:
-            given.append(Piece(piece.after, bytes(masked[at : at + len(piece.data)])))
-            at += len(piece.data)
+        given = _split(self._held[:count], masked)
         # what stays is looked at again, and a key that was cut in two at the limit stays masked
-        left = bytes(masked if all_of_it else data)[at:]
+        left = (masked if all_of_it else data)[sum(len(piece.data) for piece in given) :]
         self._held, self._size = _split(self._held[count:], left), len(left)
         return given
 
+    def _settled(self, count: int, said: str, keys: Keys) -> int:
+        """How many of the first `count` pieces end where no key can go on; in lines, at the end of one."""
+        found = end = 0
+        for number, piece in enumerate(self._held[:count], 1):
+            end += len(piece.data)
+            ended = said[end - 1 : end] == "\n" or not self._structured
+            if ended and end <= keys.settled and not any(first < end < last for first, last in keys.whole):
+                found = number
+        return found
 
-def _split(pieces: list[Piece], data: bytes) -> list[Piece]:
+
+def _split(pieces: list[Piece], data: bytes | bytearray) -> list[Piece]:
+    """The pieces with what stands in their places in `data`."""
     made, at = [], 0
     for piece in pieces:
-        made.append(Piece(piece.after, data[at : at + len(piece.data)]))
+        made.append(Piece(piece.after, bytes(data[at : at + len(piece.data)])))
         at += len(piece.data)
     return made
 
