@@ -25,7 +25,7 @@ from arawn.messages import Message, TextPart, user
 from arawn.providers import PROVIDERS
 from arawn.render.document import document
 from arawn.render.markdown import MarkdownStream
-from arawn.repl.commands import COMMANDS as SLASH
+from arawn.repl.commands import listed as slash
 from arawn.session import Receipt, Session, Turn
 from arawn.store.sessions import Store
 
@@ -396,7 +396,7 @@ def test_pages_named_are_pages() -> None:
 def test_slash_commands() -> None:
     import_module("arawn.repl.loop")  # makes all of them known
     rows = re.findall(r"^\| (`/.*?) \|", manual.text("chat"), re.M)
-    assert set(re.findall(r"`/(\w+)", " ".join(rows))) == set(SLASH)
+    assert set(re.findall(r"`/(\w+)", " ".join(rows))) == {one.name for one in slash()}
 
 
 def test_json_fields() -> None:

@@ -6,7 +6,7 @@ It knows nothing of the terminal; `Repl` in loop.py says and does what a command
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError, UsageFault
 from arawn.folding import fold
@@ -26,40 +26,66 @@ LEAVE = 0
 WORDS = {
     "CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]", "FreeText": "[TEXT]",
     "PathName": "[FILE]", "SessionName": "[ID]", "TurnName": "[N]", "TurnNames": "[A B]",
-    "BranchName": "[NAME]", "RetryName": "[NAME]",
+    "BranchName": "[NAME]", "RetryName": "[NAME]", "RoleName": "[NAME]", "SettingText": "[KEY=VALUE]",
+    "CodeNumber": "[N]", "CopyWords": "[code [N]|all]", "SaveWords": "[FILE] [code [N]]",
+    "ReasoningWord": "[show|hide|line|last]", "CompareWords": "[A B] [: TEXT]",
 }  # fmt: skip
 """How each kind of argument is told."""
+GROUPS = {
+    "ask": "Answers", "who": "Who answers, and how", "with": "What goes along", "tree": "The session",
+    "out": "Taking out", "spent": "What it takes", "": "The chat",
+}  # fmt: skip
+"""The groups of `/help` in their order, each with its heading."""
 
 
 class Command(NamedTuple):
-    """One command: `argument` is the annotation of its argument, "" where it takes none."""
+    """One command: `argument` is the annotation of its argument, "" where it takes none.
+
+    `group` is where `/help` lists it. One that comes `later` is listed and completed nowhere.
+    """
 
     name: str
     aliases: tuple[str, ...]
     run: Callable[..., int | None]
     help: str
     argument: str
+    group: str = ""
+    later: bool = False
 
     @property
     def usage(self) -> str:
         """How it is typed."""
         return f"/{self.name} {WORDS.get(self.argument, '')}".rstrip()
 
+    @property
+    def short(self) -> str:
+        """The first sentence of its help, without the full stop."""
+        return self.help.partition(". ")[0].rstrip(".")
+
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(*aliases: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+def command(
+    *aliases: str, group: str = "", later: bool = False
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Make a function a slash command. It returns None, or the exit code to leave with."""
 
     def register(function: Callable[..., int | None]) -> Callable[..., int | None]:
         said = {k: v for k, v in function.__annotations__.items() if k not in ("repl", "return")}
         name = function.__name__.rstrip("_")
         argument = next(iter(said.values()), "")
-        COMMANDS[name] = Command(name, aliases, function, (function.__doc__ or "").strip(), argument)
+        told = " ".join((function.__doc__ or "").split())
+        COMMANDS[name] = Command(name, aliases, function, told, argument, group, later)
         return function
 
     return register
+
+
+def listed() -> list[Command]:
+    """Those that are there, in the order of `/help`."""
+    found = [one for one in COMMANDS.values() if not one.later]
+    return sorted(found, key=lambda one: list(GROUPS).index(one.group))
 
 
 def find(name: str) -> Command | None:
@@ -85,36 +111,44 @@ def unknown(name: str) -> UsageFault:
     """The fault of a command that there is not, with the one that was meant where that can be told."""
     import difflib
 
-    names = [*COMMANDS, *(alias for one in COMMANDS.values() for alias in one.aliases)]
+    names = [*(one.name for one in listed()), *(alias for one in listed() for alias in one.aliases)]
     near = difflib.get_close_matches(name, names, 1, 0.5) if name else []
     hints = [f"did you mean /{near[0]}?"] if near else []
     hints += ["type /help for available commands", "begin with // to send a text that begins with a slash"]
     return UsageFault(f"Unknown command: /{name}", hints=tuple(hints))
 
 
+OFFERS: dict[str, Callable[[Repl, str], Iterable[str]]] = {
+    "CommandName": lambda repl, begun: [one.name for one in listed()],
+    "BackendName": lambda repl, begun: repl.app.backend_names(),
+    "ModelName": lambda repl, begun: repl.known.models(repl.opened),
+    "PathName": lambda repl, begun: paths(begun),
+    "SessionName": lambda repl, begun: repl.known.sessions(),
+    "TurnName": lambda repl, begun: list(repl.session.branches),
+    "TurnNames": lambda repl, begun: list(repl.session.branches),
+    "RetryName": lambda repl, begun: repl.app.backend_names(),
+}
+"""What may stand for each kind of argument, given what of it is typed."""
+MANY = ("TurnNames", "CompareWords", "CopyWords", "SaveWords")
+"""The kinds of which several may stand behind each other."""
+
+
 def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
     """Completions for the slash command `text`, as (what to insert, its help)."""
     name, space, argument = text.partition(" ")
     if not space:
-        return [(_typed(c), c.help) for c in COMMANDS.values() if f"/{c.name}".startswith(name)]
+        return [
+            (_typed(c), c.short) for c in COMMANDS.values() if f"/{c.name}".startswith(name) and not c.later
+        ]
     found = find(name[1:])
-    if found is None or (" " in argument and found.argument != "PathName"):
+    if found is None or (" " in argument and found.argument not in ("PathName", *MANY)):
         return []
-    offered: dict[str, Callable[[], list[str]]] = {
-        "CommandName": lambda: list(COMMANDS),
-        "BackendName": repl.app.backend_names,
-        "ModelName": lambda: repl.known.models(repl.opened),
-        "PathName": lambda: _paths(argument),
-        "SessionName": repl.known.sessions,
-        "TurnName": lambda: list(repl.session.branches),
-        "TurnNames": lambda: list(repl.session.branches),
-        "RetryName": repl.app.backend_names,
-    }
-    names: Any = offered.get(found.argument, list)()
-    return [(one, "") for one in names if one.startswith(argument) and is_clean(one)]
+    begun = argument.rpartition(" ")[2] if found.argument in MANY else argument
+    names = OFFERS[found.argument](repl, argument) if found.argument in OFFERS else ()
+    return [(one, "") for one in names if one.startswith(begun) and is_clean(one)]
 
 
-def _paths(begun: str) -> list[str]:
+def paths(begun: str) -> list[str]:
     """Files and folders that begin as what was typed."""
     import os
 
@@ -133,25 +167,39 @@ def _typed(one: Command) -> str:
 
 @command("h", "?")
 def help_(repl: Repl, name: CommandName = "") -> None:
-    """List the commands and keys, or tell about one."""
+    """This list, or about one. With the name of a command it tells all about that one."""
     if name:
         found = find(name.lstrip("/"))
         if found is None:
             raise unknown(name.lstrip("/"))
         others = ", ".join(f"/{alias}" for alias in found.aliases)
-        repl.screen.say(f"{found.usage}  {found.help}" + (f" (also {others})" if others else ""))
+        told = f"{found.usage}  {found.help}" + (f" (also {others})" if others else "")
+        repl.screen.say(fold(told, repl.screen.columns, "  "))
         return
-    width = max(len(one.usage) for one in COMMANDS.values())
-    for one in COMMANDS.values():
-        others = ", ".join(f"/{alias}" for alias in one.aliases)
-        repl.screen.say(f"{one.usage:<{width}}  {one.help}" + (f" (also {others})" if others else ""))
-    repl.screen.say("Enter sends; Alt-Enter, Ctrl-J or a backslash at the end begins a new line.")
-    repl.screen.say("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a slash.")
+    for line in overview(repl.screen.columns):
+        repl.screen.say(line)
 
 
-@command()
+def overview(columns: int | None) -> list[str]:
+    """All commands by their groups, two beside each other where the width allows, and the keys."""
+    left = max(len(one.name) for one in listed()) + 1
+    half = max(left + 2 + len(one.short) for one in listed())
+    beside = 2 if (columns or 80) >= 2 * half + 2 else 1
+    lines = []
+    for group, heading in GROUPS.items():
+        rows = [f"/{one.name:<{left}} {one.short}" for one in listed() if one.group == group]
+        height = -(-len(rows) // beside)
+        lines.append(heading)
+        for place in range(height):
+            lines.append("  ".join(f"{row:<{half}}" for row in rows[place::height]).rstrip())
+    lines.append("/help COMMAND tells more of one. Enter sends; Alt-Enter or Ctrl-J: a new line.")
+    lines.append("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a slash.")
+    return lines
+
+
+@command(group="who")
 def backend(repl: Repl, name: BackendName = "") -> None:
-    """Show the backends, or switch to one."""
+    """Switch the backend. Without a name it shows them."""
     if name:
         repl.switch(name, None)
         return
@@ -159,9 +207,9 @@ def backend(repl: Repl, name: BackendName = "") -> None:
     repl.screen.say(fold("Backends: " + ", ".join(repl.app.backend_names()), repl.screen.columns, "  "))
 
 
-@command()
+@command(group="who")
 def model(repl: Repl, name: ModelName = "") -> None:
-    """Show the models of this backend, or switch to one."""
+    """Switch the model. Without a name it lists those of this backend."""
     if name:
         repl.switch(repl.opened.name, name)
         return
@@ -178,9 +226,9 @@ def model(repl: Repl, name: ModelName = "") -> None:
     )
 
 
-@command()
+@command(group="who")
 def system(repl: Repl, text: FreeText = "") -> None:
-    """Show or set the system prompt; a dash clears it."""
+    """Set the system prompt. A dash clears it; without a text it is shown."""
     session = repl.conversation.session
     if text:
         session.system = None if text == "-" else text
@@ -189,9 +237,9 @@ def system(repl: Repl, text: FreeText = "") -> None:
     )
 
 
-@command()
+@command(group="with")
 def attach(repl: Repl, name: PathName = "") -> None:
-    """Send a file or page with the next message; a dash drops all."""
+    """Send a file or page along. It goes with the next message; a dash drops all."""
     if name == "-":
         repl.attached.clear()
     elif name:
@@ -200,9 +248,9 @@ def attach(repl: Repl, name: PathName = "") -> None:
     repl.screen.say(f"With the next message: {files}" if files else "Nothing is attached.")
 
 
-@command()
+@command(group="who")
 def json(repl: Repl, fields: FreeText = "") -> None:
-    """Answer in JSON, of a shape like 'name, age int'; off ends it."""
+    """Have answers in JSON. TEXT is the shape, such as 'name, age int'; off ends it."""
     if fields == "off":
         repl.conversation.format = None
         repl.screen.say("Answers are text again.")
@@ -215,9 +263,9 @@ def json(repl: Repl, fields: FreeText = "") -> None:
     repl.screen.say("Answers are JSON now; /json off ends it.")
 
 
-@command("new")
+@command("new", group="tree")
 def clear(repl: Repl) -> None:
-    """Begin anew; what was said stays in its session."""
+    """Begin anew. What was said stays in its session."""
     repl.begin_anew()
     repl.screen.say("Started a new conversation.")
 

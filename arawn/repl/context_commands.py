@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from arawn.repl.loop import Repl
 
 
-@command()
+@command(group="spent")
 def compact(repl: Repl, focus: FreeText = "") -> None:
-    """Sum up what was said, to make room; TEXT is what matters."""
+    """Sum up to make room. TEXT is what matters; the turns stay in the tree."""
     from arawn.summary import text_of
 
     planner = _planner(repl)
@@ -42,9 +42,9 @@ def compact(repl: Repl, focus: FreeText = "") -> None:
     )
 
 
-@command()
+@command(group="spent")
 def context(repl: Repl) -> None:
-    """Show how full the model's window is, and what would go."""
+    """How full the window is. And what would go with the next message."""
     planner = _planner(repl)
     for line in told(_outlook(repl, planner), repl.opened.model):
         repl.screen.say(line)

@@ -12,7 +12,7 @@ from arawn import __version__
 from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
-from arawn.repl import commands, context_commands, tree_commands, using, wire_commands
+from arawn.repl import commands, context_commands, settings_commands, tree_commands, using, wire_commands
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.known import Known
 from arawn.repl.naming import Naming
@@ -75,7 +75,8 @@ def _isatty(stream: TextIO | None) -> bool:
         return False
 
 
-MODULES = (commands, tree_commands, context_commands, wire_commands)  # importing makes their commands known
+# Importing these makes their commands known, in the order that /help has within its groups.
+MODULES = (commands, settings_commands, tree_commands, context_commands, wire_commands)
 __all__ = ["Backends", "Chat", "Opened", "Repl", "Settings", "run"]
 
 
@@ -83,10 +84,13 @@ class Repl:
     """The state of one chat, and what slash commands may do to it."""
 
     def __init__(self, chat: Chat, signals: Signals) -> None:
-        self.app = chat.app
-        self.opened = chat.opened
+        self.app: Backends = chat.app
+        self.opened: Opened = chat.opened
         self.conversation = chat.conversation
         self.keeper = chat.keeper
+        self.settings: Settings = chat.settings
+        self.role = chat.settings.role
+        self.plain = settings_commands.begun(self.role)
         self.draft = ""
         self._naming = Naming(chat.keeper, chat.app.title) if chat.keeper is not None else None
         self._chat = chat
@@ -94,7 +98,7 @@ class Repl:
         self._editor: Editor | None = None
         self.attached: list[Attachment] = []
         self.screen = Screen(chat)
-        self.known = Known(chat.app, chat.keeper, self._complete_again)
+        self.known: Known = Known(chat.app, chat.keeper, self._complete_again)
 
     def talk(self, source: TextIO, quiet: Quiet) -> int:
         """The loop on a terminal."""
@@ -274,7 +278,7 @@ class Repl:
         """Which backend answers."""
         self.screen.say(f"Backend {self.opened.name} · model {self.opened.model}")
 
-    def switch(self, backend: str, model: str | None) -> None:
+    def switch(self, backend: str | None, model: str | None) -> None:
         """Go on with another backend or model; the conversation stays. Raises an ArawnError."""
         before = self.opened
         self.opened = self.app.open(backend, model)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from arawn.errors import UsageFault
 from arawn.repl.commands import FreeText, PathName, command
+from arawn.repl.settings_commands import forget
 from arawn.session import Session, Turn, common
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ SessionName = str
 RetryName = str
 
 
-@command()
+@command(group="ask")
 def undo(repl: Repl) -> None:
-    """Take back the last turn; its prompt comes back to edit."""
+    """Take back the last turn. Its prompt comes back to edit; it stays in the tree."""
     number = repl.session.number(repl.session.head) if repl.session.head else 0
     turn = repl.session.step_back()
     if turn is None:
@@ -33,9 +34,9 @@ def undo(repl: Repl) -> None:
         repl.draft = turn.prompt.text
 
 
-@command()
+@command(group="ask")
 def edit(repl: Repl, number: TurnName = "") -> None:
-    """Say a turn otherwise; what it led to stays."""
+    """Say a turn otherwise. Its prompt comes back; what it led to stays in the tree."""
     turn = _turn(repl, number)
     repl.session.stand_at(turn.parent)
     _mean(repl, turn)
@@ -46,18 +47,18 @@ def edit(repl: Repl, number: TurnName = "") -> None:
     )
 
 
-@command()
+@command(group="ask")
 def retry(repl: Repl, with_backend: RetryName = "") -> None:
-    """Ask again, with another backend if you like."""
+    """Ask again, elsewhere too. NAME is another backend for this once."""
     if not repl.conversation.can_retry:
         raise UsageFault("Nothing was asked yet, so there is nothing to ask again")
     name = with_backend.removeprefix("with ").strip()
     repl.ask_with(name, repl.conversation.retry)
 
 
-@command()
+@command(group="ask")
 def continue_(repl: Repl, with_backend: RetryName = "") -> None:
-    """Go on with an answer that broke off."""
+    """Go on where it broke off. NAME is another backend for this once."""
     turn = repl.session.current
     if turn is None or not (turn.unfinished or turn.receipt.finish == "length"):
         raise UsageFault("The last answer did not break off")
@@ -65,9 +66,9 @@ def continue_(repl: Repl, with_backend: RetryName = "") -> None:
     repl.ask_with(name, lambda backend: repl.conversation.resume(backend, turn))
 
 
-@command()
+@command(group="tree")
 def fork(repl: Repl) -> None:
-    """A new session that shares what was said so far."""
+    """Split off a new session. It shares what was said so far; the old one stays."""
     old, keeper = repl.session, _keeper(repl, "a new session is begun with /clear")
     if old.head is None:
         raise UsageFault("Nothing was said yet, so there is nothing to share")
@@ -79,9 +80,9 @@ def fork(repl: Repl) -> None:
     repl.screen.say(f"the other one stays: /resume {old.id}")
 
 
-@command()
+@command(group="tree")
 def branch(repl: Repl, name: BranchName = "") -> None:
-    """Show the branches, or name this one."""
+    """Show or name branches. NAME becomes the name of this one."""
     session = repl.session
     if name:
         if not name.replace("-", "").replace("_", "").replace("/", "").replace(".", "").isalnum():
@@ -100,9 +101,9 @@ def branch(repl: Repl, name: BranchName = "") -> None:
         repl.screen.say(line)
 
 
-@command()
+@command(group="tree")
 def goto(repl: Repl, place: TurnName = "") -> None:
-    """Go to a turn or a branch."""
+    """Go to a turn or branch. /tree shows their numbers and names."""
     session = repl.session
     if place in session.branches:
         session.switch(place)
@@ -113,9 +114,9 @@ def goto(repl: Repl, place: TurnName = "") -> None:
     _show_end(repl)
 
 
-@command()
+@command(group="tree")
 def tree(repl: Repl) -> None:
-    """Draw the session: turns, branches, and where you are."""
+    """Draw the session. Turns, branches, and where you are."""
     from arawn.graph import graph
 
     if not repl.session.turns:
@@ -124,9 +125,9 @@ def tree(repl: Repl) -> None:
         repl.screen.say(line)
 
 
-@command()
+@command(group="ask")
 def diff(repl: Repl, two: TurnNames = "") -> None:
-    """Compare two answers word by word."""
+    """What differs by word. Of this answer and the one beside it, or of two turns."""
     from arawn.differing import pieces
 
     one, other = _two(repl, two.split())
@@ -138,9 +139,9 @@ def diff(repl: Repl, two: TurnNames = "") -> None:
     repl.screen.difference(list(pieces(one.answer, other.answer)))
 
 
-@command()
+@command(group="tree")
 def graft(repl: Repl, place: TurnName = "") -> None:
-    """Put turns of another branch or session after this one."""
+    """Bring turns here. Those of another branch or session are put after this turn."""
     session = repl.session
     if not place:
         raise UsageFault("/graft takes a turn, a branch or another session", hints=("/tree shows this one",))
@@ -160,9 +161,9 @@ def graft(repl: Repl, place: TurnName = "") -> None:
     _show_end(repl)
 
 
-@command()
+@command(group="tree")
 def session(repl: Repl) -> None:
-    """Show which session this is."""
+    """Which session this is. And where in it you are."""
     now = repl.session
     if not now.turns:
         repl.screen.say("No session yet: the first message begins it.")
@@ -175,20 +176,21 @@ def session(repl: Repl) -> None:
     repl.screen.say(f"At {at}, {where}" + (f"; the tree has {ends} ends: /tree" if ends > 1 else ""))
 
 
-@command()
+@command(group="tree")
 def resume(repl: Repl, which: SessionName = "") -> None:
-    """Go on with another session."""
+    """Go on with another one. Without an ID you choose from a list."""
     store = _keeper(repl).store
     id = store.find(which) if which else repl.pick_session()
     if not id:
         return
     repl.session = store.load(id)
+    forget(repl)
     show_session(repl)
 
 
-@command()
+@command(group="tree")
 def rename(repl: Repl, title: FreeText = "") -> None:
-    """Give this session a title."""
+    """Give the session a title. It is found by it later."""
     keeper = _keeper(repl, "there is no title to change")
     if not title:
         raise UsageFault("/rename takes the new title")
@@ -198,9 +200,9 @@ def rename(repl: Repl, title: FreeText = "") -> None:
     repl.screen.say(f"Title: {title}")
 
 
-@command()
+@command(group="tree")
 def search(repl: Repl, words: FreeText = "") -> None:
-    """Find what was said in any session."""
+    """Find what was said. In any session, by its words."""
     from arawn.render.sessions import found
     from arawn.store.search import search as find
 
@@ -212,9 +214,9 @@ def search(repl: Repl, words: FreeText = "") -> None:
     repl.screen.say("/resume ID goes on with one." if hits else "Nothing was found.")
 
 
-@command()
+@command(group="out")
 def export(repl: Repl, name: PathName = "") -> None:
-    """Write this session as .md, .html, .json or .jsonl."""
+    """Write the whole session. FILE ends in .md, .html, .json or .jsonl."""
     from arawn.transfer.file import write_file
 
     if not name:
@@ -223,9 +225,9 @@ def export(repl: Repl, name: PathName = "") -> None:
     repl.screen.say(f"Written: {path}")
 
 
-@command()
+@command(group="spent")
 def why(repl: Repl) -> None:
-    """How the last answer came to be."""
+    """How the answer came. Attempts, waits, tokens, cost and settings of the last one."""
     from arawn.render.receipt import aligned
 
     turn = repl.session.current

@@ -11,11 +11,17 @@ if TYPE_CHECKING:
     from arawn.repl.loop import Repl
 
 
-@command()
+@command(group="out")
 def curl(repl: Repl) -> None:
-    """Show the last request as a curl command, without the key."""
+    """The request as curl. Of the last answer, without the key."""
     session = repl.conversation.session
     turn = session.current
     if turn is None:
         raise UsageFault("Nothing was asked yet, so there is no request to show")
     repl.screen.say(repl.app.curl(session, turn, brief=repl.screen.on_terminal))
+
+
+@command(later=True)
+def tools(repl: Repl) -> None:
+    """Which tools may be used."""
+    repl.screen.say("Models have no tools yet: they come in a later version.")

@@ -1,0 +1,184 @@
+"""The slash commands about how is asked: settings for this chat, and roles; they know no service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arawn.errors import UsageFault
+from arawn.repl.commands import OFFERS, command
+
+if TYPE_CHECKING:
+    from arawn.repl.loop import Repl
+    from arawn.roles import Role
+
+SettingText = str
+RoleName = str
+
+ASKED = ("temperature", "top_p", "max_tokens", "stop", "reasoning")
+"""The settings of a request that a chat may have for itself, by their names in [llm]."""
+_EXTRA = "extra."
+
+
+@command(group="who")
+def set_(repl: Repl, said: SettingText = "") -> None:
+    """Settings for this chat. KEY=VALUE sets one, KEY= leaves it to the config again; without any they are
+    shown: temperature, top_p, max_tokens, stop, reasoning, stream, and extra.NAME for fields of a request."""
+    key, equals, value = (part.strip() for part in said.partition("="))
+    if key and not equals:
+        key, _, value = key.partition(" ")
+    if key:
+        _known(key)
+    if key and (equals or value):
+        _set(repl, key, value.strip())
+    for line in _shown(repl, key):
+        repl.screen.say(line)
+
+
+def _known(key: str) -> None:
+    if key in (*ASKED, "stream") or (key.startswith(_EXTRA) and len(key) > len(_EXTRA)):
+        return
+    import difflib
+
+    near = difflib.get_close_matches(key.rpartition(".")[2], (*ASKED, "stream"), 1, 0.6)
+    hints = (f"did you mean {near[0]}?",) if near else ()
+    there = f"of this chat: {', '.join(ASKED)}, stream, {_EXTRA}NAME"
+    raise UsageFault(f"There is no setting {key!r} of a chat", hints=(*hints, there))
+
+
+def _set(repl: Repl, key: str, text: str) -> None:
+    """Take one setting, or give it back to the config. Raises UsageFault for a value that does not fit."""
+    from arawn.config.row import Row
+    from arawn.config.schema import find
+    from arawn.config.values import BadValue, from_text, parsed
+
+    conversation = repl.conversation
+    if key.startswith(_EXTRA):
+        name = key.removeprefix(_EXTRA)
+        rest = {one: value for one, value in conversation.extra.items() if one != name}
+        conversation.extra = {**rest, name: parsed(text)} if text else rest
+        return
+    value: Any = () if key == "stop" else key == "stream" or None
+    if text:
+        row = find(("backends", "any", key))
+        try:
+            value = from_text(row, text) if isinstance(row, Row) else text
+        except BadValue as bad:
+            raise UsageFault(f"{key}: {bad}") from None
+    setattr(conversation, key, tuple(value) if key == "stop" else value)
+
+
+def _shown(repl: Repl, only: str) -> list[str]:
+    """The settings with who says them: this chat, the config, or nobody."""
+    conversation = repl.conversation
+    config = getattr(repl.opened, "settings", {})
+    rows: list[tuple[str, str]] = []
+    for key in ASKED:
+        here, there = getattr(conversation, key), config.get(key)
+        if here not in (None, ()):
+            rows.append((key, f"{_text(here)} (this chat)"))
+        elif there not in (None, ()):
+            rows.append((key, f"{_text(there)} (config)"))
+        else:
+            rows.append((key, "the service decides"))
+    rows.append(("stream", "on" if conversation.stream else "off (this chat)"))
+    rows += [(f"{_EXTRA}{name}", f"{value!r} (this chat)") for name, value in conversation.extra.items()]
+    gone = [(only, "not said")] if only.startswith(_EXTRA) and only not in dict(rows) else []
+    rows = [row for row in [*rows, *gone] if not only or row[0] == only]
+    width = max(len(key) for key, _ in rows)
+    return [f"{key:<{width}}  {value}" for key, value in rows]
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(repr, value)) if isinstance(value, tuple | list) else str(value)
+
+
+class Plain(NamedTuple):
+    """How a chat spoke before it took a role.
+
+    `asked` is who answered then, None where the role changed nothing about it; (None, None) is whom the
+    config chooses.
+    """
+
+    system: str | None
+    settings: dict[str, Any]
+    asked: tuple[str | None, str | None] | None = None
+
+
+@command(group="who")
+def role(repl: Repl, name: RoleName = "") -> None:
+    """Speak as a role. Its system prompt, backend and settings hold from now on, and the session goes on;
+    a dash ends it, and without a name the roles are listed."""
+    roles = repl.settings.roles
+    if roles is None:
+        raise UsageFault("This chat knows no roles")
+    if name == "-":
+        if repl.role is None:
+            raise UsageFault("This chat speaks as no role")
+        leave(repl)
+        repl.screen.say("No role any more.")
+        return
+    if name:
+        _take(repl, roles.find(name))
+        return
+    names = roles.names()
+    for one in names:
+        repl.screen.say(f"{'*' if repl.role is not None and one == repl.role.name else ' '} {one}")
+    if not names:
+        repl.screen.say(
+            f"There are no roles; [roles.NAME] in the config makes one, or {roles.folder}/NAME.md"
+        )
+
+
+def _take(repl: Repl, new: Role) -> None:
+    """Speak as `new`; where its backend cannot be asked nothing changes. Raises an ArawnError."""
+    before = repl.plain
+    plain = before or _plain(repl)
+    if new.backend or new.model:
+        home = plain.asked or (repl.opened.name, repl.opened.model)
+        repl.switch(new.backend or home[0], new.model)
+        plain = plain._replace(asked=home)
+    elif plain.asked is not None:
+        repl.switch(*plain.asked)
+        plain = plain._replace(asked=None)
+    repl.plain, repl.role = plain, new
+    repl.session.system = new.system if new.system is not None else plain.system
+    _say(repl, {**plain.settings, **new.settings})
+    repl.screen.say(f"Role {new.name}: {new.told}")
+
+
+def leave(repl: Repl) -> None:
+    """Speak as before the role again."""
+    plain = repl.plain
+    if plain is not None and plain.asked is not None:
+        repl.switch(*plain.asked)
+    forget(repl)
+    if plain is not None:
+        repl.session.system = plain.system
+
+
+def forget(repl: Repl) -> None:
+    """The role ends with its session: another has a system prompt of its own."""
+    plain, repl.plain, repl.role = repl.plain, None, None
+    if plain is not None:
+        _say(repl, plain.settings)
+
+
+def begun(role: Role | None) -> Plain | None:
+    """How a chat that begins in a role would speak without it."""
+    if role is None:
+        return None
+    return Plain(None, {}, (None, None) if role.backend or role.model else None)
+
+
+def _plain(repl: Repl) -> Plain:
+    settings = {key: getattr(repl.conversation, key) for key in ASKED}
+    return Plain(repl.session.system, settings)
+
+
+def _say(repl: Repl, settings: dict[str, Any]) -> None:
+    for key in ASKED:
+        setattr(repl.conversation, key, settings.get(key, () if key == "stop" else None))
+
+
+OFFERS["SettingText"] = lambda repl, begun: [f"{key}=" for key in (*ASKED, "stream")]
+OFFERS["RoleName"] = lambda repl, begun: repl.settings.roles.names() if repl.settings.roles else []
