@@ -490,6 +490,14 @@ def grep(folder: Path, words: tuple[str, ...]) -> list[str]:
     return found
 
 
+def in_a_journal(folder: Path, words: str) -> None:
+    """Wait until the words are on the disk."""
+    until = time.monotonic() + 10
+    while not any(words in path.read_text() for path in folder.rglob("journal/*.jsonl")):
+        assert time.monotonic() < until, f"no journal says {words!r}"
+        time.sleep(0.01)
+
+
 def test_no_key_that_was_typed_is_on_the_disk(arawn, home: Path) -> None:
     words = (*KEYS, CONFIGURED)
     seen: list[list[str]] = []
@@ -498,7 +506,7 @@ def test_no_key_that_was_typed_is_on_the_disk(arawn, home: Path) -> None:
     )
 
     def behave(conn) -> None:
-        time.sleep(0.4)  # the journal is on the disk by now
+        in_a_journal(home, "go on" if seen else "my keys")
         seen.append(grep(home, words))
         echo(conn)
 
@@ -549,7 +557,7 @@ def test_a_key_in_a_journal_of_the_dead_is_masked_when_it_is_taken_in(tmp_path: 
     entry.add(Text("your key is " + KEYS[0][:20]))
     entry.add(Text(KEYS[0][20:] + " I think"))
     assert entry.writer is not None
-    time.sleep(0.4)
+    in_a_journal(tmp_path, "I think")
     entry.writer.close()
     store = Store(tmp_path, print)
     assert [one.answer for one in store.load(entry.session.id).path()] == ["your key is **** I think"]
