@@ -276,7 +276,12 @@ def test_an_id_that_is_none_is_not_followed(arawn, tmp_path, answer: str) -> Non
     with place.fake:
         done = place.submit()
         assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-        assert "not known whether the service took all of it" in place.run("status").stderr
+        told = place.run("status")
+        assert "not known whether the service took all of it" in told.stderr
+        seen = len(place.fake.requests)
+        ended = place.run("cancel", told.stdout.split()[0])
+        assert ended.returncode == 0 and len(place.fake.requests) == seen
+        assert "not known whether" in ended.stderr and "its end is asked for" not in ended.stderr
 
 
 def test_a_refusal_keeps_nothing(openai: Place) -> None:

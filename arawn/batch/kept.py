@@ -14,6 +14,11 @@ from arawn.errors import ArawnError, UsageFault
 VERSION = 1
 SENDING = "sending"
 """In the place of a job's id, from before it is sent until the service has answered."""
+UNSURE = (
+    "it is not known whether the service took all of it: look there, for the name arawn-..., before you hand "
+    "it over again"
+)
+"""What is told of such a job where no answer ever came."""
 
 
 class Part(NamedTuple):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from arawn.backends.choose import Choice, choose
 from arawn.backends.configured import Configured, Known
-from arawn.batch.kept import SENDING, Kept, Part, Shelf
+from arawn.batch.kept import SENDING, UNSURE, Kept, Part, Shelf
 from arawn.batch.lines import Item
 from arawn.config.load import Config
 from arawn.doors import Doors, options, settings_of, system_of
@@ -225,7 +225,9 @@ class Service:
             yield lines
 
     def state(self, part: Part) -> State:
-        """How a job stands. Raises as a question does."""
+        """How a job stands; one that may never have arrived says so. Raises as a question does."""
+        if part.job == SENDING:
+            return State("waiting", said=UNSURE)
         made: State = self.style.state(
             self.door.send_json(self.style.look(part.job, self.door.target)), self.door.target
         )

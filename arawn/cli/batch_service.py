@@ -90,17 +90,17 @@ def _row(context: Context, kept: Kept) -> dict[str, Any]:
     try:
         service = _reopened(context, kept)
         try:
-            states = [(part, _state(service, part)) for part in kept.parts]
+            states = [service.state(part) for part in kept.parts]
         finally:
             service.close()
     except ArawnError as fault:
         row["said"] = context.redact(fault.sentence + (f": {fault.detail}" if fault.detail else ""))
         return row
-    row["phase"] = _phase([state for _, state in states])
-    known = [state for _, state in states if state.done is not None]
+    row["phase"] = _phase(states)
+    known = [state for state in states if state.done is not None]
     row["done"] = sum(state.done or 0 for state in known) if known else None
     row["failed"] = sum(state.failed or 0 for state in known) if known else None
-    row["said"] = "; ".join(dict.fromkeys(state.said for _, state in states if state.said)) or None
+    row["said"] = "; ".join(dict.fromkeys(state.said for state in states if state.said)) or None
     return row
 
 
@@ -134,7 +134,7 @@ def fetch(
         open_jobs = 0
         start = 0
         for part in kept.parts:
-            state = _state(service, part)
+            state = service.state(part)
             if state.phase in OVER:
                 _take(service, kept, (start, part), state, file)
             else:
@@ -165,12 +165,18 @@ def _take(service: Service, kept: Kept, place: tuple[int, Part], state: State, f
         if found is None:
             continue
         made = service.answered(result, form)
-        usages, costs = (
-            ([made.reply.usage], [made.cost_usd]) if made.fault is None or made.reply.text else ([], [])
-        )
+        said = made.fault is None or made.reply.text
         line = Line(
-            *found, made.reply.text, made.finish, usages, costs, kept.backend, made.model, 1, made.fault
-        )  # fmt: skip
+            *found,
+            made.reply.text,
+            made.finish,
+            usages=[made.reply.usage] if said else [],
+            costs=[made.cost_usd] if said else [],
+            backend=kept.backend,
+            model=made.model,
+            attempts=1,
+            fault=made.fault,
+        )
         file.add(record(line, service.redact, form is not None))
     for found in left.values():
         line = Line(*found, backend=kept.backend, model=kept.model, fault=_lost(state))
@@ -218,18 +224,24 @@ def cancel(
     ctx: typer.Context, which: Annotated[str, typer.Argument(metavar="ID", help="The batch.")]
 ) -> None:
     """End a batch at a provider; what it has answered by then can be fetched."""
+    from arawn.batch.kept import SENDING, UNSURE
+
     context: Context = ctx.find_root().obj
     kept = _shelf(context).find(which)
+    jobs = [part for part in kept.parts if part.job != SENDING]
     service = _reopened(context, kept)
     try:
-        for part in kept.parts:
-            if _state(service, part).phase in ("waiting", "running"):
+        for part in jobs:
+            if service.state(part).phase in ("waiting", "running"):
                 service.cancel(part)
     finally:
         service.close()
-    context.status.note(
-        f"{kept.id}: its end is asked for; arawn batch status {kept.id} tells when it is there"
-    )
+    if jobs:
+        context.status.note(
+            f"{kept.id}: its end is asked for; arawn batch status {kept.id} tells when it is there"
+        )
+    if len(jobs) < len(kept.parts):
+        context.status.warn(f"{kept.id}: {UNSURE}")
 
 
 def forget(
@@ -239,20 +251,6 @@ def forget(
     context: Context = ctx.find_root().obj
     shelf = _shelf(context)
     shelf.forget(shelf.find(which))
-
-
-def _state(service: Service, part: Part) -> State:
-    """How a job stands; one that may never have arrived says so."""
-    from arawn.batch.kept import SENDING
-    from arawn.wire.batches import State
-
-    if part.job == SENDING:
-        said = (
-            "it is not known whether the service took all of it: look there, for the name arawn-..., before "
-            "you hand it over again"
-        )
-        return State("waiting", said=said)
-    return service.state(part)
 
 
 def _items(source: str, done: frozenset[str]) -> list[Item]:
