@@ -98,8 +98,8 @@ def thinking(request: Request, settings: Mapping[str, Any]) -> int:
     return thought if isinstance(thought, int) else THINKING.get(str(thought), 0)
 
 
-def names(config: Config, env: Mapping[str, str]) -> list[str]:
-    """The backends that have a table, or a key in the environment."""
+def set_up(config: Config, env: Mapping[str, str]) -> list[str]:
+    """The names of the backends that have a table, or a key in the environment."""
     told = [
         row.name for row in PROVIDERS.values() if any(env.get(key, "").strip() for key in row.telling_names)
     ]
@@ -128,7 +128,7 @@ def offers(
     `check` raises for a backend that must not be asked.
     """
     found = []
-    for name in names(config, env):
+    for name in set_up(config, env):
         choice, trouble = _chosen(config, env, name, check)
         if choice is None:
             found.append(_trouble(name, "", trouble))
@@ -149,14 +149,15 @@ def _rank(one: Offer) -> tuple[bool, float, float, str]:
 def _chosen(
     config: Config, env: Mapping[str, str], name: str, check: Callable[[Choice], None]
 ) -> tuple[Choice | None, str]:
-    """The backend, or why it cannot be asked."""
+    """The backend, or None and why it cannot be asked."""
     try:
         choice = choose(config, env, name, None)
-        if choice is not None:
-            check(choice)
+        if choice is None:
+            return None, "it answers of itself alone"
+        check(choice)
     except ArawnError as fault:
         return None, fault.sentence
-    return choice, "it answers of itself alone"
+    return choice, ""
 
 
 def _trouble(name: str, provider: str, why: str) -> Offer:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.catalog import Facts, models
 from arawn.providers import FAMILIES
-from arawn.quote import Offer, names
+from arawn.quote import Offer, set_up
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
@@ -291,7 +291,7 @@ def named(words: str, config: Config, env: Mapping[str, str]) -> tuple[str | Non
     """
     word = _AROUND.sub("", _AROUND.sub("", words.strip())).strip()
     low = word.lower()
-    usable = names(config, env)
+    usable = set_up(config, env)
     tables = {name.lower(): name for name in usable}
     rows = {name: str(config.backends.get(name, {}).get("provider", name)) for name in usable}
     if low in tables:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arawn.batch.out_file import OutFile
     from arawn.batch.service import Service
     from arawn.cli.context import Context
+    from arawn.fitting import FactsOf
     from arawn.messages import Format
     from arawn.wire.batches import State
 
@@ -323,7 +324,7 @@ def _quote(context: Context, service: Service, items: list[Item]) -> None:
     context.status.note(f"{choice.name} · {choice.model}: {len(items):,} lines, about {tokens:,} tokens{usd}")
 
 
-def _facts(context: Context) -> Any:
+def _facts(context: Context) -> FactsOf:
     return context.app.models.facts
 
 

@@ -140,9 +140,11 @@ def pick(found: Sequence[Offer], how: str, request: Request) -> tuple[Offer, str
     if how not in PICKS:
         raise UsageFault(f"--pick takes {', '.join(PICKS)}, not {how!r}")
     text = " ".join(message.text for message in request.messages)
-    one, reasons = best(found, text) if how == "best" else (None, ())
-    if how != "best":
-        one = (quoting.cheapest if how == "cheapest" else quoting.fastest)(found)
+    reasons: tuple[str, ...] = ()
+    if how == "best":
+        one, reasons = best(found, text)
+    else:
+        one = quoting.cheapest(found) if how == "cheapest" else quoting.fastest(found)
     if one is None:
         told = [f"{offer.backend}: {_why_not(offer)}" for offer in found]
         raise ConfigFault("None of the backends can be asked this", hints=tuple(told))
