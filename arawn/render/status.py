@@ -3,33 +3,62 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import os
+import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from arawn.errors import ArawnError
 from arawn.events import Wait
+from arawn.render.live import TICK, LiveLine
 from arawn.render.safe import Filter, clean
-from arawn.threads import start
 
-DIM, YELLOW, RED, BOLD, RESET = "\x1b[2m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
-LATE = 0.4
-"""Seconds without an answer after which a terminal is told that something is going on."""
+if TYPE_CHECKING:
+    from arawn.render.theme import Theme
+
+RESET = "\x1b[0m"
+FRESH = 0.7
+"""Seconds for which a countdown stands that is told several times a second."""
+TAIL = 600
+"""Characters of reasoning that a line could show at most."""
+
+
+def span(seconds: float) -> str:
+    """A time as people say it: 0.4 s, 12 s, 2 min 5 s, 1 h 2 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 class Status:
-    """Writes to stderr. `quiet` keeps all but errors; `live` means a terminal: a line may be redrawn."""
+    """Writes to stderr. `quiet` keeps all but errors; `live` means a terminal: a line may be redrawn.
 
-    def __init__(self, err: TextIO | None, color: bool, quiet: bool, live: bool) -> None:
+    `tty`: a terminal, even one that cannot redraw; as `live` where it is not said. Without a theme the
+    sixteen colours hold.
+    """
+
+    def __init__(
+        self, err: TextIO | None, color: bool, quiet: bool, live: bool,
+        theme: Theme | None = None, ascii: bool = False, tty: bool | None = None,
+    ) -> None:  # fmt: skip
         self._err = err
         self._color = color
         self._quiet = quiet
         self._live = live
-        self._shown = False
+        self._theme = theme
+        self._ascii = ascii
+        self.tty = (live if tty is None else tty) and not quiet
         self._told_wait = -1
-        self._thinking: Filter | None = None
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._shown: Filter | None = None
+        self._thought: Filter | None = None
+        self._tail = ""
+        self._line = LiveLine(self._write, self._dressed, self._in_front, ascii)
 
     def _write(self, text: str) -> None:
         """A closed or full stderr must not cost the answer."""
@@ -39,20 +68,34 @@ class Status:
             self._err.write(text.encode("utf-8", "replace").decode("utf-8"))
             self._err.flush()
 
-    def _styled(self, style: str, text: str) -> str:
-        return f"{style}{text}{RESET}" if self._color else text
+    def styled(self, name: str, text: str) -> str:
+        """`text` in a style of the theme, where there is colour; it must be clean."""
+        begin = self._begin(name)
+        return f"{begin}{text}{RESET}" if begin else text
 
-    def note(self, text: str) -> None:
-        """One dim line."""
+    def _begin(self, name: str) -> str:
+        if not self._color:
+            return ""
+        if self._theme is None:
+            from arawn.render.theme import Theme
+
+            self._theme = Theme()
+        found = self._theme.sgr(name)
+        return f"\x1b[{found}m" if found else ""
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """One dim line. What moves goes on below it."""
         if not self._quiet:
-            self.clear()
-            self._write(self._styled(DIM, clean(text, newlines=False)) + "\n")
+            self._above(self.styled(style, clean(text, newlines=False)) + "\n")
 
     def warn(self, text: str) -> None:
         """One line that matters."""
         if not self._quiet:
-            self.clear()
-            self._write(self._styled(YELLOW, "Note: " + clean(text, newlines=False)) + "\n")
+            self._above(self.styled("warning", "Note: " + clean(text, newlines=False)) + "\n")
+
+    def _above(self, line: str) -> None:
+        self._end_shown()
+        self._line.above(line)
 
     def wait(self, event: Wait) -> None:
         """The line that counts down before another attempt; once where stderr is no terminal."""
@@ -60,8 +103,8 @@ class Status:
             return
         text = f"waiting {event.remaining:.0f} s: {event.reason} (attempt {event.attempt} of {event.of}"
         if self._live:
-            self._stop_timer()
-            self._line(clean(text + "), Ctrl-C stops", newlines=False))
+            self._end_shown()
+            self._line.hold(clean(text + "), Ctrl-C stops", newlines=False), FRESH)
         elif self._told_wait != event.attempt:
             self._write(clean(text + ")", newlines=False) + "\n")
         self._told_wait = event.attempt
@@ -69,22 +112,23 @@ class Status:
     def working(self, label: Callable[[], str]) -> None:
         """After a moment without an answer, say on a terminal what is waited for; `clear` takes it away.
 
-        `label` is asked then, in a thread of its own: it may take a moment to find out.
+        `label` is asked then and now and then again, in a thread of its own: it may take a moment.
         """
-        if self._quiet or not self._live:
-            return
-        self._stop_timer()
+        if self.live:
+            told = _Label(label)
+            self._line.clear()
+            self._line.move(lambda: self._lasting(told(), told.began))
 
-        def late() -> None:
-            text = clean(label(), newlines=False) + " …"
-            with self._lock:
-                if self._timer is timer:
-                    self._passing(text)
+    def stage(self, label: str) -> None:
+        """What is being done meanwhile, where something is waited for."""
+        if self._line.moves and self._thought is None:
+            began = time.monotonic()
+            self._line.move(lambda: self._lasting(label, began))
 
-        timer = threading.Timer(LATE, late)
-        timer.daemon = True
-        self._timer = timer
-        start(timer)
+    def _lasting(self, label: str, since: float) -> str:
+        seconds = int(time.monotonic() - since)
+        dots = "..." if self._ascii else "…"
+        return clean(label, newlines=False) + f" {dots}" + (f" {span(seconds)}" if seconds else "")
 
     @property
     def live(self) -> bool:
@@ -94,65 +138,110 @@ class Status:
     def passing(self, text: str) -> None:
         """Show a line until something else is; nothing where it could not be taken away again."""
         if self.live:
-            self._stop_timer()
-            self._line(clean(text, newlines=False))
+            self._line.still(clean(text, newlines=False))
 
-    def _line(self, text: str) -> None:
-        with self._lock:
-            self._passing(text)
+    def _in_front(self) -> bool:
+        """Whether the terminal is ours now: a program in the background leaves it alone."""
+        try:
+            handle = self._err.fileno() if self._err is not None else -1
+            return os.tcgetpgrp(handle) == os.getpgrp()
+        except (OSError, ValueError, AttributeError):
+            return True
 
-    def _passing(self, text: str) -> None:
-        self._write("\r\x1b[K" + self._styled(DIM, self._fitted(text)))
-        self._shown = True
-
-    def _fitted(self, text: str) -> str:
-        """As much of a line as the terminal has room for: what wraps cannot be taken away again."""
+    def _columns(self) -> int:
         from arawn.render.terminal import width
+
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return width(self._err.fileno(), {}) if self._err is not None else 80
+        return 80
+
+    def _dressed(self, text: str) -> str:
+        return self.styled("spinner", self.fitted(text))
+
+    def fitted(self, text: str) -> str:
+        """As much of a line as the terminal has room for: what wraps cannot be taken away again."""
         from arawn.render.writer import cells
 
-        columns = 80
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            columns = width(self._err.fileno(), {}) if self._err is not None else columns
+        columns = self._columns()
         text = text[: columns - 1]
         while text and cells(text) >= columns:
             text = text[:-1]
         return text
 
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
     def clear(self) -> None:
         """Take away the passing line and end what is open."""
-        with self._lock:
-            self._stop_timer()
-            if self._shown:
-                self._write("\r\x1b[K")
-                self._shown = False
+        self._line.clear()
         self._told_wait = -1
-        if self._thinking is not None:
-            self._write(self._thinking.flush() + (RESET if self._color else "") + "\n")
-            self._thinking = None
+        self._thought = None
+        self._end_shown()
+
+    def _end_shown(self) -> None:
+        if self._shown is not None:
+            self._write(self._shown.flush() + (RESET if self._begin("reasoning") else "") + "\n")
+            self._shown = None
 
     def reasoning(self, text: str) -> None:
-        """A piece of reasoning, dim, on a terminal only."""
-        if self._quiet or not self._live or not text:
+        """A piece of reasoning, dim and whole, on a terminal only."""
+        if not self.tty or not text:
             return
-        if self._thinking is None:
+        if self._shown is None:
             self.clear()
-            self._thinking = Filter()
-            self._write(DIM if self._color else "")
-        self._write(self._thinking.feed(text))
+            self._shown = Filter()
+            self._write(self._begin("reasoning"))
+        self._write(self._shown.feed(text))
+
+    def thinking(self, text: str) -> None:
+        """A piece of reasoning, whose end is shown in one passing line; only how long it takes for ""."""
+        if not self.live:
+            return
+        if self._thought is None:
+            self._end_shown()
+            self._thought, self._tail = Filter(), ""
+            began = time.monotonic()
+            self._line.move(lambda: self._thinks(began), TICK)
+        self._tail = (self._tail + self._thought.feed(text))[-TAIL:]
+
+    def _thinks(self, since: float) -> str:
+        from arawn.render.writer import cells
+
+        head = self._lasting("thinking", since)
+        room = self._columns() - 3 - cells(head)
+        tail = " ".join(self._tail.split())[-max(0, room - 3) :] if room > 8 else ""
+        while tail and cells(tail) > room - 3:
+            tail = tail[1:]
+        return f"{head} {'-' if self._ascii else '·'} {tail}" if tail else head
+
+    def ring(self, sequence: str) -> None:
+        """Send the terminal something that is heard or noticed, not seen; nothing into a file."""
+        if self.live:
+            self._write(sequence)
 
     def error(self, fault: ArawnError) -> None:
         """An error: its sentence, what the service said, what to check."""
         self.clear()
         first, *others = clean(fault.sentence).split("\n")
-        lines = [self._styled(BOLD + RED, "Error:") + " " + first, *(f"  {line}" for line in others)]
+        lines = [self.styled("error", "Error:") + " " + first, *(f"  {line}" for line in others)]
         if fault.detail:
             lines.append("  it said: " + clean(fault.detail, newlines=False, limit=600))
         if fault.hints:
             lines.append("Check:")
             lines += ["  - " + clean(hint, newlines=False) for hint in fault.hints]
         self._write("\n".join(lines) + "\n")
+
+
+class _Label:
+    """What is waited for, asked again each second, seldom where asking takes long."""
+
+    def __init__(self, label: Callable[[], str]) -> None:
+        self.began = time.monotonic()
+        self._label = label
+        self._said = ""
+        self._again = 0.0
+
+    def __call__(self) -> str:
+        now = time.monotonic()
+        if now >= self._again:
+            with contextlib.suppress(ArawnError, OSError):
+                self._said = self._label()
+            self._again = time.monotonic() + max(1.0, 10 * (time.monotonic() - now))
+        return self._said

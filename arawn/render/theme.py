@@ -26,6 +26,7 @@ _SHADES: Mapping[str, tuple[str, str]] = {  # on dark, on light
     "url": _GREYS,
     "quote": _GREYS,
     "rule": _GREYS,
+    "table": _GREYS,
     "dim": _GREYS,
     "warning": ("#d29922", "#7d4e00"),
     "error": ("bold #ff7b72", "bold #cf222e"),
@@ -41,7 +42,7 @@ _SHADES: Mapping[str, tuple[str, str]] = {  # on dark, on light
 }
 _AS_DIM = ("reasoning", "footer", "spinner")
 _ATTRIBUTE = dict(zip(ATTRIBUTES, ("1", "2", "3", "4", "7", "9"), strict=True))
-_NO_COLOUR = {"code": "bold", "warning": "bold", "url": "none", "quote": "none", "rule": "none"}
+_NO_COLOUR = {"code": "bold", "warning": "bold", "url": "none", "quote": "none", "rule": "none", "table": "none"}
 
 
 class Theme:
@@ -75,6 +76,10 @@ class Theme:
         if name not in self._known:
             self._known[name] = parameters(self._words(name), self._depth)
         return self._known[name]
+
+    def table(self) -> Mapping[str, str]:
+        """All names and their parameters."""
+        return {name: self.sgr(name) for name in COLORS}
 
     def on(self, name: str, text: str) -> str:
         """`text` in the style `name`."""
