@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from importlib import import_module
 from pathlib import Path
@@ -84,18 +85,18 @@ def test_only_the_end_of_a_long_history_is_read(tmp_path: Path) -> None:
 
 def test_commands_are_those_promised() -> None:
     import_module("arawn.repl.loop")  # makes all of them known
-    first = ["help", "backend", "model", "system", "attach", "json", "clear", "quit"]
-    tree = [
-        *("undo", "edit", "retry", "continue", "fork", "branch", "goto", "tree", "diff", "graft"),
-        *("session", "resume", "rename", "search", "export", "why"),
-    ]
-    assert list(commands.COMMANDS)[: len(first)] == first
-    assert {*first, *tree, "curl"} <= set(commands.COMMANDS)
+    promised = """
+        help backend model system set attach files clear retry undo edit continue fork branch tree goto
+        copy code save export session resume rename search tokens cost why context compact json role quit
+        diff graft curl
+    """
+    assert set(promised.split()) <= {one.name for one in commands.listed()}
     aliases = {alias: one.name for one in commands.COMMANDS.values() for alias in one.aliases}
     assert aliases == {"h": "help", "?": "help", "new": "clear", "q": "quit", "exit": "quit"}
     for one in commands.COMMANDS.values():
-        assert one.help.endswith(".") and "\n" not in one.help
+        assert one.help.endswith(".") and "\n" not in one.help and len(one.short) <= 26, one.name
         assert one.argument in ("", *commands.WORDS), f"/{one.name} {one.argument}"
+        assert one.group in commands.GROUPS
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,7 @@ class FakeRepl:
     def __init__(self) -> None:
         self.app = self.known = self.screen = self.opened = self
         self.out = io.StringIO()
+        self.columns: int | None = 80
 
     def backend_names(self) -> list[str]:
         return ["groq", "guide", "ollama"]
@@ -157,10 +159,19 @@ def test_candidates(text: str, offered: list[str]) -> None:
     assert [name for name, _ in commands.candidates(FakeRepl(), text)] == offered
 
 
-def test_help_fits_the_screen_and_names_every_command() -> None:
+@pytest.mark.parametrize(("columns", "most"), [(80, 40), (None, 40), (120, 40), (50, 70)])
+def test_help_fits_the_screen_and_names_every_command(columns: int | None, most: int) -> None:
     repl = FakeRepl()
+    repl.columns = columns
     commands.run(repl, "/help")
     lines = repl.out.getvalue().splitlines()
-    assert max(map(len, lines)) <= 80
-    for name in commands.COMMANDS:
-        assert any(line.startswith(f"/{name}") for line in lines)
+    assert max(map(len, lines)) <= max(80, columns or 0) and len(lines) <= most
+    named = re.findall(r"(?:^|  )/(\w+) ", "\n".join(lines), re.M)
+    assert set(named) == {one.name for one in commands.listed()}
+
+
+def test_a_later_command_is_there_but_nowhere_listed() -> None:
+    repl = FakeRepl()
+    assert list(commands.candidates(repl, "/too")) == [] and "tools" in commands.COMMANDS
+    commands.run(repl, "/tools")
+    assert repl.out.getvalue().count("\n") == 1

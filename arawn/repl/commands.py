@@ -237,17 +237,6 @@ def system(repl: Repl, text: FreeText = "") -> None:
     )
 
 
-@command(group="with")
-def attach(repl: Repl, name: PathName = "") -> None:
-    """Send a file or page along. It goes with the next message; a dash drops all."""
-    if name == "-":
-        repl.attached.clear()
-    elif name:
-        repl.attach(name)
-    files = ", ".join(f"{file.name} ({file.kind}, {file.size:,} bytes)" for file in repl.attached)
-    repl.screen.say(f"With the next message: {files}" if files else "Nothing is attached.")
-
-
 @command(group="who")
 def json(repl: Repl, fields: FreeText = "") -> None:
     """Have answers in JSON. TEXT is the shape, such as 'name, age int'; off ends it."""

@@ -45,8 +45,7 @@ def compact(repl: Repl, focus: FreeText = "") -> None:
 @command(group="spent")
 def context(repl: Repl) -> None:
     """How full the window is. And what would go with the next message."""
-    planner = _planner(repl)
-    for line in told(_outlook(repl, planner), repl.opened.model):
+    for line in told(seen(repl), repl.opened.model):
         repl.screen.say(line)
 
 
@@ -102,6 +101,11 @@ def _next(seen: Outlook) -> str:
             return f"With the next message the {turns} said first would be left out."
         case _:
             return f"The next message would be refused; without the {turns} said first it would fit."
+
+
+def seen(repl: Repl) -> Outlook:
+    """How the next request stands. Raises UsageFault where nobody looks after that."""
+    return _outlook(repl, _planner(repl))
 
 
 def _outlook(repl: Repl, planner: Planner) -> Outlook:

@@ -12,7 +12,7 @@ from arawn import __version__
 from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
-from arawn.repl import commands, context_commands, settings_commands, tree_commands, using, wire_commands
+from arawn.repl import commands, every_command, settings_commands, tree_commands, using
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.known import Known
 from arawn.repl.naming import Naming
@@ -75,8 +75,7 @@ def _isatty(stream: TextIO | None) -> bool:
         return False
 
 
-# Importing these makes their commands known, in the order that /help has within its groups.
-MODULES = (commands, settings_commands, tree_commands, context_commands, wire_commands)
+MODULES = every_command.MODULES
 __all__ = ["Backends", "Chat", "Opened", "Repl", "Settings", "run"]
 
 
