@@ -39,8 +39,8 @@ ORDERS: dict[str, Order] = {
     "weighted": by_weight(),
     "cost-optimized": by_price,
     "fastest": by_speed,
-    "hedge": as_given,
 }
+"""Who is asked first, by `llm.strategy`; "hedge" is a race."""
 
 
 class Parts(NamedTuple):

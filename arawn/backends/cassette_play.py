@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -173,7 +173,7 @@ def _same(recorded: Any, *forms: Any) -> bool:
     return any(difference(recorded, asked) is None for asked in forms)
 
 
-def _lines(place: str) -> Any:
+def _lines(place: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines by number, from 1. A last one that was not written whole is left out."""
     try:
         with open(place, "rb") as file:

@@ -24,7 +24,6 @@ from arawn.secret import Redactor, Resolver
 TELLING = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.I)
 """Environment variables whose value is taken for a key, whoever set them."""
 SHORTEST = 12
-ENDED, LEFT = "end", "left"
 
 
 class Recorder:
@@ -179,8 +178,8 @@ class Exchange:
         self._write(**told, connected=connected, after=self._passed())
         self._over = True
 
-    def end(self, how: str = ENDED) -> None:
-        """The body came to its end, or nobody wanted more of it."""
+    def end(self, how: str = "end") -> None:
+        """The body came to its end, or nobody wanted more of it ("left")."""
         if not self._over:
             self._rest()
             self._write(end=how)
