@@ -172,7 +172,7 @@ class Router:
         self._health = health
         self._order = order
         self._opened: dict[tuple[str, str, bool], Backend] = {}
-        self._next: list[Candidate] | None = rested(order(self.candidates, health), health)
+        self._next: list[Candidate] | None = self._ranked()
         self.name = self._next[0].name
         self.model = self._next[0].model
 
@@ -189,8 +189,7 @@ class Router:
     def stream(self, request: Request) -> Iterator[Event]:
         """The reply of the first that gives one. Raises the fault of the last that was asked."""
         order, self._next = self._next, None
-        order = order or rested(self._order(self.candidates, self._health), self._health)
-        left = yield from sorted_out(order, request, self._health)
+        left = yield from sorted_out(order or self._ranked(), request, self._health)
         said = ""
         for place, one in enumerate(left):
             following = left[place + 1] if place + 1 < len(left) else None
@@ -204,6 +203,9 @@ class Router:
                     raise
                 then = "continued by" if said else "asking"
                 yield Notice(f"{one.label}: {fault.sentence}; {then} {following.label}", warning=True)
+
+    def _ranked(self) -> list[Candidate]:
+        return rested(self._order(self.candidates, self._health), self._health)
 
     def _one(
         self, one: Candidate, request: Request, said: str, last: bool, course: Course

@@ -22,7 +22,9 @@ from arawn.store.sessions import FILE, Store
 
 NAME = "budget.db"
 BUSY_S = 20.0
+"""Seconds to wait for another process that counts or holds."""
 KEPT_S = 62 * 86400.0
+"""Two months: the limits of a day and a month look no further back."""
 SETTLE_S = 2.0
 """So often the amounts are held against the store; before anything is refused they are too."""
 
