@@ -12,12 +12,15 @@ _arawn() {
     --before) COMPREPLY=($(compgen -W "DATE 30d" -- "$cur")); return ;;
     --by) COMPREPLY=($(compgen -W "day backend model session" -- "$cur")); return ;;
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+    --command) return ;;
     --concurrency) return ;;
     --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --dimensions) return ;;
+    --explain-key) return ;;
     --file) COMPREPLY=($(compgen -W "PATH URL" -- "$cur")); return ;;
     --folder) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --format) return ;;
+    --key) return ;;
     --keys) return ;;
     --limit) return ;;
     --max-cost) COMPREPLY=($(compgen -W "low medium high USD" -- "$cur")); return ;;
@@ -33,7 +36,9 @@ _arawn() {
     --resume) COMPREPLY=($(compgen -W "ID TITLE" -- "$cur")); return ;;
     --role) COMPREPLY=($(compgen -W "user assistant tool" -- "$cur")); return ;;
     --schema) COMPREPLY=($(compgen -W "FILE JSON FIELDS" -- "$cur")); return ;;
+    --shell) return ;;
     --since) COMPREPLY=($(compgen -W "SPAN DATE" -- "$cur")); return ;;
+    --status) return ;;
     --system) return ;;
     --task) return ;;
     --tasks) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -52,18 +57,20 @@ _arawn() {
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --backend|--before|--by|--color|--concurrency|--config|--dimensions|--file|--folder|--format|--keys|--limit|--max-cost|--model|--of|--output|--pick|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--since|--system|--task|--tasks|--timeout|--top|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
+      --backend|--before|--by|--color|--command|--concurrency|--config|--dimensions|--explain-key|--file|--folder|--format|--key|--keys|--limit|--max-cost|--model|--of|--output|--pick|--purpose|--race|--reasoning|--record|--replay|--resume|--role|--schema|--shell|--since|--status|--system|--task|--tasks|--timeout|--top|--turn|--until|-O|-b|-f|-m|-n|-o|-s|-t) ((i++)); continue ;;
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|run|batch|batch status|batch fetch|batch cancel|batch forget|batch run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|quote|embed|backend|backend list|backend test|model|model list|model show|model pull|model pick|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|help|" in
+    case "|ask|chat|cmd|fix|run|batch|batch status|batch fetch|batch cancel|batch forget|batch run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|quote|embed|backend|backend list|backend test|model|model list|model show|model pull|model pick|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|shell-init|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
   case "$path" in
-    "") words="ask chat run batch resume session receipt replay status curl usage quote embed backend model config secret trust doctor help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "") words="ask chat cmd fix run batch resume session receipt replay status curl usage quote embed backend model config secret trust doctor shell-init help --backend -b --model -m -o --config --color --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
     "ask") words="--file -f --system -s --role --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --extract -x --extract-all --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --help -h" ;;
     "chat") words="--system -s --role --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
+    "cmd") words="--explain --backend -b --model -m -o --shell --json --no-store --private --quiet -q --help -h" ;;
+    "fix") words="--command --status --backend -b --model -m -o --shell --json --no-store --private --quiet -q --help -h" ;;
     "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --help -h" ;;
     "batch") words="status fetch cancel forget run --help -h" ;;
     "batch status") words="--json --help -h" ;;
@@ -116,6 +123,7 @@ _arawn() {
     "secret test") words="--help -h" ;;
     "trust") words="--list --revoke --yes -y --help -h" ;;
     "doctor") words="--offline --no-offline --recover --json --help -h" ;;
+    "shell-init") words="--key --explain-key --help -h" ;;
     "help") words="--help -h" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -2,9 +2,11 @@
 Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
-    '' = @('ask', 'chat', 'run', 'batch', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'usage', 'quote', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--continue', '-c', '--resume', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
+    '' = @('ask', 'chat', 'cmd', 'fix', 'run', 'batch', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'usage', 'quote', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'shell-init', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--continue', '-c', '--resume', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
     'ask' = @('--file', '-f', '--system', '-s', '--role', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--extract', '-x', '--extract-all', '--stream', '--no-stream', '--reasoning', '--timeout', '--race', '--pick', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
     'chat' = @('--system', '-s', '--role', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
+    'cmd' = @('--explain', '--backend', '-b', '--model', '-m', '-o', '--shell', '--json', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
+    'fix' = @('--command', '--status', '--backend', '-b', '--model', '-m', '-o', '--shell', '--json', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
     'run' = @('--file', '-f', '--tasks', '-t', '--dry-run', '--backend', '-b', '--model', '-m', '-o', '--json', '--timeout', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
     'batch' = @('status', 'fetch', 'cancel', 'forget', 'run', '--help', '-h')
     'batch status' = @('--json', '--help', '-h')
@@ -57,6 +59,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'secret test' = @('--help', '-h')
     'trust' = @('--list', '--revoke', '--yes', '-y', '--help', '-h')
     'doctor' = @('--offline', '--no-offline', '--recover', '--json', '--help', '-h')
+    'shell-init' = @('--key', '--explain-key', '--help', '-h')
     'help' = @('--help', '-h')
   }
   $values = @{

@@ -23,14 +23,14 @@ engine | context | backends | render | models | store | transfer
 wire | config
 catalog
 providers | secret | structure | media | pages | clipboard
-shorthand | keywords | differing | extract
+shorthand | keywords | differing | extract | shell
 graph | gauge | summary | sums
 record | seam | tokens | orderly | folding
 ports
 session
 events
 messages
-errors | threads
+errors | threads | keyboard
 """
 LEVEL = {
     name: (-number, name)

@@ -15,6 +15,8 @@ from typer.core import TyperGroup
 COMMANDS = (
     "ask",
     "chat",
+    "cmd",
+    "fix",
     "run",
     "batch",
     "resume",
@@ -32,6 +34,7 @@ COMMANDS = (
     "secret",
     "trust",
     "doctor",
+    "shell-init",
     "help",
 )
 PLURALS = {"sessions": "session", "backends": "backend", "models": "model", "secrets": "secret"}
@@ -86,7 +89,7 @@ class Commands(TyperGroup):
         name = PLURALS.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"arawn.cli.{name}").app)
+        command = typer.main.get_command(import_module(f"arawn.cli.{name.replace('-', '_')}").app)
         command.name = name
         # Arawn has completions of its own (see completions/); typer would offer its own at each command.
         command.params = [one for one in command.params if not (one.name or "").endswith("_completion")]

@@ -99,7 +99,7 @@ def _trace(error: BaseException, context: Context) -> str:
 
 
 def _tell(fault: ArawnError, error: BaseException, context: Context, args: Sequence[str]) -> None:
-    command = next((arg for arg in args if arg in ("ask", "embed", "resume", "session")), "")
+    command = next((arg for arg in args if arg in ("ask", "cmd", "fix", "embed", "resume", "session")), "")
     if not context.printed and command not in ("", "session") and ("--json" in args or "--jsonl" in args):
         from arawn.render.document import dump, failure
         from arawn.render.vectors import document

@@ -1,0 +1,94 @@
+# Keys of arawn for bash 4 and later; printed by: arawn shell-init bash
+# Before a key is pressed nothing of a line leaves this shell.
+if [[ $- == *i* ]] && ((BASH_VERSINFO[0] >= 4)); then
+
+# Ask arawn; what it says is in _arawn_said, its exit code is returned. Ctrl-C stops it and nothing else.
+_arawn_call() {
+  local code old
+  old=$(trap -p INT)
+  trap : INT
+  printf '\r\e[Karawn is asking; Ctrl-C stops it' 2>/dev/null >/dev/tty
+  _arawn_said=$(_ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_code command arawn "$@" --widget --shell bash 2>/dev/null </dev/null)
+  code=$?
+  printf '\r\e[K' 2>/dev/null >/dev/tty
+  trap - INT
+  eval "$old"
+  case $code in
+    0) ;;
+    127) _arawn_said='arawn is not found; your line is as it was' ;;
+    130) _arawn_said='stopped; your line is as it was' ;;
+    *) [[ -n $_arawn_said ]] || _arawn_said="arawn ended with exit code $code; your line is as it was" ;;
+  esac
+  ((code == 0)) || printf '%s\n' "$_arawn_said"
+  return "$code"
+}
+
+_arawn_put() {
+  READLINE_LINE=$1
+  READLINE_POINT=${#READLINE_LINE}
+}
+
+# The last command of the history that is not "arawn fix" itself.
+_arawn_recall() {
+  local line
+  _arawn_last=
+  while IFS= read -r line; do
+    [[ $line =~ ^\ *[0-9]+[*\ ]\ (.*)$ ]] && line=${BASH_REMATCH[1]}
+    [[ $line == 'arawn fix'* ]] || _arawn_last=$line
+  done < <(HISTTIMEFORMAT='' builtin history 3)
+}
+
+_arawn_suggest() {
+  if [[ -n ${READLINE_LINE//[[:space:]]/} ]]; then
+    _arawn_call cmd "--line=$READLINE_LINE" && _arawn_put "$_arawn_said"
+  elif [[ -n $_arawn_next ]]; then
+    _arawn_arrive
+  else
+    _arawn_code=$_arawn_status
+    _arawn_recall
+    _arawn_call fix && _arawn_put "$_arawn_said"
+  fi
+}
+
+_arawn_explain() {
+  if [[ -n ${READLINE_LINE//[[:space:]]/} ]]; then
+    printf '%s\n' "$READLINE_LINE"
+    command arawn cmd --explain --shell bash "--line=$READLINE_LINE" </dev/null || true
+  fi
+}
+
+# After a typed "arawn fix": the terminal is asked for its state, and its answer is a key that fills the line.
+_arawn_arrive() {
+  if [[ -z $READLINE_LINE && -n $_arawn_next ]]; then
+    _arawn_put "$_arawn_next"
+    _arawn_next=
+  fi
+}
+
+function arawn {
+  if [[ $1 != fix || $2 == -* || ! -t 1 ]]; then
+    command arawn "$@"
+    return
+  fi
+  _arawn_code=$_arawn_status
+  _arawn_recall
+  _arawn_call "$@" || return
+  _arawn_next=$_arawn_said
+  ( (sleep 0.1; printf '\e[5n' >/dev/tty) & ) 2>/dev/null
+}
+
+_arawn_before() {
+  _arawn_status=$?
+  return "$_arawn_status"
+}
+[[ ${PROMPT_COMMAND[*]} == *_arawn_before* ]] || PROMPT_COMMAND="_arawn_before${PROMPT_COMMAND:+
+$PROMPT_COMMAND}"
+
+for _arawn_map in emacs-standard vi-insert; do
+  bind -m "$_arawn_map" -x '"@KEY@": _arawn_suggest'
+  bind -m "$_arawn_map" -x '"@EXPLAIN@": _arawn_explain'
+  bind -m "$_arawn_map" -x '"\e[0n": _arawn_arrive'
+done
+unset _arawn_map
+
+fi
