@@ -12,6 +12,12 @@ def main() -> None:
 
         print(f"arawn {__version__}")
         return
+    if sys.argv[1:2] == ["shell-init"] and len(sys.argv) == 3:  # every start of a shell waits for this
+        from arawn.shell import SHELLS, script
+
+        if sys.argv[2] in SHELLS:
+            sys.stdout.write(script(sys.argv[2]))
+            return
     code = 130
     try:
         import gc

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from arawn.extract import Proposal
     from arawn.keeping import Keeper
     from arawn.session import Session
-    from arawn.shell import Place
+    from arawn.shell.place import Place
 
 COMMAND = """You turn a request into one shell command.
 {place}.
@@ -52,7 +52,7 @@ class Asking:
     """One run of `cmd` or `fix`: asks, explains, and tells how it went."""
 
     def __init__(self, context: Context, ways: Ways) -> None:
-        from arawn.shell import here
+        from arawn.shell.place import here
 
         self.context = context
         self.ways = ways
@@ -195,7 +195,7 @@ def _run(asking: Asking, command: str) -> int:
     import os
     import signal
 
-    from arawn.shell import run_with
+    from arawn.shell.place import run_with
 
     program = [*run_with(os.environ, asking.ways.shell), command]
     for stream in (sys.stdout, sys.stderr):

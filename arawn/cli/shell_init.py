@@ -29,7 +29,8 @@ def shell_init(
     For bash and zsh: eval "$(arawn shell-init zsh)"; for fish: arawn shell-init fish | source.
     """
     from arawn.errors import UsageFault
-    from arawn.shell import SHELLS, BadKey, name_of, script
+    from arawn.shell import SHELLS, BadKey, script
+    from arawn.shell.place import name_of
 
     name = shell or name_of(os.environ)
     try:
