@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from arawn.routing import Parts
     from arawn.session import Receipt, Session, Turn
 
-
 PROBE_S = 0.2
 
 
@@ -205,31 +204,32 @@ class App:
         return LazyPlanner(lambda: self._backends_to_plan_for().planner(journal), self.config)
 
     def title(self, session: Session) -> str | None:
-        """A title by the backend of `[llm.routing] title`; None without one, or where it gives none.
-
-        Raises an ArawnError where that backend cannot be asked.
-        """
+        """A title by the backend of `[llm.routing] title`; None without one. Raises as `open` and asking do."""
         from arawn.titles import title_by
 
         name, _, model = str(self.config.get("llm.routing.title") or "").partition(":")
         if not name:
             return None
-        return title_by(self._aside(name, model or None)[0].backend, session)
+        return title_by(self.aside(name, model or None)[0].backend, session)
 
     def _backends_to_plan_for(self) -> OpenedBackends:
         from arawn.planning import OpenedBackends
 
-        doors = self._doors.opened
-        return OpenedBackends(self.config, self._env, self._opened, doors, lambda: self.models, self._aside)
+        def beside(backend: str, model: str | None) -> tuple[Opened, OpenedBackends]:
+            opened, app = self.aside(backend, model)
+            return opened, app._backends_to_plan_for()
 
-    def _aside(self, backend: str, model: str | None) -> tuple[Opened, OpenedBackends]:
-        """A backend for a side job, which leaves those in use as they are. Raises as `open` does."""
+        doors = self._doors.opened
+        return OpenedBackends(self.config, self._env, self._opened, doors, lambda: self.models, beside)
+
+    def aside(self, backend: str, model: str | None) -> tuple[Opened, App]:
+        """A backend, and the program that has it alone: those in use stay as they are. Raises as `open`."""
         app = App(self.config, self._env, self._status)
         app.private = self.private
         app._doors.redactor = self._doors.redactor
         opened = app.open(backend, model)
         self._asked.setdefault((opened.name, opened.backend.model), opened)
-        return opened, app._backends_to_plan_for()
+        return opened, app
 
     def priced(self, receipt: Receipt) -> Receipt:
         """A receipt with provider, settings and cost: 0 for a local service, None where it is unknown."""

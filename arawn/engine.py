@@ -58,7 +58,7 @@ class Conversation:
         self.format = format
         self.stream = stream
         self.extra = extra or {}
-        self._journal = journal
+        self.journal = journal
         self.planner = planner
 
     def ask(self, backend: Backend, text: str, files: tuple[FilePart, ...] = ()) -> Iterator[Event]:
@@ -159,9 +159,9 @@ class Conversation:
         return less
 
     def _begin(self, parent: str | None, message: Message, before: str, backend: Backend) -> Entry | None:
-        if self._journal is None:
+        if self.journal is None:
             return None
-        return self._journal.begin(self.session, parent, message, before, backend)
+        return self.journal.begin(self.session, parent, message, before, backend)
 
     def _keep(
         self, entry: Entry | None, parent: str | None, messages: tuple[Message, ...], receipt: Receipt
