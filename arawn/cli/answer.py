@@ -22,6 +22,7 @@ from arawn.events import (
     Wait,
     close,
 )
+from arawn.render.thoughts import Thoughts
 
 if TYPE_CHECKING:
     from arawn.app import Opened
@@ -121,7 +122,9 @@ class Showing:
         self._opened = opened
         self._status: Status = context.status
         self._waiting = True
-        self._think = context.load().get("ui.reasoning") != "hide"
+        self._begun = False
+        self._later: list[Notice] = []
+        self._thoughts = Thoughts(self._status, context.load().get("ui.reasoning"))
 
     def run(self, events: Iterator[Event]) -> None:
         """Show everything; the sink is closed however it ends, so nothing held back is lost."""
@@ -132,6 +135,8 @@ class Showing:
         finally:
             self._clear()
             self._sink.close()
+            for notice in self._later:
+                self._tell(notice)
             close(events)  # where Ctrl-C came between two events, nobody has told the service yet
 
     def show_before(self, text: str, seam: str) -> None:
@@ -151,6 +156,7 @@ class Showing:
         if type(event) is Text:
             if self._waiting:
                 self._clear()
+            self._begun = True
             self._sink.feed(event.text)
         else:
             self._aside(event)
@@ -162,18 +168,42 @@ class Showing:
     def _clear(self) -> None:
         self._waiting = False
         self._status.clear()
+        self._thoughts.rest(self.collector.reply.usage.reasoning)
+
+    def _step_aside(self) -> None:
+        """From now on the status line has the screen: what stands there of the answer must not be torn."""
+        self._waiting = True
+        if self._begun and is_terminal(sys.stdout) and self.form in ("text", "raw"):
+            self._begun = False
+            self._sink.close()
+            self._sink = sink_for(self.form, self._context)
+
+    def _tell(self, notice: Notice) -> None:
+        (self._status.warn if notice.warning else self._status.note)(notice.text)
+
+    def _notice(self, notice: Notice) -> None:
+        """Told at once before the text, after it where a line in between would tear the text."""
+        if self._begun and is_terminal(sys.stdout):
+            self._later.append(notice)
+        else:
+            self._tell(notice)
 
     def _aside(self, event: Event) -> None:
         match event:
-            case Reasoning() if self._think:
-                self._status.reasoning(event.text)
+            case Reasoning() if event.text:
+                if self._thoughts.mode != "hide" and self._status.tty:
+                    self._step_aside()
+                self._thoughts.feed(event.text)
             case Wait():
-                self._waiting = True
+                self._step_aside()
                 self._status.wait(event)
+            case Progress() if not self._begun:
+                self._status.stage(event.label)
             case Notice():
-                (self._status.warn if event.warning else self._status.note)(event.text)
+                self._notice(event)
             case ToolCall():
-                self._status.note(f"the model asked for the tool {event.name}; no tool was offered or run")
+                said = f"the model asked for the tool {event.name}; no tool was offered or run"
+                self._notice(Notice(said))
             case Attempt() if self._context.verbose:
                 self._status.note(
                     f"attempt: {event.backend} {event.model} status {event.status or '-'} "
@@ -228,8 +258,8 @@ def show(
             _document(context, opened, reply, fault, stopped, form, session, has_data)
         elif stopped:
             context.status.note("[stopped]")
-        elif fault is None:
-            _count(context, session, reply, time.monotonic() - began)
+        else:
+            _afterwards(context, session, reply, fault, time.monotonic() - began)
 
 
 def _document(
@@ -261,12 +291,15 @@ def _document(
     print(dump({"type": "result", **made} if form == "jsonl" else made), flush=True)
 
 
-def _count(context: Context, session: Session, reply: Reply, seconds: float) -> None:
-    """One dim line for people: tokens, time and cost; a pipe that collects stderr is spared it."""
-    if reply.usage.output is None or not is_terminal(sys.stderr):
+def _afterwards(
+    context: Context, session: Session, reply: Reply, fault: ArawnError | None, seconds: float
+) -> None:
+    """For people: who answered, tokens, cost, time; a pipe that collects stderr is spared it."""
+    if not context.status.tty:
         return
-    sent = "?" if reply.usage.input is None else reply.usage.input
-    from arawn.render.receipt import spent
+    from arawn.render.ending import ending_of
 
-    turn = session.turns.get(session.latest or "")
-    context.status.note(f"{sent} in / {reply.usage.output} out tokens, {seconds:.1f} s{spent(turn)}")
+    ending = ending_of(context.load().get)
+    if fault is None:
+        ending.tell(context.status, session.turns.get(session.latest or ""), reply.usage, seconds)
+    ending.ring(context.status, seconds)

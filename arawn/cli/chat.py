@@ -68,6 +68,7 @@ def chat(
 
 
 def _settings(context: Context, said: Manner) -> Settings:
+    from arawn.render.ending import ending_of
     from arawn.repl.chat import Settings
     from arawn.roles import Roles
     from arawn.snippets import load
@@ -76,6 +77,7 @@ def _settings(context: Context, said: Manner) -> Settings:
     return Settings(
         look=context.look,
         reasoning=config.get("ui.reasoning"),
+        ending=ending_of(config.get),
         editing_mode=config.get("ui.editing_mode"),
         named=_named(config, context.env) if config.get("model_selector.enabled") else None,
         snippets=load(config, context.env),

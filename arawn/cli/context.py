@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arawn.config.load import Config
     from arawn.render.look import Look
     from arawn.render.status import Status
+    from arawn.render.theme import Theme
 
 
 def is_terminal(stream: IO[Any] | None) -> bool:
@@ -46,6 +47,7 @@ class Context:
         self._config: Config | None = None
         self._status: Status | None = None
         self._look: Look | None = None
+        self._theme: Theme | None = None
         self._app: App | None = None
 
     def take(
@@ -101,12 +103,25 @@ class Context:
         """The line for people, on stderr."""
         if self._status is None:
             from arawn.render.status import Status
-            from arawn.render.terminal import color_wanted
+            from arawn.render.terminal import ascii_only, color_wanted, redraws
 
             tty = is_terminal(sys.stderr)
             choice = self.color or (str(self._config.get("ui.color")) if self._config else "auto")
-            self._status = Status(sys.stderr, color_wanted(self.env, tty, choice), self.quiet, tty)
+            color = color_wanted(self.env, tty, choice)
+            live = tty and redraws(self.env)
+            ascii = ascii_only(self.env, getattr(sys.stderr, "encoding", None))
+            theme = self.theme if color and self._config else None
+            self._status = Status(sys.stderr, color, self.quiet, live, theme, ascii, tty)
         return self._status
+
+    @property
+    def theme(self) -> Theme:
+        """The colours by name."""
+        if self._theme is None:
+            from arawn.render.look import theme_of
+
+            self._theme = theme_of(self.load().get, self.env)
+        return self._theme
 
     @property
     def look(self) -> Look:
@@ -114,7 +129,8 @@ class Context:
         if self._look is None:
             from arawn.render.look import look_of
 
-            self._look = look_of(self.load().get, self.env, is_terminal(sys.stdout))
+            get, tty = self.load().get, is_terminal(sys.stdout)
+            self._look = look_of(get, self.env, sys.stdout, tty, self.theme if tty else None)
         return self._look
 
     @property

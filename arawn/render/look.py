@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
-from arawn.render.terminal import color_wanted
+from arawn.render.terminal import ascii_only, background, color_wanted, depth
+
+if TYPE_CHECKING:
+    from arawn.render.theme import Theme
 
 
 class Sink(Protocol):
@@ -23,11 +26,16 @@ class Sink(Protocol):
 
 
 class Look(NamedTuple):
-    """How to show things on one output. `tty`: it is a terminal; into anything else goes the text alone."""
+    """How to show things on one output. `tty`: it is a terminal; into anything else goes the text alone.
+
+    theme: None for the sixteen colours. ascii: our own marks are drawn in ASCII.
+    """
 
     tty: bool = False
     color: bool = False
     markdown: bool = True
+    theme: Theme | None = None
+    ascii: bool = False
 
     def sink(self, out: TextIO, env: Mapping[str, str] = os.environ, *, raw: bool = False) -> Sink:
         """The sink of one answer; `raw`: it is no Markdown, or shall not be rendered."""
@@ -41,6 +49,21 @@ class Look(NamedTuple):
         return MarkdownStream(out, lambda: width(out.fileno(), env), self.color)
 
 
-def look_of(get: Callable[[str], Any], env: Mapping[str, str], tty: bool) -> Look:
-    """The look by `[ui]`, whose values `get` gives by their dotted path."""
-    return Look(tty, color_wanted(env, tty, str(get("ui.color"))), bool(get("ui.markdown")))
+def look_of(
+    get: Callable[[str], Any], env: Mapping[str, str], out: TextIO | None, tty: bool, theme: Theme | None
+) -> Look:
+    """The look of `out` by `[ui]`, whose values `get` gives by their dotted path."""
+    ascii = ascii_only(env, getattr(out, "encoding", None))
+    color = color_wanted(env, tty, str(get("ui.color")))
+    return Look(tty, color, bool(get("ui.markdown")), theme, ascii)
+
+
+def theme_of(get: Callable[[str], Any], env: Mapping[str, str]) -> Theme:
+    """The colours by `[ui]` and what the environment says of the terminal."""
+    from arawn.render.theme import Theme
+
+    theme = Theme(get("ui.theme"), get("ui.colors"), depth(env))
+    told = background(env)
+    if told is not None:
+        theme.background(told)
+    return theme

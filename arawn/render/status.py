@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from arawn.errors import ArawnError
@@ -21,6 +21,9 @@ FRESH = 0.7
 """Seconds for which a countdown stands that is told several times a second."""
 TAIL = 600
 """Characters of reasoning that a line could show at most."""
+
+
+_ASCII = {ord("·"): "-", ord("…"): "...", ord("–"): "-"}
 
 
 def span(seconds: float) -> str:
@@ -86,12 +89,16 @@ class Status:
     def note(self, text: str, style: str = "dim") -> None:
         """One dim line. What moves goes on below it."""
         if not self._quiet:
-            self._above(self.styled(style, clean(text, newlines=False)) + "\n")
+            self._above(self.styled(style, self._said(text)) + "\n")
 
     def warn(self, text: str) -> None:
         """One line that matters."""
         if not self._quiet:
-            self._above(self.styled("warning", "Note: " + clean(text, newlines=False)) + "\n")
+            self._above(self.styled("warning", "Note: " + self._said(text)) + "\n")
+
+    def _said(self, text: str) -> str:
+        text = clean(text, newlines=False)
+        return text.translate(_ASCII) if self._ascii else text
 
     def _above(self, line: str) -> None:
         self._end_shown()
@@ -157,6 +164,16 @@ class Status:
 
     def _dressed(self, text: str) -> str:
         return self.styled("spinner", self.fitted(text))
+
+    def fitting(self, parts: Sequence[str]) -> str:
+        """So many of the parts, from the first, as fit on a line; of the first what fits."""
+        from arawn.render.writer import cells
+
+        between = " - " if self._ascii else " · "
+        taken = list(parts)
+        while len(taken) > 1 and cells(between.join(taken)) >= self._columns():
+            taken.pop()
+        return self.fitted(between.join(taken))
 
     def fitted(self, text: str) -> str:
         """As much of a line as the terminal has room for: what wraps cannot be taken away again."""

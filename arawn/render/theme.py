@@ -42,7 +42,10 @@ _SHADES: Mapping[str, tuple[str, str]] = {  # on dark, on light
 }
 _AS_DIM = ("reasoning", "footer", "spinner")
 _ATTRIBUTE = dict(zip(ATTRIBUTES, ("1", "2", "3", "4", "7", "9"), strict=True))
-_NO_COLOUR = {"code": "bold", "warning": "bold", "url": "none", "quote": "none", "rule": "none", "table": "none"}
+_NO_COLOUR = {
+    **dict.fromkeys(("url", "quote", "rule", "table"), "none"),
+    **dict.fromkeys(("code", "warning"), "bold"),
+}
 
 
 class Theme:

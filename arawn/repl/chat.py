@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TextIO
 
 from arawn.messages import NOTHING, FilePart
+from arawn.render.ending import Ending
 from arawn.render.look import Look
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from arawn.keeping import Keeper
     from arawn.ports import Backend
     from arawn.render.status import Status
+    from arawn.render.thoughts import Mode
     from arawn.roles import Role, Roles
     from arawn.session import Session, Turn
 
@@ -81,15 +83,19 @@ class Settings(NamedTuple):
 
     named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
     snippets: the texts that `#NAME` stands for. roles: those that `/role` knows; role: the one to begin with.
+    toolbar: a line below the prompt. private: nothing is kept, which the prompt tells.
     """
 
     look: Look = Look()
-    reasoning: Literal["show", "hide"] = "show"
+    reasoning: Mode = "line"
     editing_mode: Literal["emacs", "vi"] = "emacs"
     named: Callable[[str], tuple[str | None, str | None] | None] | None = None
     snippets: Mapping[str, str] = NOTHING
+    ending: Ending = Ending()
     roles: Roles | None = None
     role: Role | None = None
+    toolbar: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

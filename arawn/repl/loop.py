@@ -12,6 +12,7 @@ from arawn import __version__
 from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
+from arawn.render.thoughts import Thoughts
 from arawn.repl import commands, every_command, settings_commands, tree_commands, using
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.known import Known
@@ -96,6 +97,7 @@ class Repl:
         self._signals = signals
         self._editor: Editor | None = None
         self.attached: list[Attachment] = []
+        self.thoughts = Thoughts(chat.status, chat.settings.reasoning)
         self.screen = Screen(chat)
         self.known: Known = Known(chat.app, chat.keeper, self._complete_again)
 
@@ -210,8 +212,8 @@ class Repl:
             chat.status,
             lambda: self.screen.sink(raw=self.conversation.format is not None),
             self._signals,
-            reasoning=chat.settings.reasoning != "hide",
-            usage=self._editor is not None,
+            thoughts=self.thoughts,
+            ending=chat.settings.ending if self._editor is not None else None,
             turn=lambda: self.session.current,
         )
         fault = show.run(events, self.opened.waiting)

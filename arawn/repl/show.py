@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
-from arawn.events import Collector, Event, Finish, Notice, Reasoning, Text, ToolCall, Wait, close
+from arawn.events import Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait, close
 
 if TYPE_CHECKING:
+    from arawn.render.ending import Ending
     from arawn.render.look import Sink
     from arawn.render.status import Status
+    from arawn.render.thoughts import Thoughts
     from arawn.repl.signals import Signals
     from arawn.session import Turn
 
@@ -35,7 +37,8 @@ def advice(fault: ArawnError, turn: Turn | None) -> str:
 class Show:
     """One answer on the screen. Text goes to the sink, all else to the status line.
 
-    turn: the turn, asked once it is over, for what it cost.
+    thoughts: takes the reasoning, over all answers of a chat. ending: what is told afterwards, nothing where
+    nobody reads it. turn: the turn, asked once it is over, for what it cost.
     """
 
     def __init__(
@@ -44,16 +47,16 @@ class Show:
         sink: MakeSink,
         signals: Signals,
         *,
-        reasoning: bool,
-        usage: bool,
+        thoughts: Thoughts,
+        ending: Ending | None = None,
         turn: Callable[[], Turn | None] = lambda: None,
     ) -> None:
         self._turn = turn
         self._status = status
         self._make = sink
         self._signals = signals
-        self._reasoning = reasoning
-        self._usage = usage
+        self._thoughts = thoughts
+        self._ending = ending
         self._sink: Sink | None = None
         self._aside = False
         self._later: list[Notice] = []
@@ -68,6 +71,7 @@ class Show:
         began = time.monotonic()
         fault: ArawnError | None = None
         self._signals.begin()
+        self._thoughts.begin()
         try:
             self._status.working(waiting)
             self._aside = True
@@ -80,7 +84,7 @@ class Show:
             self._signals.busy()
             close(events)
             self._end_text()
-        self._afterwards(time.monotonic() - began)
+        self._afterwards(time.monotonic() - began, fault)
         return fault
 
     def _each(self, events: Iterator[Event]) -> None:
@@ -97,14 +101,15 @@ class Show:
         match event:
             case Text():
                 self._text(event.text)
-            case Reasoning() if self._reasoning and event.text:
-                self._end_text()
-                self._aside = True
-                self._status.reasoning(event.text)
+            case Reasoning() if event.text:
+                if self._thoughts.mode != "hide":
+                    self._step_aside()
+                self._thoughts.feed(event.text)
             case Wait():
-                self._end_text()
-                self._aside = True
+                self._step_aside()
                 self._status.wait(event)
+            case Progress() if self._sink is None:
+                self._status.stage(event.label)
             case Notice():
                 self._notice(event)
             case ToolCall():
@@ -117,8 +122,7 @@ class Show:
 
     def _text(self, text: str) -> None:
         if self._aside:
-            self._status.clear()
-            self._aside = False
+            self._come_back()
         if self._sink is None:
             self._sink = self._make()
         self._sink.feed(text)
@@ -133,11 +137,24 @@ class Show:
     def _tell(self, notice: Notice) -> None:
         (self._status.warn if notice.warning else self._status.note)(notice.text)
 
+    def _step_aside(self) -> None:
+        """From now on the status line has the screen."""
+        self._aside = True
+        self._close_sink()
+
+    def _come_back(self) -> None:
+        """From now on the answer has it."""
+        self._aside = False
+        self._status.clear()
+        self._thoughts.rest(self._collector.reply.usage.reasoning)
+
     def _end_text(self) -> None:
         """End what is open on the screen: the status line, or the answer."""
         if self._aside:
-            self._aside = False
-            self._status.clear()
+            self._come_back()
+        self._close_sink()
+
+    def _close_sink(self) -> None:
         if self._sink is not None:
             sink, self._sink = self._sink, None
             sink.close()
@@ -150,15 +167,12 @@ class Show:
         if lines and self._sink is not None:
             self._sink.feed("\n\n" + "\n".join(lines))
 
-    def _afterwards(self, seconds: float) -> None:
+    def _afterwards(self, seconds: float, fault: ArawnError | None) -> None:
         for notice in self._later:
             self._tell(notice)
-        usage = self._collector.reply.usage
         if self.stopped:
             self._status.note("[stopped]")
-        elif self._usage and usage.output is not None:
-            sent = "?" if usage.input is None else usage.input
-            from arawn.render.receipt import spent
-
-            told = f"{sent} in / {usage.output} out tokens, {seconds:.1f} s{spent(self._turn())}"
-            self._status.note(told)
+        elif self._ending is not None:
+            if fault is None:
+                self._ending.tell(self._status, self._turn(), self._collector.reply.usage, seconds)
+            self._ending.ring(self._status, seconds)
