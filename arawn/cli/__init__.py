@@ -86,6 +86,8 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command called `cmd_name`, or None."""
+        from arawn.cli import everywhere
+
         name = PLURALS.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
@@ -93,6 +95,7 @@ class Commands(TyperGroup):
         command.name = name
         # Arawn has completions of its own (see completions/); typer would offer its own at each command.
         command.params = [one for one in command.params if not (one.name or "").endswith("_completion")]
+        everywhere.give(command)
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -156,7 +159,7 @@ def root(
     """
     context = ctx.obj
     context.config_file = config
-    context.color = color
+    context.paint(color)
     context.verbose = verbose
     context.debug = context.debug or debug
     context.take(backend, model, option, quiet)

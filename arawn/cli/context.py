@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from arawn.render.status import Status
     from arawn.render.theme import Theme
 
+COLOR = ("auto", "always", "never")
+"""What `--color` takes."""
+
 
 def is_terminal(stream: IO[Any] | None) -> bool:
     """Whether `stream` is a terminal; a closed or missing one is not."""
@@ -68,6 +71,17 @@ class Context:
                     f"-o takes KEY=VALUE, not {option!r}", hints=("for example -o limits.idle=30",)
                 )
             self.flags.append((key.strip(), value, "-o"))
+
+    def paint(self, color: str | None) -> None:
+        """What `--color` says. Raises UsageFault for another word than it takes."""
+        if color is None:
+            return
+        if color not in COLOR:
+            raise UsageFault(
+                f"--color takes {', '.join(COLOR[:-1])} or {COLOR[-1]}, not {color!r}",
+                hints=("auto: colour where it goes to a terminal that has it",),
+            )
+        self.color = color
 
     def put_in(self, record: str | None, replay: str | None) -> None:
         """Have all HTTP of this run recorded in one file or answered from another. Raises UsageFault."""

@@ -1,0 +1,21 @@
+"""Options that may stand after any command as well as before it; what they mean is not known here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperOption
+
+
+def give(command: Any) -> None:
+    """Let `command` and all below it take them; help and completion tell of them once, at the root."""
+    if not any("--color" in param.opts for param in command.params):
+        command.params.append(
+            TyperOption(param_decls=["--color"], type=None, hidden=True, expose_value=False, callback=_color)
+        )
+    for sub in getattr(command, "commands", {}).values():
+        give(sub)
+
+
+def _color(ctx: Any, param: Any, value: str | None) -> None:
+    ctx.find_root().obj.paint(value)
