@@ -18,7 +18,7 @@ asking | tasks | roles | snippets
 app | attach | doctor
 budget | selector
 curl | quote
-keeping | doors | money | planning | titles | routing | fitting | lazy_planner
+keeping | comparing | doors | money | planning | titles | routing | fitting | lazy_planner
 engine | context | backends | render | models | store | transfer
 wire | config
 catalog
@@ -48,7 +48,7 @@ DOORS = {
     "sqlite3": ("store", "memory", "doctor", "transfer.llm"),
     "rich": ("render",),
     "pygments": ("render",),
-    "markdown_it": ("transfer.html",),
+    "markdown_it": ("transfer.html", "render"),
     "prompt_toolkit": ("repl",),
     "typer": ("cli",),
     "click": (),
