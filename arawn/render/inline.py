@@ -1,175 +1,350 @@
-"""Markdown inside a line: code, bold, emphasis, links; taken piece by piece while the line still grows."""
+"""Markdown inside a paragraph, taken piece by piece while it grows; what is given out is never taken back.
+
+The rules are CommonMark's with `~~`; a mark whose partner does not come within HOLD characters is text.
+Mathematics stays as it was written. It knows no terminal.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+import unicodedata
+from collections.abc import Callable, Mapping
 
-BOLD, EM, CODE, STRIKE, DIM, LINK = "1", "3", "36", "9", "2", "4"
-HOLD = 400
-"""Characters that are held back at most while it is open what they are."""
+from arawn.render import spans
+from arawn.render.spans import HOLD, Span
+from arawn.render.styles import STYLES, join
 
-_MARK = re.compile(r"[`*_\[!<\\~]")
-_LINK = re.compile(
-    r"\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\]){0,300})\]\(\s*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*){0,4})>?(?:\s+\"[^\"]*\")?\s*\)"
-)
-_AUTO = re.compile(r"<((?:https?://|mailto:)[^\s<>]+)>")
-_DELIMITED = {"***": "1;3", "___": "1;3", "**": BOLD, "__": BOLD, "~~": STRIKE, "*": EM, "_": EM}
+Put = Callable[[str, str, bool], None]
+"""Takes text, its style, and whether it should stay unbroken; "\\n" is the end of a line."""
 
-Put = Callable[[str, str], None]
+_MARK = re.compile(r"[\\`*_~\[\]!<&$\n]")
+_EMPHASIS = {("*", 1): "emphasis", ("_", 1): "emphasis", ("*", 2): "strong", ("_", 2): "strong"}
 
 
-class Span(NamedTuple):
-    """A recognised span: where it ends, and its pieces as (text, style)."""
+class _Node:
+    """A piece of text that may still get a style."""
 
-    end: int
-    pieces: tuple[tuple[str, str], ...]
+    __slots__ = ("solid", "style", "text")
+
+    def __init__(self, text: str, style: str, solid: bool = False) -> None:
+        self.text, self.style, self.solid = text, style, solid
 
 
-def scan(line: str, base: str, final: bool, put: Put, before: str = "") -> int:
-    """Hand the pieces of `line` to `put`; return how many characters are decided.
+class _Run:
+    """A run of `*`, `_` or `~` that may open or close emphasis; `at` in the text, `index` among the nodes."""
 
-    What may still become a span is left for later unless `final`; `before` is the character before the line.
-    """
-    at = 0
-    while at < len(line):
-        found = _MARK.search(line, at)
-        if found is None:
-            put(line[at:], base)
-            return len(line)
-        start = found.start()
-        if start > at:
-            put(line[at:start], base)
-        settled = final or len(line) - start >= HOLD
-        span = _span(line, start, base, line[start - 1] if start else before, settled)
+    __slots__ = ("at", "char", "closes", "count", "index", "length", "opens")
+
+    def __init__(self, char: str, count: int, opens: bool, closes: bool, at: int, index: int) -> None:
+        self.char, self.count, self.length = char, count, count
+        self.opens, self.closes, self.at, self.index = opens, closes, at, index
+
+
+class _Bracket:
+    """A `[` or `![` that may begin a link; `floor` is the number of runs before it."""
+
+    __slots__ = ("active", "at", "floor", "image", "index")
+
+    def __init__(self, image: bool, at: int, index: int, floor: int) -> None:
+        self.image, self.at, self.index, self.floor = image, at, index, floor
+        self.active = True
+
+
+class Inline:
+    """One paragraph: `feed` pieces, `close` at its end (and use it again for the next)."""
+
+    def __init__(self, put: Put, base: str = "", styles: Mapping[str, str] = STYLES) -> None:
+        self._put = put
+        self._styles = styles
+        self.base = base
+        self._reset()
+
+    def _reset(self) -> None:
+        self._buffer = ""
+        self._at = 0  # characters of the paragraph before the buffer
+        self._before = "\n"
+        self._nodes: list[_Node] = []
+        self._given = 0  # nodes that are out
+        self._runs: list[_Run] = []
+        self._done = 0  # runs that were looked at as closers
+        self._brackets: list[_Bracket] = []
+        self._math = -1
+
+    def feed(self, text: str) -> None:
+        """Take a piece and give out what is certain."""
+        if not self._buffer and not self._nodes and _MARK.search(text) is None:
+            if text:
+                self._put(text, self.base, False)
+                self._before = text[-1]
+                self._at += len(text)
+            return
+        self._buffer += text
+        self._run(final=False)
+
+    def close(self) -> None:
+        """Give out the rest: nothing follows."""
+        if self._buffer or self._nodes:
+            self._run(final=True)
+            self._brackets.clear()
+            self._pair(0)
+            self._runs.clear()
+            self._give()
+        self._reset()
+
+    def _run(self, *, final: bool) -> None:
+        text, at, size = self._buffer, 0, len(self._buffer)
+        while at < size:
+            found = _MARK.search(text, at)
+            start = found.start() if found else size
+            if start > at:
+                self._node(text[at:start])
+                at = start
+            if found is None:
+                break
+            self._expire(self._at + at)
+            ended = self._mark(text, at, final)
+            if ended < 0:
+                break
+            at = ended
+        if at:
+            self._before = text[at - 1]
+        self._buffer = text[at:]
+        self._at += at
+        self._expire(self._at)
+        self._give()
+
+    def _node(self, text: str, style: str = "", solid: bool = False) -> None:
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                self._nodes.append(_Node("\n", ""))
+            if line:
+                self._nodes.append(_Node(line, style, solid))
+
+    @property
+    def _count(self) -> int:
+        return self._given + len(self._nodes)
+
+    def _give(self) -> None:
+        """Put out the nodes that nothing can change any more."""
+        first = self._count
+        if self._brackets:
+            first = self._brackets[0].index
+        if self._runs:
+            first = min(first, self._runs[0].index)
+        ready = first - self._given
+        if not ready:
+            return
+        for node in self._nodes[:ready]:
+            if node.text:
+                self._put(node.text, join(self.base, node.style), node.solid)
+        del self._nodes[:ready]
+        self._given = first
+
+    def _expire(self, at: int) -> None:
+        """What was opened too far before `at` stays text."""
+        waited = bool(self._brackets)
+        while self._brackets and at - self._brackets[0].at > HOLD:
+            del self._brackets[0]
+        if waited and not self._brackets:
+            self._pair(0)
+        gone = 0
+        while gone < len(self._runs) and at - self._runs[gone].at > HOLD:
+            gone += 1
+        if gone:
+            del self._runs[:gone]
+            self._done = max(0, self._done - gone)
+            for bracket in self._brackets:
+                bracket.floor = max(0, bracket.floor - gone)
+
+    def _mark(self, text: str, at: int, final: bool) -> int:
+        """Deal with the mark at `at`; return where to go on, -1 to wait for more."""
+        char = text[at]
+        if self._math >= 0 and char not in "$\n":
+            ended = self._in_math(text, at, final)
+            if ended:
+                return ended
+        if char in "*_~":
+            return self._delimiter(text, at, final)
+        if char in "[]!":
+            return self._bracket(text, at, final)
+        if char == "\n":
+            self._math = -1
+            self._nodes.append(_Node("\n", ""))
+            return at + 1
+        if char == "$":
+            return self._dollar(text, at, final)
+        span = spans.READ[char](text, at, final)
         if span is None:
-            if not settled and _may_grow(line, start):
-                return start
-            run = _run(line, start)
-            put(line[start : start + run], base)
-            at = start + run
+            return -1
+        self._span(span)
+        return span.end
+
+    def _span(self, span: Span) -> None:
+        self._node(span.text, self._styles.get(span.kind, ""), span.kind in ("link", "url"))
+
+    def _dollar(self, text: str, at: int, final: bool) -> int:
+        """Text after it is shown at once; only a mark that comes before its partner must wait."""
+        if at + 1 == len(text) and not final:
+            return -1
+        after = text[at + 1 : at + 2]
+        before = text[at - 1] if at else self._before
+        if self._math >= 0 and not before.isspace() and not after.isdigit():
+            self._math = -1
+        elif after and not after.isspace() and after != "$" and not before.isalnum():
+            self._math = self._at + at
+        self._node("$")
+        return at + 1
+
+    def _in_math(self, text: str, at: int, final: bool) -> int:
+        """0 where this is no mathematics after all."""
+        ended = spans.math_end(text, at, final, spans.MATH - (self._at + at - self._math))
+        if ended > 0:
+            self._node(text[at:ended])
+            self._math = -1
+        elif ended == 0:
+            self._math = -1
+        return ended
+
+    def _delimiter(self, text: str, at: int, final: bool) -> int:
+        char, end = text[at], at + 1
+        while end < len(text) and text[end] == char:
+            end += 1
+        if end == len(text) and not final:
+            return -1 if end - at <= HOLD else self._literal(text, at, end)
+        opens, closes = _flanks(char, text[at - 1] if at else self._before, text[end : end + 1] or "\n")
+        if (opens or closes) and not (char == "~" and end - at < 2):
+            self._runs.append(_Run(char, end - at, opens, closes, self._at + at, self._count))
+        self._nodes.append(_Node(text[at:end], ""))
+        if not self._brackets:
+            self._pair(0)
+        return end
+
+    def _literal(self, text: str, at: int, end: int) -> int:
+        self._node(text[at:end])
+        return end
+
+    def _pair(self, bottom: int) -> None:
+        """Find the openers of the closers that were not looked at yet (CommonMark's appendix)."""
+        runs, at = self._runs, max(self._done, bottom)
+        while at < len(runs):
+            closer = runs[at]
+            found = self._opener(at, bottom) if closer.closes else -1
+            if found < 0:
+                if closer.closes and not closer.opens:
+                    del runs[at]
+                else:
+                    at += 1
+                continue
+            opener = runs[found]
+            self._emphasise(opener, closer)
+            del runs[found + 1 : at]
+            at = found + 1
+            if opener.count < (2 if opener.char == "~" else 1):
+                del runs[found]
+                at -= 1
+            if closer.count < (2 if closer.char == "~" else 1):
+                del runs[at]
+        if not bottom:
+            self._done = len(runs)
+
+    def _opener(self, at: int, bottom: int) -> int:
+        closer = self._runs[at]
+        for number in range(at - 1, bottom - 1, -1):
+            opener = self._runs[number]
+            if opener.char == closer.char and opener.opens and not _thirds(opener, closer):
+                return number
+        return -1
+
+    def _emphasise(self, opener: _Run, closer: _Run) -> None:
+        used = 2 if closer.char == "~" or (opener.count >= 2 and closer.count >= 2) else 1
+        style = self._styles.get(_EMPHASIS.get((closer.char, used), "strike"), "")
+        first, last = opener.index - self._given, closer.index - self._given
+        for node in self._nodes[first + 1 : last]:
+            node.style = join(node.style, style)
+        for run, node in ((opener, self._nodes[first]), (closer, self._nodes[last])):
+            run.count -= used
+            node.text = node.text[used:]
+
+    def _bracket(self, text: str, at: int, final: bool) -> int:
+        char = text[at]
+        if char == "]":
+            return self._link(text, at, final)
+        if char == "!":
+            if at + 1 == len(text) and not final:
+                return -1
+            if text[at + 1 : at + 2] != "[":
+                return self._literal(text, at, at + 1)
+        note = spans.footnote(text, at, final) if char == "[" else Span(0, "", "")
+        if note is None:
+            return -1
+        if note.end:
+            self._span(note)
+            return note.end
+        end = at + (2 if char == "!" else 1)
+        self._brackets.append(_Bracket(char == "!", self._at + at, self._count, len(self._runs)))
+        self._nodes.append(_Node(text[at:end], ""))
+        return end
+
+    def _link(self, text: str, at: int, final: bool) -> int:
+        """A `]`: the end of a link's text, or text."""
+        opener = self._brackets[-1] if self._brackets else None
+        target = spans.target(text, at, final) if opener and opener.active else Span(0, "", "")
+        if target is None and opener and self._at + len(text) - opener.at <= HOLD:
+            return -1
+        if opener:
+            self._brackets.pop()
+        if opener is None or target is None or not target.end or self._at + target.end - opener.at > HOLD:
+            self._nodes.append(_Node("]", ""))
+            if opener and not self._brackets:
+                self._pair(0)
+            return at + 1
+        self._linked(opener, target.text)
+        return target.end
+
+    def _linked(self, opener: _Bracket, address: str) -> None:
+        """Style the text of the link and say where it leads, where the text does not."""
+        self._pair(opener.floor)
+        del self._runs[opener.floor :]
+        first = opener.index - self._given
+        label = "".join(node.text for node in self._nodes[first + 1 :])
+        if opener.image:
+            self._nodes[first].text = "[image: " if label else "[image"
+            self._nodes.append(_Node("]", ""))
         else:
-            for text, style in span.pieces:
-                put(text, style)
-            at = span.end
-    return at
+            self._nodes[first].text = ""
+            for node in self._nodes[first + 1 :]:
+                node.style = join(self._styles["link"], node.style)
+            for bracket in self._brackets:
+                bracket.active = bracket.active and bracket.image
+        if address and not (spans.same(label, address) and not opener.image):
+            self._nodes.append(_Node(" ", ""))
+            self._nodes.append(_Node(f"({address})", self._styles["url"], True))
+        if not self._brackets:
+            self._pair(0)
 
 
-def _run(line: str, at: int) -> int:
-    end = at
-    while end < len(line) and line[end] == line[at] and line[at] in "`*_~":
-        end += 1
-    return max(1, end - at)
+def _thirds(opener: _Run, closer: _Run) -> bool:
+    """CommonMark's rule of three, which keeps `**a*b**` apart."""
+    if closer.char == "~" or not (opener.closes or closer.opens):
+        return False
+    return (opener.length + closer.length) % 3 == 0 and (opener.length % 3 != 0 or closer.length % 3 != 0)
 
 
-def _may_grow(line: str, at: int) -> bool:
-    """Whether more text could make a span of what begins at `at`."""
-    mark = line[at]
-    rest = line[at + _run(line, at) :]
-    if mark in "*_~":
-        return not rest[:1].isspace()
-    if mark == "!":
-        return rest[:1] in ("", "[")
-    if mark == "<":
-        return ">" not in rest and " " not in rest
-    if mark == "[":
-        close = line.find("]", at)
-        return (
-            close < 0
-            or line[close + 1 : close + 2] == ""
-            or (line[close + 1] == "(" and ")" not in line[close:])
-        )
-    return mark == "`" or not rest
+def _flanks(char: str, before: str, after: str) -> tuple[bool, bool]:
+    """Whether a run between these two may open and may close emphasis."""
+    space_before, space_after = before.isspace(), after.isspace()
+    point_before, point_after = (unicodedata.category(each)[0] in "PS" for each in (before, after))
+    left = not space_after and (not point_after or space_before or point_before)
+    right = not space_before and (not point_before or space_after or point_after)
+    if char == "_":
+        return left and (not right or point_before), right and (not left or point_after)
+    return left, right
 
 
-def _span(line: str, at: int, base: str, before: str, final: bool) -> Span | None:
-    mark = line[at]
-    if mark == "\\":
-        following = line[at + 1 : at + 2]
-        if following and not following.isalnum() and not following.isspace():
-            return Span(at + 2, ((following, base),))
-        return Span(at + 1, (("\\", base),)) if following else None
-    if mark == "`":
-        return _code(line, at, base)
-    if mark in "*_~":
-        return _delimited(line, at, base, before, final)
-    if mark == "<":
-        auto = _AUTO.match(line, at)
-        return Span(auto.end(), ((auto[1], _join(base, LINK)),)) if auto else None
-    return _link(line, at, base)
-
-
-def _code(line: str, at: int, base: str) -> Span | None:
-    run = _run(line, at)
-    fence = "`" * run
-    start = at + run
-    end = line.find(fence, start)
-    while end >= 0 and (line[end + run : end + run + 1] == "`" or line[end - 1] == "`"):
-        end = line.find(fence, end + _run(line, end))
-    if end < 0:
-        return None
-    inner = line[start:end]
-    if inner.startswith(" ") and inner.endswith(" ") and inner.strip():
-        inner = inner[1:-1]
-    return Span(end + run, ((inner, _join(base, CODE)),))
-
-
-def _delimited(line: str, at: int, base: str, before: str, final: bool) -> Span | None:
-    mark = line[at]
-    run = min(_run(line, at), 2 if mark == "~" else 3)
-    if (mark == "~" and run < 2) or (mark == "_" and before.isalnum()):
-        return None
-    delimiter = mark * run
-    if run == 3 and delimiter not in line[at + 3 :]:
-        if not final:
-            return None
-        run, delimiter = 2, mark * 2
-    start = at + run
-    if line[start : start + 1].isspace() or start >= len(line):
-        return None
-    end = line.find(delimiter, start + 1)
-    while end >= 0 and (
-        line[end - 1].isspace() or (run == 1 and _run(line, end) != 1 and line[end - 1] != mark)
-    ):
-        end = line.find(delimiter, end + max(1, _run(line, end)))
-    if end < 0 or (run == 2 and line[end + 2 : end + 3] == mark):
-        end = end + 1 if end >= 0 else end
-    if end < 0 or end - at > HOLD:
-        return None
-    if mark == "_" and line[end + run : end + run + 1].isalnum():
-        return None
-    pieces: list[tuple[str, str]] = []
-    scan(
-        line[start:end],
-        _join(base, _DELIMITED[delimiter]),
-        True,
-        lambda text, style: pieces.append((text, style)),
-    )
-    return Span(end + run, tuple(pieces))
-
-
-def _link(line: str, at: int, base: str) -> Span | None:
-    image = line[at] == "!"
-    found = _LINK.match(line, at + 1 if image else at)
-    if found is None:
-        return None
-    text, url = found[1], found[2]
-    if image:
-        return Span(found.end(), ((f"[image: {text}]", base), (f" ({url})", _join(base, DIM))))
-    pieces: list[tuple[str, str]] = []
-    scan(text, _join(base, LINK), True, lambda piece, style: pieces.append((piece, style)))
-    if url and url not in (text, f"mailto:{text}"):  # a label must not hide where a link leads
-        pieces.append((f" ({url})", _join(base, DIM)))
-    return Span(found.end(), tuple(pieces))
-
-
-def _join(base: str, style: str) -> str:
-    return f"{base};{style}" if base else style
-
-
-def plain(line: str) -> str:
-    """The text of a line without its marks, for measuring."""
-    pieces: list[str] = []
-    scan(line, "", True, lambda text, _: pieces.append(text))
-    return "".join(pieces)
+def pieces(text: str, base: str = "", styles: Mapping[str, str] = STYLES) -> list[tuple[str, str]]:
+    """A whole text at once, as (text, style)."""
+    found: list[tuple[str, str]] = []
+    reader = Inline(lambda piece, style, _: found.append((piece, style)), base, styles)
+    reader.feed(text)
+    reader.close()
+    return found

@@ -2,111 +2,268 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 RESET = "\x1b[0m"
-ROOM = 24
-"""Columns that must be free for the beginning of a word to be shown before its end is known."""
+SYNC_ON, SYNC_OFF = "\x1b[?2026h", "\x1b[?2026l"
+ROOM = 40
+"""Columns that must be free for the beginning of a word to be shown before its end is known.
+
+A word that then turns out longer than the line is broken at the edge, also where it comes whole: what is
+shown must not depend on how it was cut."""
+
+_EAST = (
+    "\u2e80-\u2fdf\u2ff0-\u303e\u3041-\u312f\u3190-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60"
+    "\uffe0-\uffe6\U00020000-\U0003fffd"
+)
+_ATOM = re.compile(f"( )|([{_EAST}])|([^ {_EAST}]+)")
+_CLOSING = frozenset("、。，．・：；！？）」』】〕〉》〗〙ーァィゥェォッャュョ々…％”’,.;:!?)]}%")
+_OPENING = frozenset("（「『【〔〈《〖〘“‘([{")
+_TAIL = 16
+
+Piece = tuple[str, str]
 
 
 def cells(text: str) -> int:
     """Columns that a text takes."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len
+    from wcwidth import wcswidth, wcwidth
 
-    return cell_len(text)
+    width: int = wcswidth(text)
+    return width if width >= 0 else sum(max(0, wcwidth(char)) for char in text)
+
+
+def clusters(text: str) -> Iterator[str]:
+    """The characters that a person sees, each with what joins it: marks, selectors, joiners, flags."""
+    held, flag = "", False
+    for char in text:
+        new_flag = "\U0001f1e6" <= char <= "\U0001f1ff"
+        joins = bool(held) and (
+            held[-1] == "\u200d"
+            or "\U0001f3fb" <= char <= "\U0001f3ff"
+            or (flag and new_flag)
+            or (not char.isascii() and cells(char) == 0)
+        )
+        if held and not joins:
+            yield held
+            held = ""
+        flag = new_flag and not (joins and flag)
+        held += char
+    if held:
+        yield held
+
+
+def fitting(text: str, room: int) -> int:
+    """How many characters of a text fit into so many columns."""
+    if text.isascii():
+        return max(0, min(len(text), room))
+    taken = 0
+    for cluster in clusters(text):
+        room -= cells(cluster)
+        if room < 0:
+            break
+        taken += len(cluster)
+    return taken
 
 
 class Writer:
-    """A cursor at the end of what was written. `width` is asked anew for every line."""
+    """A cursor at the end of what was written. `width` is asked anew for every line.
 
-    def __init__(self, out: TextIO, width: Callable[[], int], color: bool) -> None:
+    `synchronised`: the terminal knows DEC mode 2026, so that a draw of several lines appears at once.
+    """
+
+    def __init__(
+        self, out: TextIO, width: Callable[[], int], color: bool, synchronised: bool = False
+    ) -> None:
         self._out = out
         self._width = width
         self._color = color
+        self._synchronised = synchronised
+        self._together = False
         self._buffer: list[str] = []
         self._style = ""
         self._column = 0
+        self._start = 0  # the column in which the text of this line begins
         self._space = 0
-        self._hang = ""
-        self._word = False
+        self._hang: tuple[Piece, ...] = ()
+        self._word: list[tuple[str, str, int]] = []  # of a word whose end is not known, what is not written
+        self._length = 0
+        self._east = False
+        self._solid = False
+        self._started = False  # whether the beginning of that word is written
+        self._tail = ""
+        self._ready = False  # whether a line was begun and holds nothing but its prefix or a mark
+        self._most = 0  # the longest line since a block was begun
+        self._broken = False  # whether a new line of the paragraph has to begin before the next word
         self._columns = max(1, width())
 
-    def hang(self, prefix: str) -> None:
-        """What every further line of this item begins with."""
+    @property
+    def columns(self) -> int:
+        """The width of the terminal, as it was at the beginning of the line."""
+        return self._columns
+
+    @property
+    def column(self) -> int:
+        """Where the next character goes, spaces that wait not counted."""
+        return self._column
+
+    @property
+    def color(self) -> bool:
+        """Whether styles are written at all."""
+        return self._color
+
+    def hang(self, prefix: tuple[Piece, ...]) -> None:
+        """What every further line of this block begins with; it takes at most half of a line."""
         self._hang = prefix
+
+    @property
+    def prefix(self) -> tuple[Piece, ...]:
+        """What a further line begins with, as far as it fits."""
+        room = self._columns // 2
+        fitted: list[Piece] = []
+        for text, style in self._hang:
+            room -= cells(text)
+            if room < 0:
+                break
+            fitted.append((text, style))
+        return tuple(fitted)
 
     def raw(self, text: str, style: str = "") -> None:
         """Text without wrapping: code, tables, list marks."""
+        self._commit()
         self._flush_space()
         self._to(style)
         self._buffer.append(text)
         self._column += cells(text)
+        self._start = self._column
 
-    def words(self, text: str, style: str = "", *, more: bool = False) -> int:
-        """Text with wrapping; returns how many characters were taken.
+    def begin(self, prefix: tuple[Piece, ...]) -> None:
+        """Begin a line with this; spaces at its end are written only when something follows."""
+        if not self._column:
+            self._most = 0
+        for text, style in prefix:
+            bare = text.rstrip(" ")
+            if bare:
+                self.raw(bare, style)
+            self._space += len(text) - len(bare)
+        self._start = self._column + self._space
+        self._ready = True
 
-        With `more` the last word may go on: it is left out where it might not fit.
-        """
-        at, size = 0, len(text)
-        while at < size:
-            if text[at] in " \t":
+    def start(self) -> None:
+        """Be behind the prefix of a line, or behind the mark that was just written."""
+        if self._broken or not self._ready:
+            self.fresh()
+            self.begin(self.prefix)
+
+    def line(self, pieces: tuple[Piece, ...] | list[Piece], here: bool = False) -> None:
+        """A whole line behind the prefix, unwrapped; with `here` the rest of the line that is begun."""
+        if not here:
+            self.start()
+        for text, style in pieces:
+            if text:
+                self.raw(text, style)
+        self.newline()
+
+    def text(self, text: str, style: str = "", solid: bool = False) -> None:
+        """Text with wrapping. `solid`: it comes whole and goes to a line of its own sooner than be broken."""
+        if "\t" in text:
+            text = text.replace("\t", " ")
+        if text.isascii():
+            parts = text.split(" ")
+            if parts[0]:
+                self._add(parts[0], style, solid, False)
+            for part in parts[1:]:
+                self._commit()
                 self._space += 1
-                self._word = False
-                at += 1
-                continue
-            end = at + 1
-            while end < size and text[end] not in " \t":
-                end += 1
-            if more and end == size and not self._early(text[at:end]):
-                return at
-            self._put(text[at:end], style)
-            at = end
-        return at
-
-    def text(self, text: str, style: str = "") -> None:
-        """Text with wrapping, all of it."""
-        self.words(text, style)
-
-    def _early(self, word: str) -> bool:
-        return self._column + self._space + cells(word) + ROOM <= self._columns
-
-    def _put(self, word: str, style: str) -> None:
-        length = cells(word)
-        column = self._column + self._space
-        if not self._word and self._column > cells(self._hang) and column + length > self._columns:
-            if word.isascii() or length > self._columns // 2:
-                if word.isascii() or column + 2 > self._columns:
-                    self._wrap()
+                if part:
+                    self._add(part, style, solid, False)
+            return
+        for space, east, word in _ATOM.findall(text):
+            if space:
+                self._commit()
+                self._space += 1
             else:
-                self._wrap()
-        if style != self._style:
-            self._to("")
-        self._flush_space()
-        self._word = True
-        while self._column + length > self._columns and not word.isascii():
-            taken = self._fitting(word)
-            if taken >= len(word):
-                break
+                self._add(east or word, style, solid, bool(east))
+
+    def _add(self, part: str, style: str, solid: bool, east: bool) -> None:
+        if (self._word or self._started) and (self._east or east):
+            before = self._word[-1][0][-1] if self._word else self._tail[-1:]
+            if part[0] not in _CLOSING and before not in _OPENING:
+                self._commit()
+        if not self._word and not self._started:
+            self._solid, self._tail = solid, ""
+        length = self._measure(part)
+        self._length += length
+        self._tail = (self._tail + part)[-_TAIL:]
+        self._east = east
+        if self._word and self._word[-1][1] == style:
+            before = self._word[-1]
+            self._word[-1] = (before[0] + part, style, before[2] + length)
+        else:
+            self._word.append((part, style, length))
+
+    def _measure(self, part: str) -> int:
+        """Columns that the word grows by: marks and joiners change what stands before them."""
+        if part.isascii():
+            return len(part)
+        return cells(self._tail + part) - cells(self._tail) if self._tail else cells(part)
+
+    def _commit(self) -> None:
+        """The word is whole."""
+        if not self._word:
+            self._started = False
+            return
+        if not self._started:
+            self._place()
+        self._emit(self._word)
+        self._word, self._length, self._started = [], 0, False
+
+    def _place(self) -> None:
+        """Go to a new line where the word does not fit on this one."""
+        if self._broken:
+            self._wrap()
+            return
+        room = self._columns - self._column - self._space
+        at_start = self._column + self._space <= self._start
+        if self._length > room and not at_start and (room < ROOM or self._solid):
+            self._wrap()
+
+    def _early(self) -> bool:
+        """Whether the beginning of a growing word is certain to stand here."""
+        column = self._column + self._space
+        if self._broken or column <= self._start:
+            return not self._broken or self._columns > 8
+        first = self._word[0][0].lstrip("(\"'<")[:4]
+        return self._columns - column >= ROOM and not self._solid and first != "http"[: len(first)]
+
+    def _emit(self, pieces: list[tuple[str, str, int]]) -> None:
+        for word, style, length in pieces:
+            if style != self._style:
+                self._to("")
+            self._flush_space()
+            self._to(style)
+            if self._column + length <= self._columns:
+                self._buffer.append(word)
+                self._column += length
+            else:
+                self._break(word, style)
+
+    def _break(self, word: str, style: str) -> None:
+        """Write a word that is longer than what is left of the line."""
+        while word:
+            taken = fitting(word, self._columns - self._column)
+            if not taken and self._column <= self._start:
+                taken = len(next(clusters(word)))
             self._to(style)
             self._buffer.append(word[:taken])
-            self._wrap()
-            word, length = word[taken:], cells(word[taken:])
-        self._to(style)
-        self._buffer.append(word)
-        self._column += length
-        if self._column > self._columns:
-            self._column %= self._columns  # the terminal broke the line itself
-
-    def _fitting(self, word: str) -> int:
-        room = self._columns - self._column
-        for number, char in enumerate(word):
-            room -= cells(char)
-            if room < 0:
-                return max(1, number)
-        return len(word)
+            self._column += cells(word[:taken])
+            word = word[taken:]
+            if word:
+                self._wrap()
+                self._flush_space()
 
     def _flush_space(self) -> None:
         if self._space:
@@ -116,26 +273,56 @@ class Writer:
 
     def _wrap(self) -> None:
         self._to("")
-        self._buffer.append("\n" + self._hang)
-        self._column, self._space = cells(self._hang), 0
+        self._buffer.append("\n")
+        self._most = max(self._most, self._column)
+        self._column = self._space = self._start = 0
         self._columns = max(1, self._width())
+        self._broken = False
+        for text, style in self.prefix:
+            bare = text.rstrip(" ")
+            if bare:
+                self._to(style)
+                self._buffer.append(bare)
+            self._column += cells(bare)
+            self._to("")
+            self._flush_space()
+            self._space = len(text) - len(bare)
+        self._start = self._column + self._space
+
+    def soft(self) -> None:
+        """The paragraph goes on in a new line, once there is something to write there."""
+        self._commit()
+        self._space = 0
+        self._broken = True
+
+    def settle(self) -> None:
+        """The word is whole, and what goes on behind it needs no space."""
+        self._commit()
+        self._space = 0
 
     def newline(self) -> None:
         """End the line; spaces at its end are never written."""
+        self._commit()
         self._to("")
         self._buffer.append("\n")
-        self._column, self._space, self._hang, self._word = 0, 0, "", False
+        self._most = max(self._most, self._column)
+        self._column = self._space = self._start = 0
+        self._broken = self._ready = False
         self._columns = max(1, self._width())
 
-    @property
-    def at_start(self) -> bool:
-        """Whether nothing stands on this line yet."""
-        return self._column == 0
+    def fresh(self) -> None:
+        """Be at the beginning of a line."""
+        self._commit()
+        if self._column or self._broken:
+            self.newline()
+        self._space = self._start = 0
+        self._ready = False
 
     @property
-    def columns(self) -> int:
-        """The width of the terminal, as it was at the beginning of the line."""
-        return self._columns
+    def widest(self) -> int:
+        """Columns of the longest line of the paragraph that was written last."""
+        before = sum(cells(text) for text, _ in self.prefix)
+        return max(1, min(self._most, self._columns) - before)
 
     def _to(self, style: str) -> None:
         if not self._color or style == self._style:
@@ -146,9 +333,32 @@ class Writer:
             self._buffer.append(f"\x1b[{style}m")
         self._style = style
 
+    def together(self) -> None:
+        """What is written until the next flush is to appear at once."""
+        self._together = self._synchronised
+
     def flush(self) -> None:
-        """Hand what was collected to the terminal in one write."""
+        """Hand what is certain to the terminal in one write."""
+        if self._word and (self._started or self._early()):
+            self._begin_word()
         if self._buffer:
-            self._out.write("".join(self._buffer).encode("utf-8", "replace").decode("utf-8"))
-            self._out.flush()
+            text = "".join(self._buffer)
             self._buffer.clear()
+            self._out.write(f"{SYNC_ON}{text}{SYNC_OFF}" if self._together else text)
+            self._out.flush()
+        self._together = False
+
+    def _begin_word(self) -> None:
+        """Write of a growing word what cannot change any more; near the edge the last of it waits."""
+        if self._broken:
+            self._wrap()
+        room = self._columns - self._column - self._space
+        if self._length <= room - 2:
+            self._emit(self._word)
+            self._word, self._length, self._started = [], 0, True
+        elif self._length > room + _TAIL * 2:
+            text, style, _ = self._word.pop()
+            whole = list(clusters(text))
+            sure, kept = "".join(whole[:-_TAIL]), "".join(whole[-_TAIL:])
+            self._emit([*self._word, (sure, style, cells(sure))] if sure else self._word)
+            self._word, self._length, self._started = [(kept, style, cells(kept))], cells(kept), True
