@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from arawn.cli.completions import backends, texts, tree
+from arawn.cli.completion_files import texts
+from arawn.cli.completion_tree import backends, tree
 
 FOLDER = Path(__file__).parents[1] / "completions"
 
@@ -41,7 +42,7 @@ def complete(tmp_path, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("arawn", "co"), ["config"]), (("arawn", "config", "sh"), ["show"]), (("arawn", "ask", "--jsonl"), ["--jsonl"]),
+        (("arawn", "conf"), ["config"]), (("arawn", "config", "sh"), ["show"]), (("arawn", "ask", "--jsonl"), ["--jsonl"]),
         (("arawn", "--color", "a"), ["auto", "always"]), (("arawn", "ask", "-b", "groq", "--raw"), ["--raw"]),
         (("arawn", "-b", "mist"), ["mistral"]), (("arawn", "config", "show", "--or"), ["--origin"]),
     ],

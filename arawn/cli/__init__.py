@@ -35,6 +35,8 @@ COMMANDS = (
     "trust",
     "doctor",
     "shell-init",
+    "completions",
+    "man",
     "help",
 )
 PLURALS = {"sessions": "session", "backends": "backend", "models": "model", "secrets": "secret"}

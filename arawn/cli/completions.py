@@ -1,310 +1,172 @@
-"""Writes the completion files for bash, zsh, fish and PowerShell from the command tree.
+"""`arawn completions`: the completion files put where the person's shell looks for them.
 
-They are static: pressing Tab starts no Arawn. Backend names come from the provider table and from the
-headings of the user's config file, which the shell reads itself. `python -m arawn.cli.completions [FOLDER]`
-writes all four.
+`python -m arawn.cli.completions [FOLDER]` writes all four, as they are in `completions/`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
-FILES = {"bash": "arawn.bash", "zsh": "_arawn", "fish": "arawn.fish", "powershell": "arawn.ps1"}
-CONFIG = '"${ARAWN_CONFIG:-${ARAWN_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/arawn}/config.toml}"'
+app = typer.Typer(
+    help="Completions for bash, zsh, fish and PowerShell: install them, and show where they are.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+Shell = Annotated[
+    str | None,
+    typer.Argument(metavar="[bash|zsh|fish|powershell]", help="The shell; that of $SHELL unless said."),
+]
 
 
-class Option(NamedTuple):
-    """An option: its names, what its value is (flag, file, backend, value or alternatives), its help."""
+class Target(NamedTuple):
+    """Where the file of a shell goes, the file that its user writes, and the line needed there, or ""."""
 
-    names: tuple[str, ...]
-    kind: str
-    help: str
-
-
-class Node(NamedTuple):
-    """A command: the words that lead to it, its help, its options and its subcommands' names and helps."""
-
-    path: tuple[str, ...]
-    help: str
-    options: tuple[Option, ...]
-    commands: tuple[tuple[str, str], ...]
-    files: bool
+    file: Path
+    rc: Path
+    line: str = ""
+    why: str = ""
 
 
-def tree() -> list[Node]:
-    """Every command, the root first."""
-    from arawn.cli import app
+@app.command()
+def install(
+    shell: Shell = None,
+    print_: Annotated[bool, typer.Option("--print", help="Print the file, and write nothing.")] = False,
+) -> None:
+    """Write the completion file into your own folders; what else is needed is told, not done."""
+    from arawn.cli.completion_files import text
 
-    root = typer.main.get_command(app)
-    return list(_walk(root, (), typer.Context(root)))
-
-
-def _walk(command: Any, path: tuple[str, ...], ctx: Any) -> Iterator[Node]:
-    names = command.list_commands(ctx) if hasattr(command, "list_commands") else []
-    found = [(name, command.get_command(ctx, name)) for name in names]
-    options = [
-        _option(param) for param in command.params if param.param_type_name == "option" and not param.hidden
-    ]
-    arguments = [param for param in command.params if param.param_type_name == "argument"]
-    takes_files = any((param.metavar or "").strip("[].") in ("DIR", "FILE", "PATH") for param in arguments)
-    help_ = Option(("--help", "-h"), "flag", "Show this message and leave.")
-    heads = tuple((name, _short(sub)) for name, sub in found)
-    yield Node(path, _short(command), (*options, help_), heads, takes_files)
-    for name, sub in found:
-        yield from _walk(sub, (*path, name), ctx)
+    name = _shell(shell)
+    made = text(name)
+    if print_:
+        sys.stdout.write(made)
+        return
+    place = target(name, os.environ)
+    _write(place.file, made)
+    print(f"Written: {_shown(place.file)}")
+    if place.line and not _stands(place):
+        print(f"{place.why} {_shown(place.rc)}:\n\n  {place.line}\n")
+    print("A new shell has them.")
 
 
-def _short(command: Any) -> str:
-    return str(command.get_short_help_str(200)).rstrip(".")
+@app.command()
+def show(shell: Shell = None) -> None:
+    """Say for each shell, or for one, where its completions are, and whether they are of this version."""
+    from arawn.cli.completion_files import text
+
+    for name in SHELLS if shell is None else (_shell(shell),):
+        place = target(name, os.environ)
+        try:
+            state = "up to date" if place.file.read_text("utf-8") == text(name) else "of another version"
+        except (OSError, ValueError):
+            state = "not installed"
+        missing = f"; {_shown(place.rc)} lacks: {place.line}" if place.line and not _stands(place) else ""
+        told = missing if state != "not installed" else f"; arawn completions install {name}"
+        print(f"{name:<10} {state:<18} {_shown(place.file)}{told}")
 
 
-def _option(param: Any) -> Option:
-    names = tuple(dict.fromkeys([*param.opts, *param.secondary_opts]))
-    metavar = param.metavar or ""
-    if param.is_flag:
-        kind = "flag"
-    elif "--backend" in names:
-        kind = "backend"
-    elif metavar in ("PATH", "FILE", "DIR"):
-        kind = "file"
-    else:
-        kind = metavar if "|" in metavar else "value"
-    return Option(names, kind, (param.help or "").rstrip("."))
+@app.command(hidden=True)
+def values(kind: Annotated[str, typer.Argument()]) -> None:
+    """Names for the completion files to offer, one a line."""
+    from arawn.cli.completion_values import values as found
+
+    for name, about in found(kind, os.environ):
+        print(f"{name}\t{about}" if about else name)
 
 
-def backends() -> list[str]:
-    """The names that `--backend` takes without any config."""
-    from arawn.providers import GUIDE, services
+def target(shell: str, env: Mapping[str, str], platform: str = sys.platform) -> Target:
+    """Where the file of a shell goes by its own rules, and what its user has to write once."""
+    from arawn.config.paths import home
 
-    return [*services(), GUIDE]
-
-
-def _key(path: tuple[str, ...]) -> str:
-    return " ".join(path)
-
-
-def _taking(nodes: list[Node]) -> dict[str, str]:
-    """Every option name that takes a value, with its kind."""
-    return {
-        name: option.kind
-        for node in nodes
-        for option in node.options
-        for name in option.names
-        if option.kind != "flag"
-    }
-
-
-def _bash_values(taking: dict[str, str]) -> list[str]:
-    """What follows an option that takes a value."""
-    cases = []
-    for name, kind in sorted(taking.items()):
-        if kind == "backend":
-            cases.append(f'    {name}) COMPREPLY=($(compgen -W "$(_arawn_backends)" -- "$cur")); return ;;')
-        elif kind == "file":
-            cases.append(f'    {name}) COMPREPLY=($(compgen -f -- "$cur")); return ;;')
-        elif "|" in kind:
-            cases.append(
-                f'    {name}) COMPREPLY=($(compgen -W "{kind.replace("|", " ")}" -- "$cur")); return ;;'
-            )
-        else:
-            cases.append(f"    {name}) return ;;")
-    return cases
+    base = home(env)
+    data = _folder(env, "XDG_DATA_HOME", base / ".local/share")
+    config = _folder(env, "XDG_CONFIG_HOME", base / ".config")
+    if shell == "bash":
+        folder = _folder(env, "BASH_COMPLETION_USER_DIR", data / "bash-completion")
+        file = folder / "completions/arawn"
+        why = "Where bash-completion is not installed, it needs this line in"
+        return Target(file, base / ".bashrc", f". {_quoted(file)}", why)
+    if shell == "zsh":
+        file = data / "zsh/site-functions/_arawn"
+        line = f"fpath=({_quoted(file.parent)} $fpath); autoload -Uz compinit; compinit"
+        return Target(file, _folder(env, "ZDOTDIR", base) / ".zshrc", line, "It needs this line in")
+    if shell == "fish":
+        return Target(config / "fish/completions/arawn.fish", config / "fish/config.fish")
+    folder = base / "Documents/PowerShell" if platform == "win32" else config / "powershell"
+    file, rc = folder / "arawn.ps1", folder / "Microsoft.PowerShell_profile.ps1"
+    return Target(file, rc, f". '{str(file).replace(chr(39), chr(39) * 2)}'", "It needs this line in")
 
 
-def bash(nodes: list[Node]) -> str:
-    """The file for bash."""
-    words, taking = [], _taking(nodes)
-    for node in nodes:
-        names = [name for name, _ in node.commands] + [
-            name for option in node.options for name in option.names
-        ]
-        words.append(f'    "{_key(node.path)}") words="{" ".join(names)}" ;;')
-    subs = "|".join(_key(node.path) for node in nodes if node.path)
-    cases = _bash_values(taking)
-    files = "|".join(f'"{_key(node.path)}"' for node in nodes if node.files) or '"-"'
-    values = "|".join(sorted(taking))
-    return f"""# bash completion of arawn; generated by python -m arawn.cli.completions
-_arawn_backends() {{
-  echo {" ".join(backends())}
-  sed -n 's/^[[:space:]]*\\[backends\\.\\([A-Za-z0-9_-]*\\)[].].*/\\1/p' {CONFIG} 2>/dev/null
-}}
-
-_arawn() {{
-  local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" path="" try words="" i
-  COMPREPLY=()
-  case "$prev" in
-{chr(10).join(cases)}
-  esac
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case "${{COMP_WORDS[i]}}" in
-      {values}) ((i++)); continue ;;
-      -*) continue ;;
-    esac
-    try="${{path:+$path }}${{COMP_WORDS[i]}}"
-    case "|{subs}|" in
-      *"|$try|"*) path="$try" ;;
-    esac
-  done
-  case "$path" in
-{chr(10).join(words)}
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
-  case "$path" in
-    {files}) COMPREPLY+=($(compgen -f -- "$cur")) ;;
-  esac
-}}
-complete -o default -F _arawn arawn
-"""
+def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:
+    said = env.get(name, "")
+    return Path(said) if os.path.isabs(said) else default
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
 
 
-def zsh(nodes: list[Node]) -> str:
-    """The file for zsh."""
-    functions = []
-    for node in nodes:
-        name = "_arawn" + "".join(f"_{part}" for part in node.path)
-        specs = [_zsh_spec(option) for option in node.options]
-        if node.commands:
-            heads = " ".join(_quoted(f"{sub}:{text.replace(':', ' -')}") for sub, text in node.commands)
-            cases = "\n".join(f"        {sub}) {name}_{sub} ;;" for sub, _ in node.commands)
-            functions.append(
-                f"{name}() {{\n  local line state\n  _arguments -C \\\n    {_lines(specs)} \\\n"
-                "    '1:command:->command' "
-                f"'*::arg:->args'\n  case $state in\n    command) local -a heads; heads=({heads}); "
-                "_describe command heads ;;\n"
-                f"    args)\n      case $line[1] in\n{cases}\n      esac ;;\n  esac\n}}"
-            )
-        else:
-            rest = "'*:file:_files'" if node.files else "'*:word:'"
-            functions.append(f"{name}() {{\n  _arguments \\\n    {_lines(specs)} \\\n    {rest}\n}}")
-    names = " ".join(backends())
-    return (
-        "#compdef arawn\n# zsh completion of arawn; generated by python -m arawn.cli.completions\n"
-        f"_arawn_backends() {{\n  local -a names; names=({names})\n"
-        "  names+=(${(f)\"$(sed -n 's/^[[:space:]]*\\[backends\\.\\([A-Za-z0-9_-]*\\)[].].*/\\1/p' "
-        f"{CONFIG} "
-        '2>/dev/null)"})\n  compadd -a names\n}\n\n' + "\n\n".join(functions) + '\n\n_arawn "$@"\n'
-    )
+def _stands(place: Target) -> bool:
+    """Whether the person's own file names the place already."""
+    try:
+        text = place.rc.read_text("utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(str(path) in text or _shown(path) in text for path in (place.file, place.file.parent))
 
 
-def _lines(specs: list[str]) -> str:
-    return " \\\n    ".join(specs)
+def _shown(path: Path) -> str:
+    from arawn.config.read import shown_path
+
+    return shown_path(path)
 
 
-def _zsh_spec(option: Option) -> str:
-    text = option.help.replace("[", "(").replace("]", ")").replace(":", " -").replace("'", "'\\''")
-    names = f"{{{','.join(option.names)}}}" if len(option.names) > 1 else option.names[0]
-    action = {
-        "flag": "", "backend": ":backend:_arawn_backends", "file": ":file:_files", "value": ":value:",
-    }.get(option.kind, f":choice:({option.kind.replace('|', ' ')})")  # fmt: skip
-    return f"'*'{names}'[{text}]{action}'"
+def _shell(said: str | None) -> str:
+    """The shell that is meant. Raises UsageFault for one that has no completions."""
+    from arawn.errors import UsageFault
+    from arawn.shell.place import name_of
+
+    name = said or name_of(os.environ)
+    name = {"pwsh": "powershell"}.get(name, name)
+    if name not in SHELLS:
+        raise UsageFault(f"There are no completions for {name!r}", hints=(f"one of {', '.join(SHELLS)}",))
+    return name
 
 
-def fish(nodes: list[Node]) -> str:
-    """The file for fish."""
-    lines = [
-        "# fish completion of arawn; generated by python -m arawn.cli.completions",
-        "function __arawn_backends",
-        f"    printf '%s\\n' {' '.join(backends())}",
-        "    set -l folder (set -q XDG_CONFIG_HOME; and echo $XDG_CONFIG_HOME; or echo ~/.config)",
-        "    set -l file $folder/arawn/config.toml",
-        "    string replace -rf '^\\s*\\[backends\\.([A-Za-z0-9_-]+)[\\].].*' '$1' <$file 2>/dev/null",
-        "end",
-        "complete -c arawn -f",
-    ]
-    tops = " ".join(name for name, _ in nodes[0].commands)
-    for node in nodes:
-        seen = " ".join(node.path)
-        where = f"not __fish_seen_subcommand_from {tops}"
-        if len(node.path) == 1:
-            where = f"__fish_seen_subcommand_from {seen}"
-        elif node.path:
-            where = (
-                f"__fish_seen_subcommand_from {node.path[0]}; and __fish_seen_subcommand_from {node.path[1]}"
-            )
-        for name, text in node.commands:
-            lines.append(f"complete -c arawn -n {_quoted(where)} -a {name} -d {_quoted(text)}")
-        for option in node.options:
-            lines.append(f"complete -c arawn -n {_quoted(where)}{_fish_option(option)}")
-        if node.files:
-            lines.append(f"complete -c arawn -n {_quoted(where)} -F")
-    return "\n".join(lines) + "\n"
+def _write(path: Path, text: str) -> None:
+    """Put a file in its place at once, through a link that is there. Raises ArawnError."""
+    import contextlib
 
+    from arawn.errors import ArawnError
 
-def _fish_option(option: Option) -> str:
-    parts = [f" -{'l' if name.startswith('--') else 's'} {name.lstrip('-')}" for name in option.names]
-    if option.kind == "backend":
-        parts.append(" -x -a '(__arawn_backends)'")
-    elif option.kind == "file":
-        parts.append(" -r -F")
-    elif "|" in option.kind:
-        parts.append(f" -x -a {_quoted(option.kind.replace('|', ' '))}")
-    elif option.kind == "value":
-        parts.append(" -x")
-    return "".join(parts) + f" -d {_quoted(option.help)}"
-
-
-def powershell(nodes: list[Node]) -> str:
-    """The file for PowerShell."""
-    rows = []
-    for node in nodes:
-        names = [name for name, _ in node.commands] + [
-            name for option in node.options for name in option.names
-        ]
-        rows.append(f"    '{_key(node.path)}' = @({', '.join(_ps(name) for name in names)})")
-    taking = _taking(nodes)
-    choices = {name: backends() if kind == "backend" else kind.split("|") for name, kind in taking.items()}
-    values = [
-        f"    '{name}' = @({', '.join(_ps(word) for word in words)})"
-        for name, words in sorted(choices.items())
-        if len(words) > 1
-    ]
-    return f"""# PowerShell completion of arawn; generated by python -m arawn.cli.completions
-Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {{
-  param($wordToComplete, $commandAst, $cursorPosition)
-  $words = @{{
-{chr(10).join(rows)}
-  }}
-  $values = @{{
-{chr(10).join(values)}
-  }}
-  $said = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object {{ $_.ToString() }})
-  if ($wordToComplete -ne '' -and $said.Count -gt 0) {{ $said = @($said | Select-Object -SkipLast 1) }}
-  $previous = if ($said.Count -gt 0) {{ $said[-1] }} else {{ '' }}
-  $path = ''
-  foreach ($word in $said) {{
-    $try = ("$path $word").Trim()
-    if ($words.ContainsKey($try)) {{ $path = $try }}
-  }}
-  $found = if ($values.ContainsKey($previous)) {{ $values[$previous] }} else {{ $words[$path] }}
-  $found | Where-Object {{ $_ -like "$wordToComplete*" }} | ForEach-Object {{
-    [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
-  }}
-}}
-"""
-
-
-def _ps(word: str) -> str:
-    return "'" + word.replace("'", "''") + "'"
-
-
-def texts() -> dict[str, str]:
-    """All four files by name."""
-    nodes = tree()
-    makers = {"bash": bash, "zsh": zsh, "fish": fish, "powershell": powershell}
-    return {FILES[shell]: make(nodes) for shell, make in makers.items()}
+    real = Path(os.path.realpath(path))
+    fresh = real.with_name(f".{real.name}.{os.getpid()}")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, "utf-8")
+        os.replace(fresh, real)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise ArawnError(
+            f"{_shown(path)} cannot be written: {error.strerror}",
+            hints=("arawn completions install --print",),
+        ) from None
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "completions")
-    folder.mkdir(exist_ok=True)
-    for file, content in texts().items():
-        (folder / file).write_text(content, "utf-8")
+    from arawn.cli.completion_files import texts
+
+    made_in = Path(sys.argv[1] if len(sys.argv) > 1 else "completions")
+    made_in.mkdir(exist_ok=True)
+    for each, content in texts().items():
+        (made_in / each).write_text(content, "utf-8")
