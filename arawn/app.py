@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from arawn import backends
 from arawn.backends.choose import Choice, check_local, choose
 from arawn.backends.names import standing_in
-from arawn.doors import Doors, options, retry_policy, settings_of, system_of
+from arawn.doors import Doors, late, options, retry_policy, settings_of, system_of
 from arawn.errors import ArawnError, ConfigFault
 from arawn.fitting import elsewhere, kinds, refuse_unfit, ways
 from arawn.messages import NOTHING, FilePart
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from arawn.render.status import Status
     from arawn.routing import Parts
     from arawn.session import Receipt, Session, Turn
-
-PROBE_S = 0.2
 
 
 class Opened(NamedTuple):
@@ -145,7 +143,7 @@ class App:
 
             routed = guarded(self, self._env, choice, routed, settings)
         shown = (name, choice.provider.label, choice.model, choice.why, choice.provider.name)
-        opened = Opened(routed, *shown, lambda: self._waiting(choice), settings, abort=place.abort)
+        opened = Opened(routed, *shown, lambda: late(choice, place), settings, abort=place.abort)
         self._opened[name] = self._asked[name, routed.model] = opened
         return opened
 
@@ -183,7 +181,7 @@ class App:
     def _routed(self, routed: Router | Race) -> Opened:
         self._routes = True
         label = f"{len(routed.candidates)} backends"
-        shown = (routed.name, label, routed.model, routed.why, "", lambda: f"waiting for {routed.name}")
+        shown = (routed.name, label, routed.model, routed.why, "", lambda: self._waits(routed.name))
         return Opened(routed, *shown, fits=routed.fits)
 
     def keeper(self, keep: bool = True) -> Keeper:
@@ -289,17 +287,9 @@ class App:
         finally:
             door.close()
 
-    def _waiting(self, choice: Choice) -> str:
-        """What an answer that is late waits for: a local server may be loading the model."""
-        from arawn.backends.http import probe
-        from arawn.wire import dialect
-
-        module = dialect(choice.dialect)
-        if choice.provider.local and hasattr(module, "RUNNING"):
-            running = probe(module.address(choice.base_url, module.RUNNING), PROBE_S)
-            if running is not None and not module.is_loaded(running, choice.model):
-                return f"{choice.name} is loading {choice.model}"
-        return f"waiting for {choice.name}"
+    def _waits(self, name: str) -> str:
+        """What is waited for where `name`, one of several, is asked."""
+        return self._opened[name].waiting() if name in self._opened else f"waiting for {name}"
 
     def fetch(self, url: str) -> tuple[bytes, str]:
         """What the web has at `url`, and where in the end. Raises UsageFault, Unreachable or TimedOut."""

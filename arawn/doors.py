@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from arawn.backends.http import HttpBackend, Limits
-    from arawn.backends.routing import RetryPolicy
+    from arawn.backends.routing import Place, RetryPolicy
     from arawn.config.load import Config
     from arawn.secret import Redactor, Secret
 
@@ -178,3 +178,21 @@ def retry_policy(config: Config, choice: Choice, attempts: int | None) -> RetryP
     if attempts is not None:
         said["max_attempts"] = attempts
     return RetryPolicy(**{key: said[key] for key in RetryPolicy._fields if key in said})
+
+
+PROBE_S = 0.2
+
+
+def late(choice: Choice, place: Place) -> str:
+    """What an answer that is late waits for: the way to the service, its model, or its first token."""
+    from arawn.backends.http_net import probe
+    from arawn.wire import dialect
+
+    if place.connecting:
+        return f"connecting to {choice.name}"
+    module = dialect(choice.dialect)
+    if choice.provider.local and hasattr(module, "RUNNING"):
+        running = probe(module.address(choice.base_url, module.RUNNING), PROBE_S)
+        if running is not None and not module.is_loaded(running, choice.model):
+            return f"{choice.name} is loading {choice.model}"
+    return f"waiting for {choice.name}"

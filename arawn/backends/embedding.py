@@ -50,6 +50,11 @@ class _Asked:
         """End what is at work there."""
         self._door.abort()
 
+    @property
+    def connecting(self) -> bool:
+        """Whether nothing could be sent yet."""
+        return self._door.connecting
+
     def stream(self, request: Request) -> Iterator[Event]:
         """Ask for the vectors of the job; they are in `found` then."""
         target, job = self._door.target, self.job

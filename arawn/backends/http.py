@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from arawn.backends.http_access import PLAIN, Access, request_headers
 from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline
+from arawn.backends.http_course import Course, Exchange
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, too_large, translate
 from arawn.backends.http_net import address, load_httpx, probe
 from arawn.backends.http_transport import replays, way_to
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
-from arawn.events import Attempt, Event, Notice, Progress, Reasoning, Text, ToolCall
+from arawn.events import Event, Notice, Progress, Reasoning, Text, ToolCall
 from arawn.messages import Request
 from arawn.wire import Call, Next, Target, dialect
 from arawn.wire.frames import Frame, document, split
@@ -42,27 +43,6 @@ class Limits(NamedTuple):
     cancel: float = 2.0
 
 
-class _Course:
-    """What is known of one attempt: times in seconds from its beginning."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._began = time.monotonic()
-        self.status: int | None = None
-        self.first: float | None = None
-        self.reset: float | None = None
-        self.left: int | None = None
-        self.cancel: Call | None = None
-        """Ends what the service is at work on; None where there is nothing to end."""
-
-    def passed(self) -> float:
-        return time.monotonic() - self._began
-
-    def attempt(self, error: str | None) -> Attempt:
-        made = Attempt(self._target.backend, self._target.model, self.status, error, 0.0, self.first)
-        return made._replace(total_s=self.passed(), reset_s=self.reset, left=self.left)
-
-
 class HttpBackend:
     """A service behind HTTP. The way to it is made at the first request and kept for the next ones; a client
     of httpx around it would cost time alone: nothing here has redirects, cookies or forms.
@@ -83,7 +63,7 @@ class HttpBackend:
         self._client: Any = None
         self._proxy_place = ""
         self._parting: Any = None
-        self._now: _Exchange | None = None
+        self._now: Exchange | None = None
         self._ended = False
 
     @property
@@ -105,9 +85,14 @@ class HttpBackend:
         if self._now is not None:
             self._now.wait.end()
 
+    @property
+    def connecting(self) -> bool:
+        """Whether nothing could be sent yet of the request that is at work."""
+        return self._now is not None and not self._now.wait.used
+
     def stream(self, request: Request) -> Iterator[Event]:
         """One attempt: events as they come, an Attempt at its end. Raises a ServiceFault where it fails."""
-        course = _Course(self.target)
+        course = Course(self.target)
         try:
             yield from self._events(request, course)
         except ArawnError as fault:
@@ -139,7 +124,7 @@ class HttpBackend:
 
         No key and no header of the person's own goes along.
         """
-        exchange = _Exchange(self._limits._replace(connect=timeout, first_event=timeout))
+        exchange = Exchange(self._limits._replace(connect=timeout, first_event=timeout))
         try:
             call = Call(self.target.base_url, {}, method="GET")
             response = self._attempt(self._opened(), call, dict(PLAIN), exchange)
@@ -154,7 +139,7 @@ class HttpBackend:
 
     def _framed(self, call: Call, limits: Limits, cut: Any, patience: Any = None) -> Iterator[Any]:
         """The pieces that `cut` makes of the reply."""
-        exchange = _Exchange(limits)
+        exchange = Exchange(limits)
         try:
             response = self._send(call, exchange)
             chunks = self._chunks(response, exchange, limits.reply)
@@ -172,7 +157,7 @@ class HttpBackend:
         except ArawnError as fault:
             raise self._clean(fault) from None
 
-    def _events(self, request: Request, course: _Course) -> Iterator[Event]:
+    def _events(self, request: Request, course: Course) -> Iterator[Event]:
         spoken = dialect(self.dialect)
         step: Next | None = Next(spoken.write(request, self.target))
         try:
@@ -185,7 +170,7 @@ class HttpBackend:
             if course.cancel is not None:
                 self._cancel(course.cancel)
 
-    def _pause(self, wait: float, course: _Course) -> None:
+    def _pause(self, wait: float, course: Course) -> None:
         """Wait before a reply is asked for again, never beyond what the first event may take."""
         if wait and self._limits.first_event - course.passed() < wait:
             raise TimedOut(
@@ -201,17 +186,17 @@ class HttpBackend:
         import threading
 
         def end() -> None:
-            brief = _Exchange(Limits(self._limits.cancel, self._limits.cancel, self._limits.cancel))
+            brief = Exchange(Limits(self._limits.cancel, self._limits.cancel, self._limits.cancel))
             with contextlib.suppress(ArawnError, OSError, RuntimeError):
                 self._send(call, brief).close()
 
         self._parting = threading.Thread(target=end, daemon=True)
         self._parting.start()
 
-    def _reply(self, spoken: Any, call: Call, course: _Course) -> Generator[Event, None, Next | None]:
+    def _reply(self, spoken: Any, call: Call, course: Course) -> Generator[Event, None, Next | None]:
         """The events of the reply to one call; what is returned says where the answer goes on."""
         target = self.target._replace(options={**self.target.options, **call.memo})
-        exchange = self._now = _Exchange(self._limits, course.passed())
+        exchange = self._now = Exchange(self._limits, course.passed())
         if self._ended:
             exchange.wait.end()
         try:
@@ -246,14 +231,14 @@ class HttpBackend:
         return following
 
     @staticmethod
-    def _drain(chunks: Iterator[bytes], exchange: _Exchange) -> None:
+    def _drain(chunks: Iterator[bytes], exchange: Exchange) -> None:
         """Take the last bytes of a whole reply, so that the connection can be used again."""
         exchange.wait.set("idle", LAST_BYTES_S)
         for _ in chunks:
             if exchange.wait.over:
                 return
 
-    def _send(self, call: Call, exchange: _Exchange) -> Any:
+    def _send(self, call: Call, exchange: Exchange) -> Any:
         """The response, its status known to be a success; the body not read."""
         headers = {**request_headers(self._access, self.target, call.url), **call.headers}
         way = self._opened()
@@ -269,7 +254,7 @@ class HttpBackend:
             raise EmptyAnswer(f"The reply is empty (status {response.status_code})", status=exchange.status)
         return response
 
-    def _attempt(self, way: Any, call: Call, headers: dict[str, str], exchange: _Exchange) -> Any:
+    def _attempt(self, way: Any, call: Call, headers: dict[str, str], exchange: Exchange) -> Any:
         """Send the request. Raises ConnectionResetError where a kept connection died before any answer."""
         httpx = load_httpx()
         connect = Deadline("connect", exchange.limits.connect)
@@ -302,7 +287,7 @@ class HttpBackend:
             self._client, self._proxy_place = way_to(self.target, self._access)
         return self._client
 
-    def _failed(self, response: Any, exchange: _Exchange) -> ServiceFault:
+    def _failed(self, response: Any, exchange: Exchange) -> ServiceFault:
         """The error behind a status that is no success."""
         from arawn.wire.faults import fault
 
@@ -330,7 +315,7 @@ class HttpBackend:
             status=response.status_code,
         )
 
-    def _error_body(self, response: Any, exchange: _Exchange) -> bytes:
+    def _error_body(self, response: Any, exchange: Exchange) -> bytes:
         """The beginning of a body; whatever came of it, however it ended."""
         limit = self._limits.error_body
         exchange.wait.set("idle", min(self._limits.idle, ERROR_BODY_S))
@@ -343,7 +328,7 @@ class HttpBackend:
                 break
         return b"".join(found)[:limit]
 
-    def _chunks(self, response: Any, exchange: _Exchange, limit: int) -> Iterator[bytes]:
+    def _chunks(self, response: Any, exchange: Exchange, limit: int) -> Iterator[bytes]:
         """The decoded body as it comes, counted.
 
         It ends where the body ends or fails, and `exchange.failure` then says why: only the dialect knows
@@ -383,18 +368,3 @@ class HttpBackend:
         fault.hints = tuple(redact(hint) for hint in fault.hints)
         fault.args = (fault.sentence,)
         return fault
-
-
-class _Exchange:
-    """The state of one request and its reply. `failure` says why the body ended before its time.
-
-    `spent` are the seconds that earlier requests for the same answer took.
-    """
-
-    def __init__(self, limits: Limits, spent: float = 0.0) -> None:
-        self.limits = limits
-        self.spent = spent
-        self.wait = Deadline("first_event", limits.first_event)
-        self.status: int | None = None
-        self.failure: ArawnError | None = None
-        self.resent = False

@@ -25,8 +25,8 @@ class Deadline:
     """The moment until which something must have come; `limit` is the setting under `[limits]` that says so.
 
     It travels in the place of httpcore's timeouts, which count one read each: a peer that sends a byte now
-    and then would never reach them. `used` tells that a connection was opened under it, `ended` that it is
-    over for good, which any thread may say.
+    and then would never reach them. `used` tells that a connection was opened or something sent under it,
+    `ended` that it is over for good, which any thread may say.
     """
 
     __slots__ = ("ended", "limit", "until", "used")
@@ -116,6 +116,7 @@ class Line:
 
             raise WriteTimeout("ended")
         self._stream.write(buffer, deadline.left())
+        deadline.used = True
 
     def close(self) -> None:
         """Close the socket."""

@@ -111,6 +111,10 @@ class Place(Backend, Protocol):
     def abort(self) -> None:
         """End what it is at work on."""
 
+    @property
+    def connecting(self) -> bool:
+        """Whether nothing could be sent yet."""
+
 
 class Regions:
     """One service at several places: one of them by chance, then the one that answered last.
@@ -145,6 +149,11 @@ class Regions:
         """End what is at work at any of them."""
         for door in self._doors:
             door.abort()
+
+    @property
+    def connecting(self) -> bool:
+        """Whether nothing could be sent yet to the one whose turn it is."""
+        return self._doors[self._order[0]].connecting
 
     def stream(self, request: Request) -> Iterator[Event]:
         """The reply of the place whose turn it is. Raises its fault, made retryable where a place is left."""

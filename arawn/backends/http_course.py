@@ -1,0 +1,52 @@
+"""What is known of one request to a model service while it lasts; it sends nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from arawn.backends.http_connect import Deadline
+from arawn.events import Attempt
+
+if TYPE_CHECKING:
+    from arawn.backends.http import Limits
+    from arawn.errors import ArawnError
+    from arawn.wire import Call, Target
+
+
+class Course:
+    """What is known of one attempt: times in seconds from its beginning."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._began = time.monotonic()
+        self.status: int | None = None
+        self.first: float | None = None
+        self.reset: float | None = None
+        self.left: int | None = None
+        self.cancel: Call | None = None
+        """Ends what the service is at work on; None where there is nothing to end."""
+
+    def passed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._began
+
+    def attempt(self, error: str | None) -> Attempt:
+        """What is told of it when it ended, with the code of its error or None."""
+        made = Attempt(self._target.backend, self._target.model, self.status, error, 0.0, self.first)
+        return made._replace(total_s=self.passed(), reset_s=self.reset, left=self.left)
+
+
+class Exchange:
+    """The state of one request and its reply. `failure` says why the body ended before its time.
+
+    `spent` are the seconds that earlier requests for the same answer took.
+    """
+
+    def __init__(self, limits: Limits, spent: float = 0.0) -> None:
+        self.limits = limits
+        self.spent = spent
+        self.wait = Deadline("first_event", limits.first_event)
+        self.status: int | None = None
+        self.failure: ArawnError | None = None
+        self.resent = False
