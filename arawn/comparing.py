@@ -12,15 +12,19 @@ from contextlib import suppress
 from copy import copy
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.engine import Conversation
 from arawn.errors import ArawnError, Internal, UsageFault
-from arawn.events import Event, close
+from arawn.events import Event, Notice, Text, close
 from arawn.messages import Message, Request
 from arawn.ports import Backend, Entry, Journal, Planner
 from arawn.session import Session, Turn
 from arawn.threads import start
+
+if TYPE_CHECKING:
+    from arawn.render.beside import Display
+    from arawn.render.status import Status
 
 MOST = 6
 """So many may be asked at once."""
@@ -59,6 +63,11 @@ class Side:
         self.over = False
         self.began = time.monotonic()
         self.seconds = 0.0
+
+    @property
+    def text(self) -> str:
+        """The answer as far as it came."""
+        return self.turn.answer if self.turn is not None else ""
 
     @property
     def ok(self) -> bool:
@@ -104,10 +113,11 @@ class Comparison:
             number, came = self._queue.get(timeout=seconds)
         except Empty:
             return None
-        side = self.sides[number]
         if came is None or isinstance(came, ArawnError):
+            side, tree = self.sides[number], self._trees[number]
             side.over, side.fault = True, came
             side.seconds = time.monotonic() - side.began
+            side.turn = tree.turns.get(tree.latest or "") if tree.latest != self._latest else None
         return number, came
 
     @property
@@ -136,7 +146,6 @@ class Comparison:
                 continue
             for id, turn in tree.turns.items():
                 self.session.turns.setdefault(id, turn)
-            side.turn = tree.turns.get(tree.latest or "") if tree.latest != self._latest else None
         made = [side.turn for side in self.sides if side.turn is not None]
         if made:
             self.session.latest = made[0].id
@@ -165,6 +174,71 @@ class Comparison:
         finally:
             close(events)
             self._queue.put((number, came))
+
+
+def watch(
+    comparison: Comparison,
+    display: Display,
+    status: Status,
+    footer: Callable[[Side], str],
+    wait: Callable[[Callable[[], tuple[int, Came] | None]], tuple[int, Came] | None] = lambda take: take(),
+) -> None:
+    """Ask all, show what comes until all is over, and have it in the session.
+
+    Ctrl-C, which `wait` lets through alone, stops all; see `Comparison.stopped`. What does not belong to an
+    answer is told at the end, where it tears none.
+    """
+    later: list[tuple[str, Notice]] = []
+    told = False
+    try:
+        comparison.begin()
+        while not comparison.over:
+            if not told and display.free:
+                status.working(lambda: _waited_for(comparison))
+                told = True
+            found = wait(comparison.next)
+            if found is None:
+                continue
+            number, came = found
+            if isinstance(came, Notice):
+                later.append((comparison.sides[number].asked.label, came))
+            elif isinstance(came, Text):
+                status.clear()
+                told = False
+                display.feed(number, came.text)
+            elif came is None or isinstance(came, ArawnError):
+                status.clear()
+                told = False
+                display.end(number, footer(comparison.sides[number]))
+    except KeyboardInterrupt:
+        comparison.stop()
+    finally:
+        status.clear()
+        display.close([footer(side) for side in comparison.sides])
+        comparison.settle()
+    for label, notice in later:
+        (status.warn if notice.warning else status.note)(f"{label}: {notice.text}")
+
+
+def _waited_for(comparison: Comparison) -> str:
+    labels = [side.asked.label for side in comparison.sides if not side.over]
+    return "waiting for " + ", ".join(labels)
+
+
+def told(side: Side) -> str:
+    """How an answer went: time, tokens, cost, or what kept it from being whole."""
+    from arawn.events import Usage
+    from arawn.render.ending import line
+    from arawn.render.status import span
+
+    usage = side.turn.receipt.usage if side.turn is not None else Usage()
+    if not side.over:
+        return "[stopped]"
+    parts = line(("time", "tokens", "cost"), side.turn, usage, side.seconds) or [span(side.seconds)]
+    if side.fault is not None:
+        return f"failed after {span(side.seconds)}: {side.fault.sentence}"
+    stopped = side.turn is not None and side.turn.receipt.finish == "interrupted"
+    return ("[stopped] " if stopped else "") + ", ".join(parts)
 
 
 def _copied(session: Session) -> Session:

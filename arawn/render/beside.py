@@ -37,8 +37,12 @@ class Display(Protocol):
     def end(self, number: int, footer: str) -> None:
         """An answer is over; `footer` says how it went."""
 
-    def close(self) -> None:
-        """Nothing more comes: show what is held back."""
+    def close(self, footers: Sequence[str]) -> None:
+        """Nothing more comes: show what is held back, and how those went that are not over."""
+
+    @property
+    def free(self) -> bool:
+        """Whether no line is open, so that something may be told below."""
 
 
 def fits(count: int, columns: int | None) -> bool:
@@ -70,11 +74,16 @@ class Columns:
         self._columns[number].end(clean(footer))
         self._flush()
 
-    def close(self) -> None:
-        """Write all that came, and what is said of each below it."""
-        for column in self._columns:
+    @property
+    def free(self) -> bool:
+        """Whole lines alone are written."""
+        return True
+
+    def close(self, footers: Sequence[str]) -> None:
+        """Write all that came, and how each went below it."""
+        for column, footer in zip(self._columns, footers, strict=True):
             if not column.over:
-                column.end("")
+                column.end(clean(footer))
         self._flush()
         self._line([self._rule * self._width] * len(self._columns), DIM)
         self._rows([column.footer for column in self._columns], DIM)
@@ -232,10 +241,15 @@ class Stacked:
         while self._at in self._footers:
             self._finish(self._footers[self._at])
 
-    def close(self) -> None:
+    @property
+    def free(self) -> bool:
+        """Whether no answer has begun to be shown."""
+        return self._sink is None
+
+    def close(self, footers: Sequence[str]) -> None:
         """Show what is held back."""
         while self._at < len(self._heads):
-            self._finish(self._footers.get(self._at, ""))
+            self._finish(self._footers.get(self._at, footers[self._at]))
 
     def _open(self) -> Sink:
         if self._sink is None:

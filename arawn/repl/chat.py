@@ -15,7 +15,7 @@ from arawn.render.look import Look
 if TYPE_CHECKING:
     from arawn.engine import Conversation
     from arawn.keeping import Keeper
-    from arawn.ports import Backend
+    from arawn.ports import Backend, Journal, Planner
     from arawn.render.status import Status
     from arawn.render.thoughts import Mode
     from arawn.roles import Role, Roles
@@ -49,12 +49,22 @@ class Opened(Protocol):
     def waiting(self) -> Callable[[], str]:
         """What is waited for while no answer comes."""
 
+    @property
+    def abort(self) -> Callable[[], None]:
+        """Ends what it is at work on, for good."""
+
 
 class Backends(Protocol):
     """What the chat needs of the program around it."""
 
     def open(self, backend: str | None, model: str | None) -> Opened:
         """Choose and build a backend, or raise an ArawnError."""
+
+    def aside(self, backend: str, model: str | None) -> tuple[Opened, Backends]:
+        """A backend, and a program that has it alone, so that those in use stay; or an ArawnError."""
+
+    def planner(self, journal: Journal | None) -> Planner:
+        """What sees that what is sent fits."""
 
     def backend_names(self) -> list[str]:
         """Every name `open` takes."""

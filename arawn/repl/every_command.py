@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arawn.repl import (
     commands,
+    compare_commands,
     context_commands,
     file_commands,
     settings_commands,
@@ -17,6 +18,7 @@ MODULES = (
     settings_commands,
     file_commands,
     tree_commands,
+    compare_commands,
     context_commands,
     spent_commands,
     wire_commands,

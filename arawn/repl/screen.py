@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from arawn.errors import ArawnError
 
@@ -24,6 +24,11 @@ class Screen:
     def on_terminal(self) -> bool:
         """Whether what is said goes to somebody's eyes."""
         return self._chat.settings.look.tty
+
+    @property
+    def out(self) -> TextIO:
+        """Where it goes; what is written there must be clean."""
+        return self._chat.out
 
     @property
     def columns(self) -> int | None:
