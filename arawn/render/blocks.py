@@ -18,8 +18,8 @@ DEEPEST = 12
 """Levels of lists and quotes that are told apart; what lies deeper is text."""
 _REMEMBERED = 512
 _HEAD = re.compile(r"[ \t>*+\-_=#:|~`0-9.)<$\\]{0,200}")
-_BLANK = re.compile(r"[ \t>]*\Z")
-_QUOTE = re.compile(r" {0,3}> ?")
+_BLANK = re.compile(r"(?: {0,3}>)*[ \t]*\Z")
+_QUOTED = re.compile(r" *> ?")  # markdown-it takes any indent where the quote goes on
 _ITEM = re.compile(r"( {0,3})([-+*]|\d{1,9}[.)])( *)")
 _LEAVES = {
     "paragraph_open": "paragraph",
@@ -171,7 +171,7 @@ class Blocks:
         rest = start.expandtabs(4) + line[len(start) :]
         for container in self.containers[: step.kept]:
             if container.quote:
-                found = _QUOTE.match(rest)
+                found = _QUOTED.match(rest)
                 rest = rest[found.end() :] if found else rest
             else:
                 space = len(rest) - len(rest.lstrip(" "))
@@ -183,7 +183,7 @@ class Blocks:
         return rest, tuple(begun)
 
     def _begin(self, rest: str, same: bool, kept: int) -> tuple[str, Container]:
-        quote = _QUOTE.match(rest)
+        quote = _QUOTED.match(rest)
         if quote:
             return rest[quote.end() :], Container(">")
         item = _ITEM.match(rest)
@@ -291,5 +291,5 @@ def warm() -> None:
 def _parse(text: str) -> list[Token]:
     warm()
     tokens: list[Token] = []
-    _parser[0].block.parse(text, _parser[0], {}, tokens)
+    _parser[0].block.parse(text + "\n", _parser[0], {}, tokens)
     return tokens

@@ -95,13 +95,18 @@ class MarkdownStream(Sheet):
             self._writer.newline()
         elif self._live:
             self._end_live()
-        elif blank(self._line):
+        elif self._line.isspace() or not self._line or (blank(self._line) and not self._inside):
             self._rest()
         else:
             self._decide(final=True)
             if self._live:
                 self._end_live()
         self._line, self._whole, self._poured = "", False, False
+
+    @property
+    def _inside(self) -> bool:
+        """Whether marks of quotes may be text of the block that is open."""
+        return self._blocks.leaf in ("fence", "html", "formula")
 
     def _rest(self) -> None:
         """A line with nothing on it but, perhaps, marks of quotes."""
@@ -141,7 +146,12 @@ class MarkdownStream(Sheet):
             self._whole = step.leaf == "code"
             return self._whole
         self._line = ""
-        self._show(step, line)
+        if not step.leaf and blank(line):
+            self._finish()
+            self._blocks.rest(line)
+            self._gaps += 1
+        else:
+            self._show(step, line)
         return True
 
     def _must_be_whole(self, start: str, line: str) -> bool:

@@ -159,7 +159,8 @@ class Sheet:
         """More of the line that is shown by words."""
         if self._live == "heading":
             self._tail += text
-            found = _TAIL.search(self._tail) or (None if self._size else _ONLY_TAIL.match(self._tail))
+            found = None if self._size else _ONLY_TAIL.match(self._tail)
+            found = found or _TAIL.search(self._tail)
             cut = found.start() if found else len(self._tail)
             self._size += cut
             self._inline.feed(self._tail[:cut])

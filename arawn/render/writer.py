@@ -21,6 +21,7 @@ _EAST = (
 _ATOM = re.compile(f"( )|([{_EAST}])|([^ {_EAST}]+)")
 _CLOSING = frozenset("、。，．・：；！？）」』】〕〉》〗〙ーァィゥェォッャュョ々…％”’,.;:!?)]}%")
 _OPENING = frozenset("（「『【〔〈《〖〘“‘([{")
+_JOINED = re.compile("[\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")  # what follows may belong to it
 _TAIL = 16
 
 Piece = tuple[str, str]
@@ -200,8 +201,8 @@ class Writer:
         self._tail = (self._tail + part)[-_TAIL:]
         self._east = east
         if self._word and self._word[-1][1] == style:
-            before = self._word[-1]
-            self._word[-1] = (before[0] + part, style, before[2] + length)
+            last = self._word[-1]
+            self._word[-1] = (last[0] + part, style, last[2] + length)
         else:
             self._word.append((part, style, length))
 
@@ -350,6 +351,8 @@ class Writer:
 
     def _begin_word(self) -> None:
         """Write of a growing word what cannot change any more; near the edge the last of it waits."""
+        if _JOINED.match(self._word[-1][0][-1]):
+            return
         if self._broken:
             self._wrap()
         room = self._columns - self._column - self._space
