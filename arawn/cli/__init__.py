@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 COMMANDS = (
     "ask",
     "chat",
+    "compare",
     "cmd",
     "fix",
     "run",
@@ -138,6 +139,9 @@ def root(
     color: Annotated[
         str | None, typer.Option(metavar="auto|always|never", help="Colour on the terminal.")
     ] = None,
+    accessible: Annotated[
+        bool, typer.Option("--accessible", help="Labels and sentences on the terminal, for screen readers.")
+    ] = False,
     continue_: Continue = False,
     resume: Resume = None,
     quiet: Quiet = False,
@@ -162,6 +166,7 @@ def root(
     context = ctx.obj
     context.config_file = config
     context.paint(color)
+    context.accessible = context.accessible or accessible
     context.verbose = verbose
     context.debug = context.debug or debug
     context.take(backend, model, option, quiet)

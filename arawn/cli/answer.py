@@ -99,13 +99,14 @@ class _Nowhere:
         """Nothing."""
 
 
-def sink_for(form: Form, context: Context) -> Sink:
-    """The sink for standard output as it is now."""
+def sink_for(form: Form, context: Context, opened: Opened | None = None) -> Sink:
+    """The sink for standard output as it is now; `opened` says whose answer it is."""
     if sys.stdout is None:
         raise ArawnError("Standard output is closed; nothing was sent")
     if form in ("json", "jsonl"):
         return _Nowhere()
-    out = context.look.sink(sys.stdout, context.env, raw=form != "text")
+    label = f"Answer from {opened.name}, {opened.model}:" if opened and form in ("text", "raw") else ""
+    out = context.look.sink(sys.stdout, context.env, raw=form != "text", label=label)
     if form in ("extract", "extract-all"):
         return _Blocks(out, context.status, every=form == "extract-all")
     return out
@@ -117,7 +118,7 @@ class Showing:
     def __init__(self, form: Form, context: Context, opened: Opened) -> None:
         self.form: Form = form
         self.collector = Collector()
-        self._sink = sink_for(form, context)
+        self._sink = sink_for(form, context, opened)
         self._context = context
         self._opened = opened
         self._status: Status = context.status
@@ -146,7 +147,7 @@ class Showing:
             self._sink.feed(text)
             if is_terminal(sys.stdout):  # the seam gets a line of its own there
                 self._sink.close()
-                self._sink = sink_for(self.form, self._context)
+                self._sink = sink_for(self.form, self._context, self._opened)
         if seam:
             self._status.note(f"[{seam}]")
 
@@ -176,7 +177,7 @@ class Showing:
         if self._begun and is_terminal(sys.stdout) and self.form in ("text", "raw"):
             self._begun = False
             self._sink.close()
-            self._sink = sink_for(self.form, self._context)
+            self._sink = sink_for(self.form, self._context, self._opened)
 
     def _tell(self, notice: Notice) -> None:
         (self._status.warn if notice.warning else self._status.note)(notice.text)

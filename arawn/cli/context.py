@@ -42,6 +42,7 @@ class Context:
         self.pick: str | None = None
         self.race: tuple[str, ...] = ()
         self.color: str | None = None
+        self.accessible = False
         self.quiet = False
         self.verbose = False
         self.debug = bool(env.get("ARAWN_DEBUG"))
@@ -103,6 +104,8 @@ class Context:
 
             if self.color is not None:
                 self.flags.append(("ui.color", self.color, "--color"))
+            if self.accessible:
+                self.flags.append(("ui.accessible", "true", "--accessible"))
             config = load(env=self.env, cwd=_cwd(), config_file=self.config_file, flags=self.flags)
             self._config = config if self._tape is None else self._tape.config(config)
         return self._config
@@ -120,6 +123,9 @@ class Context:
             from arawn.render.terminal import ascii_only, color_wanted, redraws
 
             tty = is_terminal(sys.stderr)
+            if tty and self._spoken:
+                self._status = self._labelled()
+                return self._status
             choice = self.color or (str(self._config.get("ui.color")) if self._config else "auto")
             color = color_wanted(self.env, tty, choice)
             live = tty and redraws(self.env)
@@ -127,6 +133,20 @@ class Context:
             theme = self.theme if color and self._config else None
             self._status = Status(sys.stderr, color, self.quiet, live, theme, ascii, tty)
         return self._status
+
+    @property
+    def _spoken(self) -> bool:
+        from arawn.render.look import accessible_wanted
+
+        config = self._config
+        return accessible_wanted(self.env, bool(config.get("ui.accessible")) if config else self.accessible)
+
+    def _labelled(self) -> Status:
+        from arawn.render.labelled import AccessibleStatus
+        from arawn.render.terminal import ascii_only
+
+        ascii = ascii_only(self.env, getattr(sys.stderr, "encoding", None))
+        return AccessibleStatus(sys.stderr, self.quiet, tty=True, ascii=ascii)
 
     @property
     def theme(self) -> Theme:

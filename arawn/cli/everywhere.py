@@ -13,8 +13,22 @@ def give(command: Any) -> None:
         command.params.append(
             TyperOption(param_decls=["--color"], type=None, hidden=True, expose_value=False, callback=_color)
         )
+        command.params.append(
+            TyperOption(
+                param_decls=["--accessible"],
+                is_flag=True,
+                hidden=True,
+                expose_value=False,
+                callback=_accessible,
+            )
+        )
     for sub in getattr(command, "commands", {}).values():
         give(sub)
+
+
+def _accessible(ctx: Any, param: Any, value: bool) -> None:
+    context = ctx.find_root().obj
+    context.accessible = context.accessible or value
 
 
 def _color(ctx: Any, param: Any, value: str | None) -> None:

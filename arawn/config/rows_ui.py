@@ -55,6 +55,12 @@ UI: tuple[Row, ...] = (
         "Colours for a dark or light background, by the terminal's own, or none but bold and underlined.",
         choices=("auto", "dark", "light", "none"),
     ),
+    _row(
+        "accessible",
+        "bool",
+        False,
+        "Labels, sentences and plain lines on the terminal, for screen readers; ACCESSIBLE=1 sets it too.",
+    ),
     _row("markdown", "bool", True, "Render Markdown on the terminal."),
     _row(
         "reasoning",

@@ -28,7 +28,8 @@ class Sink(Protocol):
 class Look(NamedTuple):
     """How to show things on one output. `tty`: it is a terminal; into anything else goes the text alone.
 
-    theme: None for the sixteen colours. ascii: our own marks are drawn in ASCII.
+    theme: None for the sixteen colours. ascii: our own marks are drawn in ASCII. accessible: what is shown is
+    read aloud.
     """
 
     tty: bool = False
@@ -36,9 +37,17 @@ class Look(NamedTuple):
     markdown: bool = True
     theme: Theme | None = None
     ascii: bool = False
+    accessible: bool = False
 
-    def sink(self, out: TextIO, env: Mapping[str, str] = os.environ, *, raw: bool = False) -> Sink:
-        """The sink of one answer; `raw`: it is no Markdown, or shall not be rendered."""
+    def sink(
+        self, out: TextIO, env: Mapping[str, str] = os.environ, *, raw: bool = False, label: str = ""
+    ) -> Sink:
+        """The sink of one answer; `raw`: it is no Markdown, or shall not be rendered.
+
+        label: says whose answer it is, where that must be said.
+        """
+        if self.tty and self.accessible:
+            return self._spoken(out, env, raw or not self.markdown, label)
         if raw or not (self.tty and self.markdown):
             from arawn.render.plain import PlainStream
 
@@ -48,14 +57,26 @@ class Look(NamedTuple):
 
         return MarkdownStream(out, lambda: width(out.fileno(), env), self.color)
 
+    def _spoken(self, out: TextIO, env: Mapping[str, str], raw: bool, label: str) -> Sink:
+        from arawn.render.accessible import AccessibleStream
+        from arawn.render.terminal import width
+
+        return AccessibleStream(out, label, lambda: width(out.fileno(), env), raw)
+
+
+def accessible_wanted(env: Mapping[str, str], choice: bool = False) -> bool:
+    """Whether what is shown is read aloud: the choice, or ACCESSIBLE, which any value but a no sets."""
+    return choice or env.get("ACCESSIBLE", "").lower() not in ("", "0", "false", "no", "off")
+
 
 def look_of(
     get: Callable[[str], Any], env: Mapping[str, str], out: TextIO | None, tty: bool, theme: Theme | None
 ) -> Look:
     """The look of `out` by `[ui]`, whose values `get` gives by their dotted path."""
     ascii = ascii_only(env, getattr(out, "encoding", None))
-    color = color_wanted(env, tty, str(get("ui.color")))
-    return Look(tty, color, bool(get("ui.markdown")), theme, ascii)
+    accessible = tty and accessible_wanted(env, get("ui.accessible"))
+    color = color_wanted(env, tty, str(get("ui.color"))) and not accessible
+    return Look(tty, color, bool(get("ui.markdown")), theme, ascii, accessible)
 
 
 def theme_of(get: Callable[[str], Any], env: Mapping[str, str]) -> Theme:
