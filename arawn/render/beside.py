@@ -271,3 +271,18 @@ class Stacked:
         if self._at < len(self._heads) and self._held[self._at]:
             text, self._held[self._at] = self._held[self._at], ""
             self._open().feed(text)
+
+
+class Nowhere:
+    """For where all answers are told at the end."""
+
+    free = True
+
+    def feed(self, number: int, text: str) -> None:
+        """Nothing."""
+
+    def end(self, number: int, footer: str) -> None:
+        """Nothing."""
+
+    def close(self, footers: Sequence[str]) -> None:
+        """Nothing."""
