@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SettingText = str
 RoleName = str
+ReasoningWord = str
 
 ASKED = ("temperature", "top_p", "max_tokens", "stop", "reasoning")
 """The settings of a request that a chat may have for itself, by their names in [llm]."""
@@ -32,6 +33,35 @@ def set_(repl: Repl, said: SettingText = "") -> None:
         _set(repl, key, value.strip())
     for line in _shown(repl, key):
         repl.screen.say(line)
+
+
+@command(group="who")
+def reasoning(repl: Repl, how: ReasoningWord = "") -> None:
+    """Show or hide thoughts. show has all of it, line one passing line, hide nothing; last shows those of the
+    last answer."""
+    from arawn.render.thoughts import MODES
+
+    if how == "last":
+        _last_thoughts(repl)
+        return
+    mode = next((mode for mode in MODES if mode == how), None)
+    if how and mode is None:
+        raise UsageFault(f"/reasoning takes {', '.join(MODES)} or last, not {how!r}")
+    repl.thoughts.mode = mode or repl.thoughts.mode
+    told = {"show": "is shown", "hide": "is hidden", "line": "is shown in one passing line"}
+    repl.screen.say(f"Reasoning {told[repl.thoughts.mode]}.")
+
+
+def _last_thoughts(repl: Repl) -> None:
+    from arawn.messages import ReasoningPart
+
+    turn = repl.session.current
+    parts = [part for message in turn.messages for part in message.parts] if turn is not None else []
+    text = "".join(part.text for part in parts if isinstance(part, ReasoningPart)) or repl.thoughts.last
+    if not text.strip():
+        raise UsageFault("The last answer came without reasoning")
+    repl.status.reasoning(text)
+    repl.status.clear()
 
 
 def _known(key: str) -> None:
@@ -182,3 +212,4 @@ def _say(repl: Repl, settings: dict[str, Any]) -> None:
 
 OFFERS["SettingText"] = lambda repl, begun: [f"{key}=" for key in (*ASKED, "stream")]
 OFFERS["RoleName"] = lambda repl, begun: repl.settings.roles.names() if repl.settings.roles else []
+OFFERS["ReasoningWord"] = lambda repl, begun: ["show", "hide", "line", "last"]
