@@ -46,12 +46,14 @@ class Screen:
         """A line of our own; what it quotes may be anybody's."""
         from arawn.render.safe import clean
 
+        if self._chat.settings.look.accessible:
+            line = line.replace(" · ", ", ")
         self._chat.out.write(clean(line) + "\n")
         self._chat.out.flush()
 
-    def sink(self, raw: bool = False) -> Sink:
-        """Where an answer goes; `raw`: it is no Markdown."""
-        return self._chat.settings.look.sink(self._chat.out, self._chat.env, raw=raw)
+    def sink(self, raw: bool = False, label: str = "") -> Sink:
+        """Where an answer goes; `raw`: it is no Markdown. label: says whose it is, where that must be said."""
+        return self._chat.settings.look.sink(self._chat.out, self._chat.env, raw=raw, label=label)
 
     def text(self, text: str) -> None:
         """An answer of before, as it was shown then."""
