@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 PREVIEW = 6
+SPOKEN = 9
+"""So many are told at once where they are read aloud."""
 ESCAPE_S = 0.1
 """So long after an Escape the rest of a key's sequence may come; without any it is the key itself."""
 KEYS = "Type to narrow the list; Enter goes on with the session, Escape leaves."
@@ -42,8 +44,7 @@ class Picker:
     @property
     def found(self) -> list[Info]:
         """The sessions with all words of the filter in their title, folder or model."""
-        words = self.filter.text.lower().split()
-        return [info for info in self._all if all(word in _told(info).lower() for word in words)]
+        return narrowed(self._all, self.filter.text)
 
     def lines(self) -> StyleAndTextTuples:
         """The list around the chosen one."""
@@ -118,6 +119,34 @@ def pick(editor: Editor, sessions: Sequence[Info], load: Callable[[str], Session
 
     editor.run(made)
     return picker.chosen
+
+
+def numbered(sessions: Sequence[Info], say: Callable[[str], None], ask: Callable[[str], str]) -> str:
+    """The same for who has the screen read to them: a list with numbers, and a question.
+
+    `say` tells a line, `ask` gives what is typed, "" for nothing.
+    """
+    found = sessions
+    while True:
+        for number, info in enumerate(found[:SPOKEN], 1):
+            say(f"{number}. {_told(info)}, {_ago(info.updated)}")
+        more = f" {len(found) - SPOKEN} more are not told." if len(found) > SPOKEN else ""
+        typed = ask(f"Number of the session, or words to look for; Enter alone leaves.{more} Session:").strip()
+        if not typed:
+            return ""
+        if typed.isdecimal() and 0 < int(typed) <= len(found[:SPOKEN]):
+            return found[int(typed) - 1].id
+        near = narrowed(sessions, typed)
+        if near:
+            found = near
+        else:
+            say(f"No session has these words or this number: {typed}")
+
+
+def narrowed(sessions: Sequence[Info], words: str) -> list[Info]:
+    """The sessions with all the words in their title, folder or model."""
+    wanted = words.lower().split()
+    return [info for info in sessions if all(word in _told(info).lower() for word in wanted)]
 
 
 def _told(info: Info) -> str:
