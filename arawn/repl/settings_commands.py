@@ -60,8 +60,8 @@ def _last_thoughts(repl: Repl) -> None:
     text = "".join(part.text for part in parts if isinstance(part, ReasoningPart)) or repl.thoughts.last
     if not text.strip():
         raise UsageFault("The last answer came without reasoning")
-    repl.status.reasoning(text)
-    repl.status.clear()
+    for line in text.strip("\n").split("\n"):
+        repl.status.note(line)
 
 
 def _known(key: str) -> None:
