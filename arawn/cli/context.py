@@ -152,9 +152,12 @@ class Context:
     def theme(self) -> Theme:
         """The colours by name."""
         if self._theme is None:
+            from arawn.config.paths import paths
             from arawn.render.look import theme_of
 
-            self._theme = theme_of(self.load().get, self.env)
+            stream = sys.stdout if is_terminal(sys.stdout) else sys.stderr
+            handle = stream.fileno() if is_terminal(stream) else -1
+            self._theme = theme_of(self.load().get, self.env, paths(self.env).state_dir, handle)
         return self._theme
 
     @property

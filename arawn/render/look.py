@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 from arawn.render.terminal import ascii_only, background, color_wanted, depth
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from arawn.render.theme import Theme
 
 
@@ -53,9 +55,12 @@ class Look(NamedTuple):
 
             return PlainStream(out, self.tty)
         from arawn.render.markdown import MarkdownStream
-        from arawn.render.terminal import width
+        from arawn.render.terminal import synchronised, width
 
-        return MarkdownStream(out, lambda: width(out.fileno(), env), self.color)
+        styles = self.theme.table() if self.theme is not None and self.color else None
+        return MarkdownStream(
+            out, lambda: width(out.fileno(), env), self.color, styles, synchronised(env), self.ascii
+        )
 
     def _spoken(self, out: TextIO, env: Mapping[str, str], raw: bool, label: str) -> Sink:
         from arawn.render.accessible import AccessibleStream
@@ -79,12 +84,20 @@ def look_of(
     return Look(tty, color, bool(get("ui.markdown")), theme, ascii, accessible)
 
 
-def theme_of(get: Callable[[str], Any], env: Mapping[str, str]) -> Theme:
-    """The colours by `[ui]` and what the environment says of the terminal."""
+def theme_of(get: Callable[[str], Any], env: Mapping[str, str], folder: Path, handle: int) -> Theme:
+    """The colours by `[ui]`, and by what the environment says of the terminal or it said itself.
+
+    `folder` is where that is remembered; `handle` is open on the terminal.
+    """
     from arawn.render.theme import Theme
 
     theme = Theme(get("ui.theme"), get("ui.colors"), depth(env))
     told = background(env)
+    if told is None and theme.open:
+        from arawn.render.backdrop import Remembered
+
+        memory = Remembered(folder / "backgrounds.json", env, handle)
+        told, theme.remember = memory.get(), memory.put
     if told is not None:
         theme.background(told)
     return theme

@@ -7,7 +7,7 @@ fits, and for dark and light backgrounds, whose shades come from GitHub's Primer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from arawn.config.colors import ATTRIBUTES, EIGHT, style
@@ -26,12 +26,12 @@ _SHADES: Mapping[str, tuple[str, str]] = {  # on dark, on light
     "url": _GREYS,
     "quote": _GREYS,
     "rule": _GREYS,
-    "table": _GREYS,
     "dim": _GREYS,
     "warning": ("#d29922", "#7d4e00"),
     "error": ("bold #ff7b72", "bold #cf222e"),
     "added": ("#3fb950", "#116329"),
-    "removed": ("strike #ff7b72", "strike #cf222e"),
+    "removed": ("#ff7b72", "#cf222e"),
+    "prompt": ("bold #79c0ff", "bold #0550ae"),
     "comment": _GREYS,
     "keyword": ("#ff7b72", "#cf222e"),
     "string": ("#a5d6ff", "#0a3069"),
@@ -43,7 +43,7 @@ _SHADES: Mapping[str, tuple[str, str]] = {  # on dark, on light
 _AS_DIM = ("reasoning", "footer", "spinner")
 _ATTRIBUTE = dict(zip(ATTRIBUTES, ("1", "2", "3", "4", "7", "9"), strict=True))
 _NO_COLOUR = {
-    **dict.fromkeys(("url", "quote", "rule", "table"), "none"),
+    **dict.fromkeys(("url", "quote", "rule"), "none"),
     **dict.fromkeys(("code", "warning"), "bold"),
 }
 
@@ -62,6 +62,7 @@ class Theme:
         self._depth: Depth = depth
         self._known: dict[str, str] = {}
         self._background = choice if choice in ("dark", "light") else ""
+        self.remember: Callable[[Literal["dark", "light"]], None] | None = None
 
     @property
     def open(self) -> bool:
@@ -74,10 +75,16 @@ class Theme:
             self._background = told
             self._known.clear()
 
+    def learn(self, told: Literal["dark", "light"]) -> None:
+        """The terminal itself has told its background: that is remembered, where somebody remembers."""
+        self.background(told)
+        if self.remember is not None:
+            self.remember(told)
+
     def sgr(self, name: str) -> str:
         """The parameters of the sequence that begins this style, such as "1;35"; "" for none."""
         if name not in self._known:
-            self._known[name] = parameters(self._words(name), self._depth)
+            self._known[name] = parameters(self.words(name), self._depth)
         return self._known[name]
 
     def table(self) -> Mapping[str, str]:
@@ -89,11 +96,12 @@ class Theme:
         begin = self.sgr(name)
         return f"\x1b[{begin}m{text}{RESET}" if begin else text
 
-    def _words(self, name: str) -> str:
+    def words(self, name: str) -> str:
+        """The style `name` in words, as `[ui.colors]` takes them."""
         if name in self._own:
             return self._own[name]
         if name in _AS_DIM:
-            return self._words("dim")
+            return self.words("dim")
         base = COLORS[name][1]
         if self.choice == "none":
             left = [word for word in base.split() if word in ATTRIBUTES]
