@@ -41,6 +41,20 @@ def graph(session: Session, plain: bool = False, columns: int | None = None) -> 
         waiting += [(inside, fork, other) for other in reversed(following[:-1])]
 
 
+def outline(session: Session) -> Iterator[str]:
+    """The same in words, in the order in which the turns were asked, for who has it read aloud."""
+    numbers = {id: number for number, id in enumerate(session.turns, 1)}
+    names: dict[str, list[str]] = {}
+    for name, end in session.branches.items():
+        names.setdefault(end, []).append(f"end of branch {name}")
+    for id, number in numbers.items():
+        turn = session.turns[id]
+        parent = numbers.get(turn.parent or "", 0)
+        after = "" if parent == number - 1 else f", after turn {parent}" if parent else ", from the beginning"
+        labels = names.get(id, []) + (["you are here"] if id == session.head else [])
+        yield "; ".join((f"Turn {number}{after}: {_told(turn, None)}", *labels))
+
+
 def _below(session: Session, main: set[str]) -> dict[str | None, list[Turn]]:
     """What follows each turn: other branches first, last what leads to the head, or else the newest."""
     below: dict[str | None, list[Turn]] = {}

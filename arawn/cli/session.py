@@ -207,6 +207,7 @@ def delete(
 def graph(ctx: typer.Context, which: Which = None, json: Json = False) -> None:
     """Draw a session's turns and branches."""
     from arawn.graph import graph as draw
+    from arawn.graph import outline
     from arawn.render.safe import clean
 
     context, store = opened(ctx)
@@ -231,7 +232,8 @@ def graph(ctx: typer.Context, which: Which = None, json: Json = False) -> None:
         )
         return
     plain = "utf" not in (sys.stdout.encoding or "").lower()
-    for line in draw(session, plain=plain, columns=columns_of(context, sys.stdout)):
+    drawn = draw(session, plain=plain, columns=columns_of(context, sys.stdout))
+    for line in outline(session) if context.look.accessible else drawn:
         print(clean(line))
 
 

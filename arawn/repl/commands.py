@@ -176,7 +176,7 @@ def help_(repl: Repl, name: CommandName = "") -> None:
         told = f"{found.usage}  {found.help}" + (f" (also {others})" if others else "")
         repl.screen.say(fold(told, repl.screen.columns, "  "))
         return
-    for line in overview(repl.screen.columns):
+    for line in overview(1 if repl.settings.look.accessible else repl.screen.columns):
         repl.screen.say(line)
 
 

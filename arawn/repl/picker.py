@@ -129,9 +129,10 @@ def numbered(sessions: Sequence[Info], say: Callable[[str], None], ask: Callable
     found = sessions
     while True:
         for number, info in enumerate(found[:SPOKEN], 1):
-            say(f"{number}. {_told(info)}, {_ago(info.updated)}")
-        more = f" {len(found) - SPOKEN} more are not told." if len(found) > SPOKEN else ""
-        typed = ask(f"Number of the session, or words to look for; Enter alone leaves.{more} Session:").strip()
+            say(f"{number}. {_told(info)}, {_ago(info.updated)} ago")
+        if len(found) > SPOKEN:
+            say(f"{len(found) - SPOKEN} more are not told.")
+        typed = ask("Number of the session, or words to look for; Enter alone leaves. Session:").strip()
         if not typed:
             return ""
         if typed.isdecimal() and 0 < int(typed) <= len(found[:SPOKEN]):

@@ -117,11 +117,12 @@ def goto(repl: Repl, place: TurnName = "") -> None:
 @command(group="tree")
 def tree(repl: Repl) -> None:
     """Draw the session. Turns, branches, and where you are."""
-    from arawn.graph import graph
+    from arawn.graph import graph, outline
 
     if not repl.session.turns:
         repl.screen.say("Nothing was said yet.")
-    for line in graph(repl.session, plain=repl.screen.ascii, columns=repl.screen.columns):
+    drawn = graph(repl.session, plain=repl.screen.ascii, columns=repl.screen.columns)
+    for line in outline(repl.session) if repl.settings.look.accessible else drawn:
         repl.screen.say(line)
 
 
