@@ -13,6 +13,8 @@ ORDER = (
     "start",
     "ask",
     "chat",
+    "roles",
+    "compare",
     "sessions",
     "transfer",
     "context",

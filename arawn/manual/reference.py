@@ -42,7 +42,22 @@ def settings() -> str:
     return "\n".join(lines[1:])
 
 
-BLOCKS = {"providers": providers, "keys": settings}
+def slash() -> str:
+    """Every slash command as `/help` has it: how it is typed, and what it does."""
+    from importlib import import_module
+
+    from arawn.repl.commands import listed
+
+    import_module("arawn.repl.every_command")
+    lines = ["| command | what it does |", "|---|---|"]
+    for one in listed():
+        also = "".join(f" Also `/{alias}`." for alias in one.aliases)
+        usage = one.usage.replace("|", "\\|")
+        lines.append(f"| `{usage}` | {one.help}{also} |")
+    return "\n".join(lines)
+
+
+BLOCKS = {"providers": providers, "keys": settings, "slash": slash}
 
 
 def fill(source: str) -> str:
