@@ -27,12 +27,15 @@ Shell = Annotated[
 
 
 class Target(NamedTuple):
-    """Where the file of a shell goes, the file that its user writes, and the line needed there, or ""."""
+    """Where the file of a shell goes, the file that its user writes, and the line for that, or "".
+
+    `needed`: without the line it is never found.
+    """
 
     file: Path
     rc: Path
     line: str = ""
-    why: str = ""
+    needed: bool = True
 
 
 @app.command()
@@ -52,8 +55,9 @@ def install(
     _write(place.file, made)
     print(f"Written: {_shown(place.file)}")
     if place.line and not _stands(place):
-        print(f"{place.why} {_shown(place.rc)}:\n\n  {place.line}\n")
-    print("A new shell has them.")
+        why = "It needs" if place.needed else "Where bash-completion is not installed, it needs"
+        print(f"{why} this line in {_shown(place.rc)}:\n\n  {place.line}\n")
+    print("A new shell has them then.")
 
 
 @app.command()
@@ -67,7 +71,8 @@ def show(shell: Shell = None) -> None:
             state = "up to date" if place.file.read_text("utf-8") == text(name) else "of another version"
         except (OSError, ValueError):
             state = "not installed"
-        missing = f"; {_shown(place.rc)} lacks: {place.line}" if place.line and not _stands(place) else ""
+        lacks = place.line and place.needed and not _stands(place)
+        missing = f"; {_shown(place.rc)} lacks: {place.line}" if lacks else ""
         told = missing if state != "not installed" else f"; arawn completions install {name}"
         print(f"{name:<10} {state:<18} {_shown(place.file)}{told}")
 
@@ -91,17 +96,16 @@ def target(shell: str, env: Mapping[str, str], platform: str = sys.platform) -> 
     if shell == "bash":
         folder = _folder(env, "BASH_COMPLETION_USER_DIR", data / "bash-completion")
         file = folder / "completions/arawn"
-        why = "Where bash-completion is not installed, it needs this line in"
-        return Target(file, base / ".bashrc", f". {_quoted(file)}", why)
+        return Target(file, base / ".bashrc", f". {_quoted(file)}", needed=False)
     if shell == "zsh":
         file = data / "zsh/site-functions/_arawn"
         line = f"fpath=({_quoted(file.parent)} $fpath); autoload -Uz compinit; compinit"
-        return Target(file, _folder(env, "ZDOTDIR", base) / ".zshrc", line, "It needs this line in")
+        return Target(file, _folder(env, "ZDOTDIR", base) / ".zshrc", line)
     if shell == "fish":
         return Target(config / "fish/completions/arawn.fish", config / "fish/config.fish")
     folder = base / "Documents/PowerShell" if platform == "win32" else config / "powershell"
     file, rc = folder / "arawn.ps1", folder / "Microsoft.PowerShell_profile.ps1"
-    return Target(file, rc, f". '{str(file).replace(chr(39), chr(39) * 2)}'", "It needs this line in")
+    return Target(file, rc, f". '{str(file).replace(chr(39), chr(39) * 2)}'")
 
 
 def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:

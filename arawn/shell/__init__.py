@@ -37,7 +37,8 @@ def spelled(key: str, shell: str) -> str:
     made = ""
     for part in key.split():
         kind, _, mark = part.rpartition("-")
-        if kind.lower() not in _SPELLING and not (kind == "" and made) or len(mark) != 1:
+        known = kind.lower() in ("alt", "ctrl") or (kind == "" and made)
+        if not known or len(mark) != 1:
             raise BadKey(f"{key!r} is no key; one is for example alt-m, ctrl-g or 'ctrl-x m'")
         if not (mark.isascii() and mark.isalnum()) or (kind.lower() == "ctrl" and mark.lower() in _NEEDED):
             raise BadKey(f"{part!r} cannot be taken for this; take a letter that the shell does not need")
