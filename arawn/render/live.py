@@ -32,7 +32,7 @@ class LiveLine:
         self._lock = threading.RLock()
         self._text: Callable[[], str] = str
         self._stop: threading.Event | None = None
-        self._shown = False
+        self._shown = ""
         self._held = 0.0
 
     def move(self, text: Callable[[], str], late: float = LATE) -> None:
@@ -84,11 +84,13 @@ class LiveLine:
     def _erase(self) -> None:
         if self._shown:
             self._write(ERASE)
-            self._shown = False
+            self._shown = ""
 
     def _draw(self, text: str) -> None:
-        self._write(ERASE + self._dress(text))
-        self._shown = True
+        line = self._dress(text)
+        if line != self._shown:
+            self._write(ERASE + line)
+            self._shown = line
 
     def _run(self, stop: threading.Event, late: float) -> None:
         number = 0

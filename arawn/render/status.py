@@ -108,7 +108,9 @@ class Status:
         """The line that counts down before another attempt; once where stderr is no terminal."""
         if self._quiet:
             return
-        text = f"waiting {event.remaining:.0f} s: {event.reason} (attempt {event.attempt} of {event.of}"
+        text = (
+            f"waiting {-int(-event.remaining // 1)} s: {event.reason} (attempt {event.attempt} of {event.of}"
+        )
         if self._live:
             self._end_shown()
             self._line.hold(clean(text + "), Ctrl-C stops", newlines=False), FRESH)
@@ -135,7 +137,7 @@ class Status:
     def _lasting(self, label: str, since: float) -> str:
         seconds = int(time.monotonic() - since)
         dots = "..." if self._ascii else "…"
-        return clean(label, newlines=False) + f" {dots}" + (f" {span(seconds)}" if seconds else "")
+        return clean(label, newlines=False) + (f" {span(seconds)}" if seconds else dots)
 
     @property
     def live(self) -> bool:
@@ -221,12 +223,14 @@ class Status:
     def _thinks(self, since: float) -> str:
         from arawn.render.writer import cells
 
-        head = self._lasting("thinking", since)
-        room = self._columns() - 3 - cells(head)
-        tail = " ".join(self._tail.split())[-max(0, room - 3) :] if room > 8 else ""
-        while tail and cells(tail) > room - 3:
-            tail = tail[1:]
-        return f"{head} {'-' if self._ascii else '·'} {tail}" if tail else head
+        seconds = int(time.monotonic() - since)
+        head = "thinking" + (f" {span(seconds)}" if seconds else "") + (" - " if self._ascii else " · ")
+        room = self._columns() - 4 - cells(head)
+        whole = tail = " ".join(self._tail.split()) if room > 20 else ""
+        while tail and cells(tail) > room - 4:
+            tail = tail.partition(" ")[2] if " " in tail[:20] else tail[1:]
+        cut = "" if tail == whole else "..." if self._ascii else "…"
+        return head + cut + tail if tail else head[:-3]
 
     def ring(self, sequence: str) -> None:
         """Send the terminal something that is heard or noticed, not seen; nothing into a file."""
