@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from arawn import keyboard
 from arawn.catalog import Facts
 from arawn.errors import BudgetFault, Cut, ServiceFault, TimedOut
 from arawn.events import Attempt, Event, Notice, Reasoning, Text, Usage, Wait
@@ -327,9 +328,12 @@ def guarded(
 
 
 def _can_answer() -> bool:
-    """Whether somebody sits at a terminal who sees a question and can answer it."""
+    """Whether somebody sits at a terminal who sees a question and can answer it: one question at a time."""
     import sys
+    import threading
 
+    if threading.current_thread() is not threading.main_thread():  # several are asked at once
+        return False
     try:
         return sys.stdin.isatty() and sys.stderr.isatty()
     except (ValueError, AttributeError):
@@ -344,8 +348,9 @@ def agreed() -> bool:
         if not _can_answer():
             return False
         handle, typed = sys.stdin.fileno(), b""
-        while not typed.strip() and b"\n" not in typed:
-            typed += os.read(handle, 64) or b"\n"
+        with keyboard.alone():
+            while not typed.strip() and b"\n" not in typed:
+                typed += os.read(handle, 64) or b"\n"
     except (OSError, ValueError, AttributeError):
         return False
     return typed.strip().lower() in (b"y", b"yes")

@@ -101,3 +101,82 @@ def _missing(known: list[Tool], platform: str) -> ArawnError:
         "There is no clipboard here: neither a Wayland nor an X11 display",
         hints=("over ssh, the clipboard is on the other machine",),
     )
+
+
+class Reader(NamedTuple):
+    """A program that writes the picture on the clipboard to its standard output.
+
+    `needs` is the variable without which it has no clipboard to read, or ""; `package` is what to install.
+    """
+
+    command: tuple[str, ...]
+    needs: str = ""
+    package: str = ""
+
+
+_POWERSHELL = (
+    "Add-Type -AssemblyName System.Windows.Forms; $i=[Windows.Forms.Clipboard]::GetImage(); if($i){"
+    "$m=New-Object IO.MemoryStream; $i.Save($m,[Drawing.Imaging.ImageFormat]::Png); "
+    "$o=[Console]::OpenStandardOutput(); $b=$m.ToArray(); $o.Write($b,0,$b.Length)}"
+)
+_WINDOWS_IMAGE = Reader(("powershell.exe", "-NoProfile", "-STA", "-Command", _POWERSHELL))
+
+
+def readers(platform: str = sys.platform) -> tuple[Reader, ...]:
+    """The programs that may give a picture on a platform, the best first."""
+    if platform == "darwin":
+        return (Reader(("pngpaste", "-"), package="pngpaste"),)
+    if platform == "win32":
+        return (_WINDOWS_IMAGE,)
+    return (
+        Reader(("wl-paste", "--no-newline", "--type", "image/png"), "WAYLAND_DISPLAY", "wl-clipboard"),
+        Reader(("xclip", "-selection", "clipboard", "-t", "image/png", "-o"), "DISPLAY", "xclip"),
+        _WINDOWS_IMAGE,
+    )
+
+
+def paste_image(env: Mapping[str, str] | None = None, platform: str = sys.platform) -> bytes:
+    """The picture that is on the clipboard, as PNG.
+
+    Raises ArawnError that says which program is missing, or that no picture is there.
+    """
+    from shutil import which
+
+    env = os.environ if env is None else env
+    known = [reader for reader in readers(platform) if not reader.needs or env.get(reader.needs)]
+    found = False
+    for reader in known:
+        place = which(reader.command[0], path=env.get("PATH"))
+        if place is None:
+            continue
+        found = True
+        data = _picture(place, reader, env)
+        if data:
+            return data
+    if found:
+        raise ArawnError("There is no picture on the clipboard")
+    wanted = [reader for reader in known if reader.package]
+    if wanted:
+        names = " or ".join(reader.command[0] for reader in wanted)
+        hints = tuple(f"install {reader.package}" for reader in wanted)
+        raise ArawnError(
+            f"No program that gives a picture of the clipboard is installed: {names}", hints=hints
+        )
+    raise (
+        _missing([], platform)
+        if platform not in ("darwin", "win32")
+        else ArawnError(f"The program for the clipboard is missing: {known[0].command[0]}")
+    )
+
+
+def _picture(place: str, reader: Reader, env: Mapping[str, str]) -> bytes:
+    """What the program gave, b"" for nothing."""
+    passed = {key: value for key, value in env.items() if key in _PASSED}
+    try:
+        done = subprocess.run(
+            [place, *reader.command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env=passed, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return b"" if done.returncode else done.stdout

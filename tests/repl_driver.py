@@ -10,8 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from arawn.__main__ import leave
+from arawn.budget import agreed
 from arawn.engine import Conversation
-from arawn.errors import ArawnError, ConfigFault, Unreachable
+from arawn.errors import ArawnError, ConfigFault, Unreachable, UsageFault
 from arawn.events import Event, Finish, Notice, Reasoning, Text, Usage, Wait
 from arawn.messages import Request
 from arawn.render.look import Look
@@ -70,6 +71,15 @@ class Echo:
         time.sleep(0.4)
         yield Text("brief done")
 
+    def _late(self, request: Request, said: str) -> Iterator[Event]:
+        yield Text("begun, ")
+        time.sleep(0.4)
+        raise Unreachable("Lost One")
+
+    def _agree(self, request: Request, said: str) -> Iterator[Event]:
+        yield Notice("Ask all the same? y/N", warning=True)
+        yield Text(f"agreed: {agreed()}")
+
     def _think(self, request: Request, said: str) -> Iterator[Event]:
         yield Reasoning("let me see")
         yield Notice(f"a note {HOSTILE}here")
@@ -106,6 +116,13 @@ class App:
             raise ArawnError("two tells no models")
         return ["m-1", "max-9", f"m{HOSTILE}bad"]
 
+    def check_files(self, opened: SimpleNamespace, files: object) -> None:
+        if opened.name == "two" and files:
+            raise UsageFault("two takes no files")
+
+    def fetch(self, url: str) -> tuple[bytes, str]:
+        return b"words of " + url.encode(), url
+
     def redact(self, text: str) -> str:
         return text.replace("sk-CANARY", "****")
 
@@ -123,7 +140,12 @@ def main() -> int:
             out=sys.stdout,
             history_file=Path(env["HISTORY"]) if "HISTORY" in env else None,
             settings=Settings(
-                Look(sys.stdout.isatty(), color, "MARKDOWN" in env), "show", "vi" if "VI" in env else "emacs"
+                Look(sys.stdout.isatty(), color, "MARKDOWN" in env),
+                editing_mode="vi" if "VI" in env else "emacs",
+                reasoning="show",
+                snippets={"brief": "Be brief.", "two-lines": "one\ntwo"},
+                toolbar="TOOLBAR" in env,
+                private="PRIVATE" in env,
             ),
             env=env,
         )

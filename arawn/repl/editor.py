@@ -1,156 +1,141 @@
-"""The line editor, and the only door to prompt_toolkit; it knows nothing of backends or answers."""
+"""The line editor on prompt_toolkit; it knows nothing of backends or answers."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from prompt_toolkit.application import run_in_terminal
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, get_common_complete_suffix
-from prompt_toolkit.document import Document
-from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
-from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Condition, is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import InMemoryHistory
-from prompt_toolkit.input import create_input
-from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
+from prompt_toolkit.key_binding.vi_state import InputMode
+from prompt_toolkit.layout import ConditionalContainer, Dimension, FormattedTextControl, HSplit, Window
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import Style
 
-from arawn.render.safe import clean
-from arawn.repl.history import HistoryFile
+from arawn.errors import ArawnError
+from arawn.repl.completing import Candidates, Completions
+from arawn.repl.drafts import LATE_S, Draft
+from arawn.repl.folds import Folds
+from arawn.repl.input import open_input
+from arawn.repl.keys import Acts, Bindings
+from arawn.repl.nearby import Nearby
+from arawn.repl.past import Past, Suggested
+from arawn.repl.pasting import Pasting
 from arawn.repl.signals import Ended, Signals
-from arawn.repl.typeahead import Quiet, tidy
+from arawn.repl.tidying import tidy
+from arawn.repl.typeahead import Quiet
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
-PROMPT = "arawn> "
-BURST = 0.03  # seconds: keys that follow sooner were not typed by hand
-# Shift-Enter as kitty's protocol and as xterm's modifyOtherKeys say it.
-SHIFT_ENTER = ("\x1b[13;2u", "\x1b[27;2;13~")
-
-# Gives (what to insert, its help) for the word at the cursor; None: what is known may grow, ask `later`.
-Candidates = Callable[[str], Iterable[tuple[str, str]]]
+PROMPT = "arawn"
 
 
-class _History(InMemoryHistory):
-    """Keeps entries in a HistoryFile too; a file that can't be used is told once and done without."""
+class Feel(NamedTuple):
+    """How the prompt looks and feels. `toolbar` gives the line below it for so many columns.
 
-    def __init__(self, path: Path | None, tell: Callable[[str], None], secret: Callable[[str], bool]) -> None:
-        self._file = HistoryFile(path) if path else None
-        self._tell = tell
-        self._secret = secret
-        super().__init__([clean(entry) for entry in self._do(HistoryFile.load) or ()])
+    spoken: what is shown is read aloud, so nothing comes up by itself.
+    """
 
-    def _do(self, action: Callable[[HistoryFile], Any]) -> Any:
-        if self._file is None:
-            return None
-        try:
-            return action(self._file)
-        except OSError as error:
-            self._tell(f"no history is kept: {error.strerror or error}: {self._file.path}")
-            self._file = None
-            return None
-
-    def append_string(self, string: str) -> None:
-        """Take one entry; a space before it keeps it out, and so does a key in it."""
-        entry = tidy(string)
-        if not entry.strip() or entry.startswith(" "):
-            return
-        if self._secret(entry):
-            self._tell("this line looks like it holds a key: it is not kept in the history")
-            return
-        super().append_string(entry)
-
-    def store_string(self, string: str) -> None:
-        """Keep one entry over sessions."""
-        super().store_string(string)
-        self._do(lambda file: file.append(string))
+    color: bool = False
+    keys: Literal["emacs", "vi"] = "emacs"
+    toolbar: Callable[[int], str] | None = None
+    spoken: bool = False
 
 
-class _Completer(Completer):
-    """Completes slash commands and their arguments; anything else is prose."""
+class Around(NamedTuple):
+    """What the prompt needs of the chat: completions, snippets, what looks like a key, the picture on the
+    clipboard taken along (returning a line that tells it), how to tell a line.
+    """
 
-    def __init__(self, candidates: Candidates) -> None:
-        self._candidates = candidates
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """What could stand at the cursor."""
-        text = document.text_before_cursor
-        if not is_command(text):
-            return
-        word = text.rpartition(" ")[2]
-        for name, help_text in self._candidates(text):
-            yield Completion(name, start_position=-len(word), display_meta=help_text)
-
-
-def is_command(text: str) -> bool:
-    """Whether `text` is a slash command: one line that begins with exactly one slash."""
-    return text.startswith("/") and not text.startswith("//") and "\n" not in text
+    candidates: Candidates
+    snippets: Callable[[], Mapping[str, str]]
+    secret: Callable[[str], bool]
+    picture: Callable[[], str]
+    tell: Callable[[str], None]
+    fault: Callable[[ArawnError], None]
 
 
 class Editor:
-    """Reads messages from a terminal. `read` gives one message, tidied, maybe of several lines."""
+    """Reads messages from a terminal. `read` gives one message, tidied, maybe of several lines.
+
+    Long pastes are marks in it, which `folds` knows.
+    """
 
     def __init__(
         self,
         *,
         source: TextIO,
         out: TextIO,
-        color: bool,
-        editing_mode: Literal["emacs", "vi"],
+        feel: Feel,
+        around: Around,
         history: Path | None,
-        candidates: Candidates,
-        tell: Callable[[str], None],
-        secret: Callable[[str], bool],
         signals: Signals,
         quiet: Quiet,
+        folds: Folds,
+        draft: Draft,
+        env: Mapping[str, str],
     ) -> None:
         self._signals = signals
         self._quiet = quiet
-        self._tell = tell
+        self._around = around
+        self._feel = feel
+        self._env = env
+        self._draft = draft
+        self._late: asyncio.TimerHandle | None = None
         self._notes: list[str] = []
-        self._newline_at = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._completer = _Completer(candidates)
-        ANSI_SEQUENCES.update(dict.fromkeys(SHIFT_ENTER, Keys.ControlJ))
+        self._mode: tuple[str, ...] = ()
+        self._folds = folds
+        self._pasting = Pasting(folds)
+        self._completer = Completions(
+            around.candidates, Nearby(self.refresh_completion).names, around.snippets
+        )
+        acts = Acts(self._edit, self._picture, self._tell_above)
+        past = Past(history, folds, self._notes.append, around.secret)
+        keyboard, bursting = open_input(source, quiet.sift)
+        completing = Condition(self._completing)
         self._session: PromptSession[str] = PromptSession(
-            message=_message(color),
-            style=Style([("prompt", "bold ansicyan")] if color else []),
-            color_depth=None if color else ColorDepth.DEPTH_1_BIT,
+            message=self._message,
+            style=Style([("prompt", "bold ansicyan"), ("auto-suggestion", "ansibrightblack")]),
+            color_depth=None if feel.color else ColorDepth.DEPTH_1_BIT,
             include_default_pygments_style=False,
             multiline=True,
             prompt_continuation=lambda width, number, wrapped: " " * width,
-            editing_mode=EditingMode.VI if editing_mode == "vi" else EditingMode.EMACS,
-            history=_History(history, self._notes.append, secret),
+            editing_mode=EditingMode.VI if feel.keys == "vi" else EditingMode.EMACS,
+            history=past,
+            enable_history_search=~completing,
+            auto_suggest=Suggested() if feel.color else None,  # without colour it would look typed
             completer=self._completer,
-            complete_while_typing=Condition(lambda: is_command(self._session.default_buffer.text)),
-            key_bindings=self._keys(),
+            complete_while_typing=completing if not feel.spoken else False,
+            key_bindings=Bindings(self._pasting, self._completer, acts, bursting).keys(),
             enable_suspend=True,
-            input=create_input(source),
+            input=keyboard,
             output=_output(out),
         )
+        self._session.default_buffer.on_text_changed += lambda _: self._changed()
         self._session.app.ttimeoutlen = 0.05  # Esc in vi mode; Alt-Enter comes as one burst anyway
+        if feel.toolbar is not None:
+            self._add_toolbar()
 
-    def read(self, draft: str = "") -> str:
-        """One message; `draft` is there to be edited.
+    def read(self, draft: str = "", mode: tuple[str, ...] = ()) -> str:
+        """One message; `draft` is there to be edited, and the prompt tells the `mode`.
 
         Raises EOFError (Ctrl-D at an empty prompt), KeyboardInterrupt (Ctrl-C there), Ended (SIGTERM,
         SIGHUP). In each case the terminal is as it was before.
         """
         self._tell_notes()
         held = draft + self._quiet.pending()
+        self._mode = mode
+        self._pasting.reset(held)
         self._signals.on_end = self._end
         self._quiet.paused = True
         try:
@@ -159,6 +144,7 @@ class Editor:
             self._loop = None
             self._signals.on_end = None
             self._quiet.paused = False
+            self._keep(sent=self._signals.ended is None)
         if self._signals.ended:
             raise self._signals.ended
         self._tell_notes()
@@ -172,10 +158,9 @@ class Editor:
         finally:
             self._quiet.paused = False
 
-    def _tell_notes(self) -> None:
-        """Tell what came up while the prompt held the screen."""
-        while self._notes:
-            self._tell(self._notes.pop(0))
+    def refresh(self) -> None:
+        """What the toolbar tells may be different now; may be called from any thread."""
+        self._session.app.invalidate()
 
     def refresh_completion(self) -> None:
         """More is known now; may be called from any thread."""
@@ -186,8 +171,57 @@ class Editor:
 
     def _complete_again(self) -> None:
         buffer = self._session.default_buffer
-        if is_command(buffer.text) and not self._session.app.is_done:
+        if self._completing() and not self._session.app.is_done and not self._feel.spoken:
             buffer.start_completion()
+
+    def _completing(self) -> bool:
+        return self._completer.wanted(self._session.default_buffer.document.text_before_cursor)
+
+    def _message(self) -> StyleAndTextTuples:
+        mode = f" [{', '.join(self._mode)}]" if self._mode else ""
+        asked = f"You{mode}: " if self._feel.spoken else f"{PROMPT}{mode}> "
+        return [("class:prompt" if self._feel.color else "", asked)]
+
+    # ---- what happens beside the typing
+
+    def _tell_notes(self) -> None:
+        """Tell what came up while the prompt held the screen."""
+        while self._notes:
+            self._around.tell(self._notes.pop(0))
+
+    def _tell_above(self, text: str) -> None:
+        run_in_terminal(lambda: self._around.tell(text))
+
+    def _edit(self, text: str) -> str | None:
+        from arawn.repl import external
+
+        try:
+            made = external.edited(self._folds.unfold(text), self._env, self._quiet, self._signals)
+        except ArawnError as fault:
+            self._around.fault(fault)
+            return None
+        return self._folds.refold(made, text)
+
+    def _picture(self) -> None:
+        try:
+            self._around.tell(self._around.picture())
+        except ArawnError as fault:
+            self._around.fault(fault)
+
+    def _changed(self) -> None:
+        self._pasting.changed(self._session.default_buffer)
+        if self._loop is not None and self._late is None and self._draft.kept:
+            self._late = self._loop.call_later(LATE_S, self._keep)
+
+    def _keep(self, sent: bool = False) -> None:
+        """Keep the draft, unless a key is in it; nothing once it was `sent`, or dropped."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        whole = "" if sent else self._folds.unfold(self._session.default_buffer.text)
+        self._draft.write("" if whole and self._around.secret(whole) else whole)
+
+    # ---- beginning and end
 
     def _started(self) -> None:
         loop = asyncio.get_running_loop()
@@ -197,6 +231,7 @@ class Editor:
             raise self._signals.ended
         if self._signals.leave:  # Ctrl-C a second time, before the prompt could take it as a key
             raise KeyboardInterrupt
+        self._changed()
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A fault inside the editor ends the prompt, so that it is told like any other."""
@@ -215,66 +250,31 @@ class Editor:
         if app.is_running and not app.is_done:
             app.exit(exception=error)
 
-    def _more(self, event: KeyPressEvent) -> bool:
-        """Whether text came with this Enter in one burst: then it is part of a paste without marks."""
-        now = time.monotonic()
-        text = (Keys.ControlM, Keys.ControlJ, Keys.ControlI)
-        queue = event.app.key_processor.input_queue
-        burst = any(len(press.key) == 1 or press.key in text for press in queue)
-        burst = burst or now - self._newline_at < BURST
-        if burst:
-            self._newline_at = now
-        return burst
+    # ---- the line below the prompt
 
-    def _keys(self) -> KeyBindings:
-        keys = KeyBindings()
-        here = has_focus(DEFAULT_BUFFER)
-        keys.add("enter", filter=here)(self._enter)
-        keys.add("c-j", filter=here)(_newline)
-        keys.add("escape", "enter", filter=here)(_newline)
-        keys.add("tab", filter=here)(self._tab)
-        keys.add("c-c", filter=here)(_cancel)
-        keys.add("<sigint>", filter=here)(_cancel)
-        keys.add(Keys.BracketedPaste, filter=here)(self._paste)
-        return keys
+    def _add_toolbar(self) -> None:
+        """prompt_toolkit's own shows only where the terminal was asked for its cursor, which we never do."""
+        window = Window(FormattedTextControl(self._bar), dont_extend_height=True, height=Dimension(max=1))
+        shown = Condition(lambda: bool(self._told())) & ~is_done
+        root = self._session.layout.container
+        if isinstance(root, HSplit):
+            root.children.append(ConditionalContainer(window, filter=shown))
 
-    def _enter(self, event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if self._more(event):
-            buffer.insert_text("\n")
-        elif _continues(buffer):
-            buffer.delete_before_cursor()
-            buffer.insert_text("\n")
-        else:
-            buffer.validate_and_handle()
+    def _told(self) -> str:
+        size = self._session.output.get_size()
+        if self._feel.toolbar is None or size.rows < 3:
+            return ""
+        return self._feel.toolbar(size.columns)
 
-    def _tab(self, event: KeyPressEvent) -> None:
-        """Complete as far as it is certain; from there on Tab goes through the menu."""
-        buffer = event.current_buffer
-        if buffer.complete_state and len(buffer.complete_state.completions) > 1:
-            buffer.complete_next()
-            return
-        found = list(
-            self._completer.get_completions(buffer.document, CompleteEvent(completion_requested=True))
-        )
-        if len(found) == 1:
-            buffer.cancel_completion()
-            buffer.apply_completion(found[0])
-            return
-        buffer.insert_text(get_common_complete_suffix(buffer.document, found))
-        buffer.start_completion()
+    def _bar(self) -> StyleAndTextTuples:
+        return [("ansibrightblack" if self._feel.color else "", self._told())]
 
-    def _paste(self, event: KeyPressEvent) -> None:
-        """A paste goes in whole and still needs Enter; controls in it would act on the terminal."""
-        text = tidy(event.data)
-        event.current_buffer.insert_text(text)
-        lost = len(event.data.replace("\r\n", "\n")) - len(text)
-        if lost:
-            run_in_terminal(lambda: self._tell(f"{lost} control characters were left out of the paste"))
-
-
-def _message(color: bool) -> StyleAndTextTuples:
-    return [("class:prompt" if color else "", PROMPT)]
+    @property
+    def vi_mode(self) -> str:
+        """The mode of vi's keys, as the toolbar tells it; "" with Emacs' keys."""
+        if self._feel.keys != "vi":
+            return ""
+        return "insert" if self._session.app.vi_state.input_mode == InputMode.INSERT else "normal"
 
 
 def _output(out: TextIO) -> Output:
@@ -283,22 +283,3 @@ def _output(out: TextIO) -> Output:
     if hasattr(output, "enable_cpr"):
         output.enable_cpr = False
     return output
-
-
-def _newline(event: KeyPressEvent) -> None:
-    event.current_buffer.insert_text("\n")
-
-
-def _cancel(event: KeyPressEvent) -> None:
-    buffer = event.current_buffer
-    if buffer.text:
-        buffer.reset()
-    else:
-        event.app.exit(exception=KeyboardInterrupt())
-
-
-def _continues(buffer: Buffer) -> bool:
-    """Whether a lone backslash at the end asks for another line (two of them are a backslash)."""
-    text = buffer.text
-    slashes = len(text) - len(text.rstrip("\\"))
-    return slashes % 2 == 1 and buffer.document.is_cursor_at_the_end

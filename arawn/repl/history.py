@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from arawn.repl.typeahead import tidy
+from arawn.repl.tidying import tidy
 
 TAIL = 512 * 1024  # bytes read back at a start
 

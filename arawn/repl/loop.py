@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from arawn import __version__
 from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
 from arawn.render.thoughts import Thoughts
-from arawn.repl import commands, every_command, settings_commands, tree_commands, using
+from arawn.repl import backdrop, commands, every_command, settings_commands, tree_commands, using
 from arawn.repl.chat import Backends, Chat, Opened, Settings
 from arawn.repl.known import Known
 from arawn.repl.naming import Naming
 from arawn.repl.screen import Screen
 from arawn.repl.show import Show, advice
 from arawn.repl.signals import Ended, Signals
-from arawn.repl.typeahead import Quiet, tidy
+from arawn.repl.tidying import tidy
+from arawn.repl.typeahead import Quiet
 from arawn.session import Session
 from arawn.threads import start
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from arawn.ports import Backend
     from arawn.render.terminal import Guard
     from arawn.repl.editor import Editor
+
+T = TypeVar("T")
 
 
 def run(chat: Chat) -> int:
@@ -39,8 +42,8 @@ def run(chat: Chat) -> int:
     """
     with ExitStack() as stack:
         source = chat.source if _isatty(chat.source) and _isatty(chat.out) else None
-        quiet = Quiet(source.fileno()) if source is not None else None
         guard = _guard(chat.env) if source is not None else None
+        quiet = Quiet(source.fileno(), guard is not None) if source is not None else None
         signals = stack.enter_context(Signals(guard.restore if guard else lambda: None))
         if isinstance(chat.out, io.TextIOWrapper):
             chat.out.reconfigure(errors="replace")  # an ASCII locale shall not end the chat
@@ -96,45 +99,25 @@ class Repl:
         self._chat = chat
         self._signals = signals
         self._editor: Editor | None = None
+        self.status = chat.status
         self.attached: list[Attachment] = []
         self.thoughts = Thoughts(chat.status, chat.settings.reasoning)
+        self.stopped = False
+        self.listening: Callable[[], AbstractContextManager[None]] = nullcontext
         self.screen = Screen(chat)
         self.known: Known = Known(chat.app, chat.keeper, self._complete_again)
 
     def talk(self, source: TextIO, quiet: Quiet) -> int:
         """The loop on a terminal."""
         self._welcome()
-        from arawn.repl.editor import Editor
+        settle = backdrop.ask(self._chat, quiet)
+        from arawn.repl.talk import Talk
 
-        settings = self._chat.settings
-        editor = self._editor = Editor(
-            source=source,
-            out=self._chat.out,
-            color=settings.look.color,
-            editing_mode=settings.editing_mode,
-            history=self._chat.history_file,
-            candidates=lambda text: commands.candidates(self, text),
-            tell=self._chat.status.note,
-            secret=lambda text: self.app.redact(text) != text,
-            signals=self._signals,
-            quiet=quiet,
-        )
+        talk = Talk(self, self._chat, self._signals, source, quiet)
+        self._editor = talk.editor
         self._warm()
-        while not self._signals.leave:
-            try:
-                draft, self.draft = self.draft, ""
-                code = self._one(editor.read(draft))
-            except KeyboardInterrupt:
-                if self._signals.press() or self._signals.leave:
-                    return 130
-                self.screen.say("(Ctrl-D or /quit to leave)")
-                continue
-            except EOFError:
-                code = commands.LEAVE
-            if code is not None:
-                self.screen.say("Goodbye!")
-                return code
-        return 130
+        settle()
+        return talk.run()
 
     def lines(self) -> int:
         """The loop without a terminal: a line is a turn, answers alone go to the output."""
@@ -159,15 +142,21 @@ class Repl:
         said = text.strip()
         if not said:
             return None
-        if said.startswith("//") or not said.startswith("/"):
-            text = said[1:] if said.startswith("//") else text.strip("\n")
-            try:
-                text, parts = self._with_files(text)
-            except ArawnError as error:
-                self.screen.fault(error)
-                return None
-            using.ask(self, self._chat, text, parts)
-            return None
+        if said.startswith("/") and not said.startswith("//"):
+            return self.command(said)
+        try:
+            self.message(said[1:] if said.startswith("//") else text.strip("\n"))
+        except ArawnError as error:
+            self.screen.fault(error)
+        return None
+
+    def message(self, text: str, files: Sequence[Attachment] = ()) -> None:
+        """Send a message with what is attached, and these files. Raises, before it is sent, UsageFault."""
+        text, parts = self._with_files(text, files)
+        using.ask(self, self._chat, text, parts)
+
+    def command(self, said: str) -> int | None:
+        """Do what a slash command says; an exit code where it means: leave."""
         self._signals.begin()
         try:
             self._signals.waiting()
@@ -176,6 +165,7 @@ class Repl:
             self._chat.status.clear()
             if self._editor is None:
                 raise
+            self.stopped = True
             return None
         except ArawnError as error:
             self.screen.fault(error)
@@ -183,50 +173,79 @@ class Repl:
         finally:
             self._signals.busy()
 
-    def _with_files(self, text: str) -> tuple[str, tuple[FilePart, ...]]:
+    def _with_files(self, text: str, more: Sequence[Attachment] = ()) -> tuple[str, tuple[FilePart, ...]]:
         """The message together with what was attached, which goes along once.
 
         Raises UsageFault, and keeps it, where the backend that was switched to meanwhile cannot take it.
         """
-        if not self.attached:
+        files = [*self.attached, *more]
+        if not files:
             return text, ()
         from arawn.attach import enclosed, parts
 
-        self.app.check_files(self.opened, parts(self.attached))
-        files, self.attached = self.attached, []
+        self.app.check_files(self.opened, parts(files))
+        self.attached = []
         return "\n\n".join([text, *enclosed(files)]), parts(files)
 
     def attach(self, name: str) -> None:
         """Take a file or a web page along with the next message. Raises what `arawn.attach.take` raises."""
-        from arawn.attach import as_typed, take
+        from arawn.attach import as_typed
 
-        file = take(as_typed(name), self.app.fetch)
+        self.attached.append(self.taken(as_typed(name)))
+
+    def taken(self, name: str) -> Attachment:
+        """A file or a web page that this backend can take. Raises what `arawn.attach.take` raises."""
+        from arawn.attach import take
+
+        file = take(name, self.app.fetch)
         if file.part is not None:
             self.app.check_files(self.opened, (file.part,))
-        self.attached.append(file)
+        return file
 
     def answer(self, events: Iterator[Event]) -> None:
         """Show a turn to its end. A fault is told, and the chat goes on."""
-        chat = self._chat
+        chat, label = self._chat, f"Answer from {self.opened.name}, {self.opened.model}:"
         show = Show(
             chat.status,
-            lambda: self.screen.sink(raw=self.conversation.format is not None),
+            lambda: self.screen.sink(self.conversation.format is not None, label),
             self._signals,
             thoughts=self.thoughts,
             ending=chat.settings.ending if self._editor is not None else None,
             turn=lambda: self.session.current,
         )
-        fault = show.run(events, self.opened.waiting)
-        if self.keeper is not None:
-            self.keeper.settle()
-        if self._naming is not None:
-            self._naming.after_turn(self.session)
+        with self.listening():
+            fault = show.run(events, self.opened.waiting)
+        self.stopped = show.stopped
+        self.settled()
         if show.stopped and self._editor is None:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
             self.screen.fault(fault)
             if what_next := advice(fault, self.session.current):
                 chat.status.note(what_next)
+
+    def settled(self) -> None:
+        """A turn is over: it is stored, and a new session gets its title."""
+        if self.keeper is not None:
+            self.keeper.settle()
+        if self._naming is not None:
+            self._naming.after_turn(self.session)
+
+    def patient(self, wait: Callable[[], T]) -> T:
+        """What `wait` gives; Ctrl-C raises KeyboardInterrupt there, and from then on nowhere else."""
+        self._signals.waiting()
+        try:
+            return wait()
+        finally:
+            self._signals.busy()
+
+    def ask_back(self, question: str) -> str:
+        """What the person answers; "" where nobody is there."""
+        if self._editor is None:
+            return ""
+        from arawn.repl.asking_back import ask
+
+        return ask(self._editor, question)
 
     @property
     def session(self) -> Session:
@@ -271,8 +290,10 @@ class Repl:
             if not sessions:
                 self.screen.say("There is no other session.")
             return ""
-        from arawn.repl.picker import pick
+        from arawn.repl.picker import numbered, pick
 
+        if self.settings.look.accessible:
+            return numbered(sessions, self.screen.say, self.ask_back)
         return pick(self._editor, sessions, self.keeper.store.load)
 
     def tell_opened(self) -> None:
@@ -289,11 +310,9 @@ class Repl:
     def fetch_models(self) -> list[str]:
         """The models of this backend, asked for now; Ctrl-C ends the wait."""
         self._chat.status.working(lambda: "asking for the models")
-        self._signals.waiting()
         try:
-            return self.known.fetch(self.opened)
+            return self.patient(lambda: self.known.fetch(self.opened))
         finally:
-            self._signals.busy()
             self._chat.status.clear()
 
     def _complete_again(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -33,6 +34,7 @@ class Signals:
         self._last_resort = last_resort
         self._waiting = False
         self._stop = False
+        self._correcting = False
         self.ended: Ended | None = None
         self._pressed = float("-inf")
         self._before: dict[int, Any] = {}
@@ -70,8 +72,16 @@ class Signals:
         self._pressed = now
         return twice
 
+    def correct(self) -> None:
+        """Stop an answer as Ctrl-C does, from any thread; it does not count as Ctrl-C pressed."""
+        main = threading.main_thread().ident
+        if signal.SIGINT in self._before and main is not None:
+            self._correcting = True
+            signal.pthread_kill(main, signal.SIGINT)
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        twice = self.press()
+        twice = not self._correcting and self.press()
+        self._correcting = False
         if self._waiting:
             self._waiting = False
             raise KeyboardInterrupt

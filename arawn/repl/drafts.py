@@ -1,0 +1,83 @@
+"""What stands at the prompt, kept privately so that it outlives a crash; it shows nothing.
+
+One file for each chat, named by its terminal and its process: the next chat on the same terminal takes it
+when that process is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+LATE_S = 0.5
+"""How long after a change it is written."""
+
+
+class Draft:
+    """The draft of one chat in `folder`; None: none is kept. Where that cannot be used nothing is, either."""
+
+    def __init__(self, folder: Path | None, terminal: str) -> None:
+        folder = folder if os.name == "posix" else None  # elsewhere nobody tells whether a process lives
+        self._folder = folder
+        self._terminal = re.sub(r"\W+", "-", terminal).strip("-") or "terminal"
+        self._file = None if folder is None else folder / f"{self._terminal}.{os.getpid()}"
+        self._written = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether anything is."""
+        return self._file is not None
+
+    def write(self, text: str) -> None:
+        """Keep `text` now, in the place of what was kept; nothing is left of it where that is empty."""
+        if self._file is None or text == self._written:
+            return
+        try:
+            if text.strip():
+                _write(self._file, text.encode("utf-8", "replace"))
+            else:
+                self._file.unlink(missing_ok=True)
+        except OSError:
+            self._file = None
+        self._written = text
+
+    def restore(self) -> str:
+        """What a chat on this terminal left behind when it broke off; it is ours then."""
+        if self._folder is None:
+            return ""
+        found: list[tuple[float, str]] = []
+        try:
+            for file in self._folder.glob(f"{self._terminal}.*"):
+                process = file.name.rpartition(".")[2]
+                if process.isdecimal() and not _lives(int(process)):
+                    found.append((file.stat().st_mtime, file.read_bytes().decode("utf-8", "replace")))
+                    file.unlink()
+        except OSError:
+            return ""
+        text = max(found)[1] if found else ""
+        self.write(text)
+        return text
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Replace what the file holds; 0600 before a byte is in it. It outlives us, not a crash of the system."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = file.with_name(f".{file.name}.tmp")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    with open(handle, "wb") as out:
+        out.write(data)
+    os.replace(fresh, file)
+
+
+def _lives(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
