@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from arawn.errors import UsageFault
 from arawn.messages import user
 from arawn.repl import commands
+from arawn.repl.chat import Settings
 from arawn.repl.history import TAIL, HistoryFile
 from arawn.repl.typeahead import tidy
 from arawn.session import Session, Turn
@@ -118,6 +119,7 @@ class FakeRepl:
         self.app = self.known = self.screen = self.opened = self
         self.out = io.StringIO()
         self.columns: int | None = 80
+        self.settings = Settings()
 
     def backend_names(self) -> list[str]:
         return ["groq", "guide", "ollama"]
