@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arawn.cli.role import Manner
     from arawn.config.load import Config
     from arawn.repl.chat import Settings
+    from arawn.repl.inputrc import Keys
 
 Named = Callable[[str], tuple[str | None, str | None] | None]
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -60,14 +61,14 @@ def chat(
             status=context.status,
             out=sys.stdout,
             history_file=history,
-            settings=_settings(context, said),
+            settings=_settings(context, said, private),
             env=context.env,
         )
     )
     raise typer.Exit(code)
 
 
-def _settings(context: Context, said: Manner) -> Settings:
+def _settings(context: Context, said: Manner, private: bool) -> Settings:
     from arawn.render.ending import ending_of
     from arawn.repl.chat import Settings
     from arawn.roles import Roles
@@ -78,12 +79,21 @@ def _settings(context: Context, said: Manner) -> Settings:
         look=context.look,
         reasoning=config.get("ui.reasoning"),
         ending=ending_of(config.get),
-        editing_mode=config.get("ui.editing_mode"),
+        editing_mode=_keys(config, context.env),
+        toolbar=config.get("ui.toolbar"),
+        private=private,
         named=_named(config, context.env) if config.get("model_selector.enabled") else None,
         snippets=load(config, context.env),
         roles=Roles(config, context.env),
         role=said.role,
     )
+
+
+def _keys(config: Config, env: Mapping[str, str]) -> Keys:
+    from arawn.repl.inputrc import keys
+
+    said = config.get("ui.keys")
+    return keys(said if said != "auto" else config.get("ui.editing_mode") or said, env)
 
 
 def _named(config: Config, env: Mapping[str, str]) -> Named:

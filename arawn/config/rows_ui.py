@@ -81,6 +81,20 @@ UI: tuple[Row, ...] = (
     ),
     _row("notify_after", "duration", "10s", "An answer that took so long is a long one.", low=0),
     _row("history", "bool", True, "Keep what is typed in chat for the next time."),
-    _row("editing_mode", "choice", "emacs", "Keys of the prompt.", choices=("emacs", "vi")),
+    _row(
+        "keys",
+        "choice",
+        "auto",
+        "Keys of the prompt; auto goes by inputrc, then by VISUAL and EDITOR.",
+        choices=("auto", "emacs", "vi"),
+    ),
+    _row(
+        "editing_mode",
+        "choice",
+        None,
+        "The older name of ui.keys; it holds where that is auto.",
+        choices=("emacs", "vi"),
+    ),
+    _row("toolbar", "bool", True, "A line below the prompt: who answers, how full the window is, the cost."),
     *(_row(f"colors.{name}", "style", None, doc, example=words) for name, (doc, words) in COLORS.items()),
 )
