@@ -253,4 +253,4 @@ def _differences(context: Context, sides: list[Side]) -> None:
         alike = f"{likeness(before.text, after.text):.0%} alike"
         _print(f"\n--- {one}. {clean(before.asked.label, newlines=False)}")
         _print(f"+++ {other}. {clean(after.asked.label, newlines=False)} ({alike})")
-        _print(drawn(pieces(before.text, after.text), context.look.color))
+        _print(drawn(pieces(before.text, after.text), context.look.color, context.look.theme))

@@ -145,7 +145,7 @@ def _show(context: Context, row: dict[str, Any]) -> None:
     if after["error"]:
         print(f"   {clean(after['error'], newlines=False)}")
     elif before["text"] != after["text"]:
-        print(drawn(pieces(before["text"], after["text"]), context.look.color))
+        print(drawn(pieces(before["text"], after["text"]), context.look.color, context.look.theme))
     print()
     sys.stdout.flush()
 

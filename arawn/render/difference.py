@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from arawn.render.safe import clean
+
+if TYPE_CHECKING:
+    from arawn.render.theme import Theme
 
 
 class Piece(Protocol):
@@ -20,15 +23,20 @@ class Piece(Protocol):
         """The text."""
 
 
-def drawn(pieces: Iterable[Piece], color: bool) -> str:
-    """Marked as [-gone-] and {+new+}; with colour red and struck through, and green, as well."""
+def drawn(pieces: Iterable[Piece], color: bool, theme: Theme | None = None) -> str:
+    """Marked as [-gone-] and {+new+}; with colour in that of the theme, and struck through, as well."""
+    if color and theme is None:
+        from arawn.render.theme import Theme
+
+        theme = Theme()
+    gone, new = ("9", "") if theme is None else (f"9;{theme.sgr('removed')}".rstrip(";"), theme.sgr("added"))
     made = []
     for piece in pieces:
         text = clean(piece.text)
         if piece.kind == "gone":
-            made.append(f"\x1b[31;9m[-{text}-]\x1b[0m" if color else f"[-{text}-]")
+            made.append(f"\x1b[{gone}m[-{text}-]\x1b[0m" if color else f"[-{text}-]")
         elif piece.kind == "new":
-            made.append(f"\x1b[32m{{+{text}+}}\x1b[0m" if color else f"{{+{text}+}}")
+            made.append(f"\x1b[{new}m{{+{text}+}}\x1b[0m" if color else f"{{+{text}+}}")
         else:
             made.append(text)
     return "".join(made)

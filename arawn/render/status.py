@@ -108,14 +108,13 @@ class Status:
         """The line that counts down before another attempt; once where stderr is no terminal."""
         if self._quiet:
             return
-        text = (
-            f"waiting {-int(-event.remaining // 1)} s: {event.reason} (attempt {event.attempt} of {event.of}"
-        )
+        seconds = -int(-event.remaining // 1)
+        text = f"waiting {seconds} s for attempt {event.attempt} of {event.of}: {event.reason}"
         if self._live:
             self._end_shown()
-            self._line.hold(clean(text + "), Ctrl-C stops", newlines=False), FRESH)
+            self._line.hold(clean(text + " (Ctrl-C stops)", newlines=False), FRESH)
         elif self._told_wait != event.attempt:
-            self._write(clean(text + ")", newlines=False) + "\n")
+            self._write(clean(text, newlines=False) + "\n")
         self._told_wait = event.attempt
 
     def working(self, label: Callable[[], str]) -> None:

@@ -40,7 +40,10 @@ class Screen:
     @property
     def ascii(self) -> bool:
         """Whether the output shows ASCII alone."""
-        return "utf" not in (getattr(self._chat.out, "encoding", "") or "utf-8").lower()
+        return (
+            self._chat.settings.look.ascii
+            or "utf" not in (getattr(self._chat.out, "encoding", "") or "utf-8").lower()
+        )
 
     def say(self, line: str) -> None:
         """A line of our own; what it quotes may be anybody's."""
@@ -65,7 +68,8 @@ class Screen:
         """Two answers as one, with what only one of them has marked."""
         from arawn.render.difference import drawn
 
-        self._chat.out.write(drawn(found, self._chat.settings.look.color) + "\n")
+        look = self._chat.settings.look
+        self._chat.out.write(drawn(found, look.color, look.theme) + "\n")
         self._chat.out.flush()
 
     def fault(self, error: ArawnError) -> None:
