@@ -17,7 +17,7 @@ QUESTION = "\x1b]11;?\x1b\\\x1b[c"
 """What colour is behind the text (xterm's OSC 11)? And who are you: that one every terminal answers."""
 _COLOUR = re.compile(r"\x1b\]11;([^\x07\x1b]*)(?:\x07|\x1b\\)")
 _NAME = re.compile(r"\x1b\[\?[\d;]*c")
-_BEGUN = re.compile(r"\x1b(?:\](?:1(?:1(?:;[^\x07\x1b]{0,64}\x1b?)?)?)?|\[\?[\d;]{0,32})\Z")
+_BEGUN = re.compile(r"\x1b(?:\](?:1(?:1(?:;[^\x07\x1b]{0,64}\x1b?)?)?)?|\[(?:\?[\d;]{0,32})?)\Z")
 _RGB = re.compile(r"rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
 _WINDOW = (
     "TERM", "TERM_PROGRAM", "TERM_SESSION_ID", "WINDOWID", "KITTY_WINDOW_ID", "ALACRITTY_WINDOW_ID",
