@@ -9,6 +9,8 @@ from arawn.events import Attempt, Usage
 from arawn.messages import NOTHING, FilePart, Message
 
 MAIN = "main"
+ASIDE = "aside"
+"""In the place of a session's terminal: it was about a line of the shell, and -c does not go on with it."""
 CANCELLED = "cancelled"
 """In the place of an attempt's error: another had begun to answer. It says nothing about the backend."""
 TITLE = 60

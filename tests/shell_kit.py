@@ -41,13 +41,13 @@ def serve(conn: Conn) -> None:
     """Answer by the system prompt, then by the words of the question."""
     messages = conn.request.json["messages"]
     system, asked = messages[0]["content"], messages[-1]["content"]
+    if "slow" in asked:
+        conn.wait_gone(3)
     if "explain a shell command" in system:
         answer = [EXPLAINED]
     elif "mend a shell command" in system:
         answer = [MENDED]
     else:
-        if "slow" in asked:
-            conn.wait_gone(3)
         answer = next((found for words, found in ANSWERS.items() if words in asked), ["ls"])
     openai_stream(answer)(conn)
 

@@ -92,6 +92,14 @@ def test_no_store_keeps_nothing(kit) -> None:
     assert "find large" in run(kit, "session", "list").stdout
 
 
+def test_continue_goes_on_with_no_command(kit) -> None:
+    run(kit, "ask", "hello")
+    run(kit, "cmd", "find large")
+    run(kit, "ask", "-c", "and then?")
+    assert kit.asked == ["hello", "find large", "and then?"]
+    assert [message["content"] for message in kit.fake.requests[-1].json["messages"]][0] == "hello"
+
+
 def test_without_a_backend_nothing_is_made_up(kit) -> None:
     (kit.home / ".config/arawn/config.toml").unlink()
     done = run(kit, "cmd", "find large", NO_PROXY="*")
@@ -289,7 +297,7 @@ def test_keys_come_from_the_terminal_where_words_come_from_a_pipe(kit) -> None:
     with Term(["sh", "-c", line], env=kit.env, cwd=kit.folder, rows=40, cols=100) as term:
         term.wait(CHOICES).send("a").wait("code 1")
         term.end()
-    assert kit.asked[-1] == "stays\n\na note"
+    assert kit.asked[-1].strip() == "stays\n\na note"
 
 
 def test_ctrl_c_while_it_is_asked(kit) -> None:

@@ -66,8 +66,7 @@ def test_several_lines_stand_on_the_line_unrun(kit, shell) -> None:
 def test_no_command_leaves_the_line(kit, shell) -> None:
     with kit.shell(shell) as term:
         typed(prompt(term), "words")
-        term.send(KEY).wait("I cannot do that")
-        assert "words" in term.screen
+        term.send(KEY).wait("I cannot do that").wait("P> words")
         settle(term)
         typed(term.send(KILL).send(KILL), "echo still here")
         term.send("\r").wait("\nstill here")
@@ -103,8 +102,7 @@ def test_without_arawn_the_line_stays(kit, shell) -> None:
         typed(term.send(KILL), "hash -r" if shell != "fish" else "true")
         typed(prompt(term.send("\r")), "find large")
         term.send(KEY).wait("arawn is not found")
-        settle(term)
-        assert "find large" in term.screen
+        term.wait("P> find large")
 
 
 @each
@@ -112,7 +110,7 @@ def test_a_crash_leaves_the_line(kit, shell) -> None:
     with kit.shell(shell) as term:
         typed(prompt(term), "find large")
         kit.program.write_text("#!/bin/sh\nkill -9 $$\n")
-        term.send(KEY).wait("arawn ended with exit code 137")
+        term.send(KEY).wait("arawn ended with exit code 137").wait("P> find large")
 
 
 @each
@@ -123,6 +121,16 @@ def test_the_other_key_explains_and_keeps_the_line(kit, shell) -> None:
         prompt(term, "ls -la")
         assert "ls -la" in kit.asked[0] and "explain a shell command" in kit.systems[0]
         assert all(line == line.lstrip() or "P>" in line for line in term.screen.splitlines()), term.screen
+
+
+@each
+def test_ctrl_c_stops_the_explaining_and_leaves_the_line(kit, shell) -> None:
+    with kit.shell(shell) as term:
+        typed(prompt(term), "slow")
+        term.send(EXPLAIN).until(lambda: bool(kit.asked), "the request", 8)
+        prompt(term.send("\x03"), "slow")
+        typed(settle(term).send(KILL), "echo alive")
+        term.send("\r").wait("\nalive")
 
 
 @each
@@ -164,6 +172,10 @@ def test_arawn_fix_into_a_pipe_prints(kit, shell) -> None:
         typed(prompt(term), "false")
         typed(prompt(term.send("\r")), "arawn fix --command ls --status 2 | cat")
         term.send("\r").wait("\necho mended\n")
+        typed(prompt(term), "false")
+        typed(prompt(term.send("\r")), "arawn fix --quiet | cat")
+        term.send("\r").until(lambda: term.screen.count("\necho mended\n") == 2, "the second")
+        assert "exit status 2:\n\n```\nls\n" in kit.asked[0] and "exit status 1:" in kit.asked[1]
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -150,11 +150,13 @@ class _Turn:
         from arawn.cli.keep import open_for
         from arawn.engine import Conversation
         from arawn.providers import GUIDE
+        from arawn.session import ASIDE
 
         context, ways = self._asking.context, self._asking.ways
         system = self._system.format(place=self._asking.place)
         context.app.private = ways.private
         self.keeper = context.app.keeper(ways.keep)
+        self.keeper.place = self.keeper.place._replace(terminal=ASIDE)
         self.session = self.keeper.new(system)
         conversation = Conversation(
             self.session, journal=self.keeper, planner=context.app.planner(self.keeper)

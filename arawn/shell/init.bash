@@ -1,14 +1,28 @@
 # Keys of arawn for bash 4 and later; printed by: arawn shell-init bash
 # Before a key is pressed nothing of a line leaves this shell.
-if [[ $- == *i* ]] && ((BASH_VERSINFO[0] >= 4)); then
+if [[ $- == *i* ]] && ((BASH_VERSINFO[0] < 4)); then
+  echo 'The keys of arawn need bash 4 or later.' >&2
+elif [[ $- == *i* ]]; then
 
-# Ask arawn; what it says is in _arawn_said, its exit code is returned. Ctrl-C stops it and nothing else.
+# Run arawn; Ctrl-C stops it and nothing else. _arawn_last and _arawn_code are told to it alone.
+_arawn_run() {
+  local code old
+  old=$(trap -p INT)
+  trap : INT
+  _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_code command arawn "$@"
+  code=$?
+  trap - INT
+  eval "$old"
+  return "$code"
+}
+
+# Ask arawn; what it says is in _arawn_said, its exit code is returned.
 _arawn_call() {
   local code old
   old=$(trap -p INT)
   trap : INT
   printf '\r\e[Karawn is asking; Ctrl-C stops it' 2>/dev/null >/dev/tty
-  _arawn_said=$(_ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_code command arawn "$@" --widget --shell bash 2>/dev/null </dev/null)
+  _arawn_said=$(_arawn_run "$@" --widget --shell bash 2>/dev/null </dev/null)
   code=$?
   printf '\r\e[K' 2>/dev/null >/dev/tty
   trap - INT
@@ -30,11 +44,17 @@ _arawn_put() {
 
 # The last command of the history that is not "arawn fix" itself.
 _arawn_recall() {
-  local line
+  local line skipped=
   _arawn_last=
+  _arawn_code=$_arawn_status
   while IFS= read -r line; do
-    [[ $line =~ ^\ *[0-9]+[*\ ]\ (.*)$ ]] && line=${BASH_REMATCH[1]}
-    [[ $line == 'arawn fix'* ]] || _arawn_last=$line
+    if [[ $line =~ ^\ *[0-9]+[*\ ]\ (.*)$ ]]; then
+      line=${BASH_REMATCH[1]}
+      [[ $line == 'arawn fix'* ]] && skipped=1 && continue
+      _arawn_last=$line skipped=
+    elif [[ -z $skipped ]]; then
+      _arawn_last+=$'\n'$line
+    fi
   done < <(HISTTIMEFORMAT='' builtin history 3)
 }
 
@@ -44,7 +64,6 @@ _arawn_suggest() {
   elif [[ -n $_arawn_next ]]; then
     _arawn_arrive
   else
-    _arawn_code=$_arawn_status
     _arawn_recall
     _arawn_call fix && _arawn_put "$_arawn_said"
   fi
@@ -53,7 +72,7 @@ _arawn_suggest() {
 _arawn_explain() {
   if [[ -n ${READLINE_LINE//[[:space:]]/} ]]; then
     printf '%s\n' "$READLINE_LINE"
-    command arawn cmd --explain --shell bash "--line=$READLINE_LINE" </dev/null || true
+    _arawn_run cmd --explain --shell bash "--line=$READLINE_LINE" </dev/null || true
   fi
 }
 
@@ -66,12 +85,15 @@ _arawn_arrive() {
 }
 
 function arawn {
-  if [[ $1 != fix || $2 == -* || ! -t 1 ]]; then
+  if [[ $1 != fix ]]; then
     command arawn "$@"
     return
   fi
-  _arawn_code=$_arawn_status
   _arawn_recall
+  if [[ $2 == -* || ! -t 1 ]]; then
+    _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_code command arawn "$@"
+    return
+  fi
   _arawn_call "$@" || return
   _arawn_next=$_arawn_said
   ( (sleep 0.1; printf '\e[5n' >/dev/tty) & ) 2>/dev/null

@@ -2,6 +2,12 @@
 # Before a key is pressed nothing of a line leaves this shell.
 if status is-interactive
 
+    # With a handler Ctrl-C ends arawn alone; without one it would end the function that calls it too.
+    function _arawn_guard
+        function _arawn_stopped --on-signal INT
+        end
+    end
+
     # Ask arawn; what it says is in _arawn_said, its exit code is returned. Ctrl-C stops it and nothing else.
     function _arawn_call
         set -g _arawn_said
@@ -9,9 +15,7 @@ if status is-interactive
             set -g _arawn_said 'arawn is not found; your line is as it was'
             return 127
         end
-        # With a handler Ctrl-C ends arawn alone; without one it would end this function too.
-        function _arawn_stopped --on-signal INT
-        end
+        _arawn_guard
         printf '\r\e[Karawn is asking; Ctrl-C stops it' >/dev/tty
         set -lx _ARAWN_COMMAND "$_arawn_last"
         set -lx _ARAWN_STATUS "$_arawn_status"
@@ -45,14 +49,22 @@ if status is-interactive
         set -l line (commandline -b | string collect)
         if string match -qr '\S' -- "$line"
             echo
+            _arawn_guard
             command arawn cmd --explain --shell fish "--line=$line" </dev/null
+            functions -e _arawn_stopped
             commandline -f repaint
         end
     end
 
-    function arawn --wraps arawn
+    function arawn
         if test "$argv[1]" != fix; or string match -q -- '-*' "$argv[2]"; or not isatty stdout
-            command arawn $argv
+            if test "$argv[1]" = fix
+                set -lx _ARAWN_COMMAND "$_arawn_last"
+                set -lx _ARAWN_STATUS "$_arawn_status"
+                command arawn $argv
+            else
+                command arawn $argv
+            end
             return
         end
         if _arawn_call $argv

@@ -46,6 +46,7 @@ _arawn_explain() {
 
 function arawn {
   if [[ $1 != fix || $2 == -* || ! -t 1 ]]; then
+    [[ $1 == fix ]] && local -x _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_status
     command arawn "$@"
     return
   fi

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from arawn.errors import StoreFault, UsageFault
 from arawn.record import clean, turn_without_keys
-from arawn.session import MAIN, Session, Turn
+from arawn.session import ASIDE, MAIN, Session, Turn
 from arawn.store import journal, trees
 from arawn.store.database import Database, Tell, Unfit, is_damage
 from arawn.store.trees import Info
@@ -171,7 +171,10 @@ class Store:
         return self._guard(work)
 
     def last(self, terminal: str, folder: str) -> str | None:
-        """The session to go on with: this terminal's last, else this folder's, else the last of all."""
+        """The session to go on with: this terminal's last, else this folder's, else the last of all.
+
+        One of ASIDE is none of them.
+        """
 
         def work() -> str | None:
             db = self.db.connection
@@ -179,7 +182,9 @@ class Store:
                 if not value:
                     continue
                 found = db.execute(
-                    f"SELECT name FROM session WHERE {column} = ? ORDER BY last DESC LIMIT 1", (value,)
+                    f"SELECT name FROM session WHERE {column} = ? AND terminal != ?"
+                    " ORDER BY last DESC LIMIT 1",
+                    (value, ASIDE),
                 ).fetchone()
                 if found is not None:
                     return str(found[0])
