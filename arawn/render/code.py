@@ -112,6 +112,11 @@ class Colours:
         return self._styles[kind]
 
 
+def warm() -> None:
+    """Load pygments."""
+    _lexer("text")
+
+
 def _lexer(language: str) -> Any:
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound

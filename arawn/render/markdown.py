@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TextIO
 
 from arawn.render.blocks import Step, blank, head
@@ -17,7 +20,10 @@ from arawn.render.safe import Filter
 from arawn.render.sheet import LONGEST, Sheet
 from arawn.render.styles import STYLES
 from arawn.render.writer import Writer
+from arawn.threads import start
 
+LATER = 0.1
+"""Seconds before the parser is loaded in the background: the request goes first."""
 POURED = 2_000
 """A line of code longer than this is shown as it comes, without colours."""
 _MAYBE_TASK = re.compile(r"\[(?:[ xX](?:\][ \t]*)?)?\Z")
@@ -43,6 +49,8 @@ class MarkdownStream(Sheet):
         self._filter = Filter()
         self._line = ""
         self._whole = self._poured = False  # whether the line must be whole first; whether it is on its way
+        if "markdown_it" not in sys.modules:
+            start(threading.Thread(target=_load, daemon=True))
 
     def feed(self, text: str) -> None:
         """Show a piece as far as it is clear."""
@@ -80,14 +88,12 @@ class MarkdownStream(Sheet):
                 self._writer.start()
                 self._writer.raw(self._line)
                 self._line, self._poured = "", True
-            elif self._whole or self._fence or self._formula:
+            elif self._whole or self._fence or self._formula or not self._decide(final=False):
                 if not long:
                     return
                 rest, self._line = self._line[LONGEST:], self._line[:LONGEST]
                 self._end()
                 self._line = rest
-            elif not self._decide(final=long):
-                return
 
     def _end(self) -> None:
         """A line is whole."""
@@ -127,21 +133,21 @@ class MarkdownStream(Sheet):
             self._line = ""
             (self._in_formula if self._formula else self._in_fence)(line)
             return True
-        start = head(line)
-        if self._blocks.leaf == "table" and "|" in start:
-            start = start[: start.index("|")]
-        more = len(start) < len(line)
+        begins = head(line)
+        if self._blocks.leaf == "table" and "|" in begins:
+            begins = begins[: begins.index("|")]
+        more = len(begins) < len(line)
         if not final and not more:
             return False
-        if not final and self._must_be_whole(start, line):
+        if not final and self._must_be_whole(begins, line):
             self._whole = True
             return True
-        if more and "<" not in start and "`" * 3 not in start and "~~~" not in start:
-            step = self._blocks.step(start, True)
-        elif len(line) > len(start) or "<" in start:
+        if more and "<" not in begins and "`" * 3 not in begins and "~~~" not in begins:
+            step = self._blocks.step(begins, True)
+        elif len(line) > len(begins) or "<" in begins:
             step = self._blocks.whole(line)
         else:
-            step = self._blocks.step(start, False)
+            step = self._blocks.step(begins, False)
         if not final and (step.leaf == "code" or self._maybe_task(step, line)):
             self._whole = step.leaf == "code"
             return self._whole
@@ -154,20 +160,34 @@ class MarkdownStream(Sheet):
             self._show(step, line)
         return True
 
-    def _must_be_whole(self, start: str, line: str) -> bool:
+    def _must_be_whole(self, begins: str, line: str) -> bool:
         """Whether what follows on the line decides what it is, or it is shown only whole."""
         return (
             self._blocks.leaf in ("table", "html", "fence")
-            or "<" in start
-            or "```" in start
-            or "~~~" in start
-            or (start.endswith("\\") and line[len(start)] == "[")
+            or "<" in begins
+            or "```" in begins
+            or "~~~" in begins
+            or (begins.endswith("\\") and line[len(begins)] == "[")
         )
 
     def _maybe_task(self, step: Step, line: str) -> bool:
         if not step.fresh or step.leaf != "paragraph":
             return False
         return _MAYBE_TASK.match(self._blocks.walk(line, step)[0]) is not None
+
+
+def warm() -> None:
+    """Load what the first list, table or code would have to wait for; plain words wait for nothing."""
+    from arawn.render import blocks, code
+
+    blocks.warm()
+    code.warm()
+
+
+def _load() -> None:
+    time.sleep(LATER)
+    with suppress(Exception):  # told where it is used
+        warm()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from arawn.render.writer import Piece, Writer, cells, clusters, fitting
 
 HELD = 30
 """Rows that are waited for before the table is drawn."""
+SPARE = 5
+"""Columns that each column of a long table has at least, for rows that come later."""
 NARROWEST = 5
 _BREAK = re.compile(r"<br\s*/?>", re.I)
 _WORDS = re.compile(r"( +)|([^ ]+)")
@@ -39,7 +41,7 @@ class Table:
         self._head = [self._cell(cell, "" if begun and not at else "strong") for at, cell in enumerate(head)]
         self._rows: list[list[list[list[Piece]]]] = []
         self._widths: list[int] | None = None
-        self._most: list[int] = []
+        self._most = [1] * self.count  # columns that each cell would like to have
         self._drawn = False
 
     def row(self, texts: Sequence[str]) -> None:
@@ -48,17 +50,18 @@ class Table:
         texts = [*texts[:last], " | ".join(texts[last:]), *[""] * (last - len(texts))]
         row = [self._cell(text, "") for text in texts]
         self._rows.append(row)
-        if self._drawn or len(self._rows) >= HELD:
+        if self._drawn:
+            self.draw()
+        elif len(self._rows) >= HELD:
+            self._most = [SPARE] * self.count
             self.draw()
 
     def draw(self) -> None:
         """Draw what was taken."""
         self._writer.together()
-        if not self._drawn:
-            self._most = [
-                max(max((_width(line) for line in row[at]), default=1) for row in (self._head, *self._rows))
-                for at in range(self.count)
-            ]
+        for row in (self._head, *self._rows):
+            for at, cell in enumerate(row):
+                self._most[at] = max(self._most[at], *(_width(line) for line in cell))
         room = self._writer.columns - sum(cells(text) for text, _ in self._writer.prefix)
         self._widths = _widths(self._most, room)
         if not self._drawn:
