@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CompareWords = str
 
-_WORDS = re.compile(r"(?P<names>.*?)(?:(?:^|(?<=\S)):(?:\s+(?P<text>.*))?)?", re.S)
+_COLON = re.compile(r":(?=\s|\Z)")
 
 
 @command(group="ask")
@@ -58,14 +58,14 @@ def compare(repl: Repl, words: CompareWords = "") -> None:
 
 def parsed(words: str) -> tuple[list[str], str]:
     """The names, and what to ask behind the colon, "" for the last prompt. Raises UsageFault."""
-    found = _WORDS.fullmatch(words)
-    names = found["names"].replace(",", " ").split() if found else []
+    said, *text = _COLON.split(words, maxsplit=1)
+    names = said.replace(",", " ").split()
     if len(names) < 2:
         raise UsageFault(
             "/compare takes two backends or more: /compare A B, or /compare A B: TEXT",
             hints=("NAME:MODEL asks another model of one",),
         )
-    return names, ((found["text"] if found else None) or "").strip()
+    return names, "".join(text).strip()
 
 
 def _prompt(repl: Repl, text: str) -> tuple[str, tuple[FilePart, ...]]:
