@@ -107,7 +107,12 @@ class Rule(NamedTuple):
 RULES = [
     Rule(r"python3 -m venv --without-pip \.venv && python3 -m pip .*", help_only=True),  # .ci/run runs these
     Rule(r"export [A-Z_]+=\.\.\.", help_only=True),
-    Rule(r"source completions/arawn\.bash"),
+    Rule(r"arawn (cmd|fix)( .*)?", help_only=True),  # test_shell runs these
+    Rule(r"eval \"\$\(arawn shell-init .*\)\""),
+    Rule(r"arawn shell-init fish \| source", help_only=True),
+    Rule(r"arawn completions .*", says="arawn"),
+    Rule(r"arawn man", says="EXIT STATUS"),
+    Rule(r"mkdir -p \S+ && arawn man --roff > \S+"),
     Rule(r"arawn chat( .*)?", help_only=True),
     Rule(r"arawn config init", help_only=True),
     Rule(r"arawn trust", help_only=True),
@@ -256,6 +261,7 @@ def world(env: dict[str, str], home: Path, tmp_path: Path):
         env |= {
             "PY": sys.executable,
             "EDITOR": "true",
+            "SHELL": "/bin/bash",
             "PYTHONPATH": f"{ROOT}:{tmp_path}",
             "PYTHON_KEYRING_BACKEND": "docs_keyring.Keyring",
             "DOCS_KEYRING": str(tmp_path / "keys.json"),
