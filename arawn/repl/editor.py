@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
@@ -16,7 +17,7 @@ from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.layout import ConditionalContainer, Dimension, FormattedTextControl, HSplit, Window
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
-from prompt_toolkit.styles import Style
+from prompt_toolkit.styles import DynamicStyle, Style
 
 from arawn.errors import ArawnError
 from arawn.repl.completing import Candidates, Completions
@@ -25,6 +26,7 @@ from arawn.repl.folds import Folds
 from arawn.repl.input import open_input
 from arawn.repl.keys import Acts, Bindings
 from arawn.repl.nearby import Nearby
+from arawn.repl.paint import painted
 from arawn.repl.past import Past, Suggested
 from arawn.repl.pasting import Pasting
 from arawn.repl.signals import Ended, Signals
@@ -42,13 +44,15 @@ PROMPT = "arawn"
 class Feel(NamedTuple):
     """How the prompt looks and feels. `toolbar` gives the line below it for so many columns.
 
-    spoken: what is shown is read aloud, so nothing comes up by itself.
+    spoken: what is shown is read aloud, so nothing comes up by itself. prompt: the style of the prompt, asked
+    each time it is drawn.
     """
 
     color: bool = False
     keys: Literal["emacs", "vi"] = "emacs"
     toolbar: Callable[[int], str] | None = None
     spoken: bool = False
+    prompt: Callable[[], str] = lambda: "bold cyan"
 
 
 class Around(NamedTuple):
@@ -105,7 +109,7 @@ class Editor:
         completing = Condition(self._completing)
         self._session: PromptSession[str] = PromptSession(
             message=self._message,
-            style=Style([("prompt", "bold ansicyan"), ("auto-suggestion", "ansibrightblack")]),
+            style=DynamicStyle(self._style),
             color_depth=None if feel.color else ColorDepth.DEPTH_1_BIT,
             include_default_pygments_style=False,
             multiline=True,
@@ -126,14 +130,17 @@ class Editor:
         if feel.toolbar is not None:
             self._add_toolbar()
 
-    def read(self, draft: str = "", mode: tuple[str, ...] = ()) -> str:
+    def read(self, draft: str = "", mode: tuple[str, ...] = (), ended: bool = False) -> str:
         """One message; `draft` is there to be edited, and the prompt tells the `mode`.
+
+        ended: the last line of the draft is whole; what was typed since then is another.
 
         Raises EOFError (Ctrl-D at an empty prompt), KeyboardInterrupt (Ctrl-C there), Ended (SIGTERM,
         SIGHUP). In each case the terminal is as it was before.
         """
         self._tell_notes()
-        held = draft + self._quiet.pending()
+        pending = self._quiet.pending()
+        held = draft + ("\n" if ended and pending else "") + pending
         self._mode = mode
         self._pasting.reset(held)
         self._signals.on_end = self._end
@@ -176,6 +183,9 @@ class Editor:
 
     def _completing(self) -> bool:
         return self._completer.wanted(self._session.default_buffer.document.text_before_cursor)
+
+    def _style(self) -> Style:
+        return _style_of(painted(self._feel.prompt()))
 
     def _message(self) -> StyleAndTextTuples:
         mode = f" [{', '.join(self._mode)}]" if self._mode else ""
@@ -283,3 +293,8 @@ def _output(out: TextIO) -> Output:
     if hasattr(output, "enable_cpr"):
         output.enable_cpr = False
     return output
+
+
+@cache
+def _style_of(prompt: str) -> Style:
+    return Style([("prompt", prompt), ("auto-suggestion", "ansibrightblack")])

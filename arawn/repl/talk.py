@@ -42,6 +42,7 @@ class Talk:
         self._draft = Draft(history.parent / "drafts" if history else None, _name_of(source))
         self._below = Below(repl, chat, lambda: self.editor.vi_mode)
         settings = chat.settings
+        theme = settings.look.theme
         self.editor = Editor(
             source=source,
             out=chat.out,
@@ -50,6 +51,7 @@ class Talk:
                 settings.editing_mode,
                 self._below.line if self._below.on else None,
                 settings.look.accessible,
+                lambda: theme.words("prompt") if theme is not None else "bold cyan",
             ),
             around=Around(
                 candidates=lambda text: commands.candidates(repl, text),
@@ -109,7 +111,7 @@ class Talk:
         if eof and not draft:
             raise EOFError
         self._below.look()
-        return self._one(self.editor.read(draft, self._below.mode))
+        return self._one(self.editor.read(draft, self._below.mode, bool(queue and not rest)))
 
     def _one(self, text: str) -> int | None:
         """One message or command; an exit code where it means: leave."""
