@@ -68,7 +68,8 @@ class Inline:
         self._runs: list[_Run] = []
         self._done = 0  # runs that were looked at as closers
         self._brackets: list[_Bracket] = []
-        self._math = -1
+        self._math = -1  # where a formula was begun, perhaps
+        self._display = False  # whether with "$$"
 
     def feed(self, text: str) -> None:
         """Take a piece and give out what is certain."""
@@ -159,7 +160,7 @@ class Inline:
     def _mark(self, text: str, at: int, final: bool) -> int:
         """Deal with the mark at `at`; return where to go on, -1 to wait for more."""
         char = text[at]
-        if self._math >= 0 and char not in "$\n":
+        if self._math >= 0 and char != "$" and (char != "\n" or self._display):
             ended = self._in_math(text, at, final)
             if ended:
                 return ended
@@ -188,16 +189,21 @@ class Inline:
             return -1
         after = text[at + 1 : at + 2]
         before = text[at - 1] if at else self._before
-        if self._math >= 0 and not before.isspace() and not after.isdigit():
+        if after == "$":
+            self._display = self._math < 0
+            self._math = self._at + at if self._display else -1
+            return self._literal(text, at, at + 2)
+        if self._math >= 0 and not self._display and not before.isspace() and not after.isdigit():
             self._math = -1
-        elif after and not after.isspace() and after != "$" and not before.isalnum():
-            self._math = self._at + at
+        elif self._math < 0 and after and not after.isspace() and not before.isalnum():
+            self._math, self._display = self._at + at, False
         self._node("$")
         return at + 1
 
     def _in_math(self, text: str, at: int, final: bool) -> int:
         """0 where this is no mathematics after all."""
-        ended = spans.math_end(text, at, final, spans.MATH - (self._at + at - self._math))
+        room = (spans.DISPLAY if self._display else spans.MATH) - (self._at + at - self._math)
+        ended = (spans.display_end if self._display else spans.math_end)(text, at, final, room)
         if ended > 0:
             self._node(text[at:ended])
             self._math = -1

@@ -250,7 +250,12 @@ class Sheet:
         self._more_html(step, rest)
 
     def _more_html(self, step: Step, rest: str) -> None:
-        self._raw(rest)
+        self._marked = False
+        text = rest.rstrip(" ")
+        self._writer.start()
+        self._writer.raw(" " * (len(text) - len(text.lstrip(" "))))
+        self._writer.text(text.lstrip(" "))
+        self._writer.newline()
         if self._ends is not None and self._ends.search(rest):
             self._finish()
             self._close_leaf()

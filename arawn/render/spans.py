@@ -14,7 +14,8 @@ from arawn.render.safe import clean
 
 HOLD = 400
 """Characters within which a mark must find its partner; so long a piece may be held back at most."""
-MATH = 200
+MATH, DISPLAY = 200, 1000
+"""Characters that a formula between `$` or `$$` may have."""
 
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ENTITY = re.compile(r"&(?:#[xX][0-9a-fA-F]{1,6}|#[0-9]{1,7}|[a-zA-Z][a-zA-Z0-9]{1,31});")
@@ -179,6 +180,14 @@ def math_end(text: str, at: int, final: bool, room: int) -> int:
         if end > at and not text[end - 1].isspace() and not text[end + 1 : end + 2].isdigit():
             return end + 1
         start = end + 1
+
+
+def display_end(text: str, at: int, final: bool, room: int) -> int:
+    """Where a formula that was begun with `$$` ends, perhaps lines below; as math_end otherwise."""
+    end = text.find("$$", at)
+    if end < 0:
+        return -1 if not final and len(text) - at <= room else 0
+    return end + 2 if end - at <= room else 0
 
 
 def same(label: str, address: str) -> bool:

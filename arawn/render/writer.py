@@ -229,16 +229,21 @@ class Writer:
             return
         room = self._columns - self._column - self._space
         at_start = self._column + self._space <= self._start
-        if self._length > room and not at_start and (room < ROOM or self._solid):
+        if self._length > room and not at_start and (room < ROOM or self._solid or self._address):
             self._wrap()
+
+    @property
+    def _address(self) -> bool:
+        """Whether the word is, or may become, an address: those are not broken if it can be helped."""
+        first = self._word[0][0].lstrip("(\"'<")[:4]
+        return first == "http"[: len(first)]
 
     def _early(self) -> bool:
         """Whether the beginning of a growing word is certain to stand here."""
         column = self._column + self._space
         if self._broken or column <= self._start:
             return not self._broken or self._columns > 8
-        first = self._word[0][0].lstrip("(\"'<")[:4]
-        return self._columns - column >= ROOM and not self._solid and first != "http"[: len(first)]
+        return self._columns - column >= ROOM and not self._solid and not self._address
 
     def _emit(self, pieces: list[tuple[str, str, int]]) -> None:
         for word, style, length in pieces:
