@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from arawn.manual import Section, sections
@@ -82,6 +83,7 @@ _GROUPS = (
 _WHOLE = {"keyring": "keyring", "setting": "setting", "settings": "setting", "during": "during"}
 
 
+@lru_cache(maxsize=8192)  # most words of the manual stand in it more than once
 def stem(word: str) -> str:
     """`word` without the commonest English endings."""
     if word in _WHOLE:
