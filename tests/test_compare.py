@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import signal
 import sys
 import threading
@@ -26,7 +27,8 @@ from arawn.engine import Conversation
 from arawn.errors import Overloaded, Unreachable, UsageFault
 from arawn.events import Event, Finish, Notice, Text, Usage
 from arawn.messages import Request
-from arawn.render.beside import LEAST, Columns, Nowhere, Stacked, fits
+from arawn.render.beside import LEAST, Columns, Nowhere, Stacked, beside, fits
+from arawn.render.look import Look
 from arawn.render.status import Status
 from arawn.render.writer import cells
 from arawn.repl.compare_commands import parsed
@@ -166,9 +168,9 @@ ANSWERS = (
 )
 
 
-def drawn(pieces: list[tuple[int, str]], columns: int = 3 * LEAST + 6) -> str:
+def drawn(pieces: list[tuple[int, str]], look: Look, columns: int = 3 * LEAST + 6) -> str:
     out = io.StringIO()
-    shown = Columns(out, [f"{number}. x" for number in range(len(ANSWERS))], columns, False, False)
+    shown = beside(out, [f"{number}. x" for number in range(len(ANSWERS))], columns, look)
     for number, text in pieces:
         shown.feed(number, text)
     for number in range(len(ANSWERS)):
@@ -177,14 +179,19 @@ def drawn(pieces: list[tuple[int, str]], columns: int = 3 * LEAST + 6) -> str:
     return out.getvalue()
 
 
-def test_columns_are_the_same_however_the_answers_are_cut_and_mixed() -> None:
-    whole = drawn(list(enumerate(ANSWERS)))
-    lines = whole.splitlines()
-    assert "\x1b" not in whole and max(map(cells, lines)) <= 3 * LEAST + 6
+@pytest.mark.parametrize(
+    "look", [Look(True, False, False), Look(True), Look(True, True)], ids=["source", "drawn", "color"]
+)
+def test_columns_are_the_same_however_the_answers_are_cut_and_mixed(look: Look) -> None:
+    whole = drawn(list(enumerate(ANSWERS)), look)
+    bare = re.sub("\x1b\\[[0-9;]*m", "", whole)
+    lines = bare.splitlines()
+    assert "\x1b" not in bare and (look.color or bare == whole)
+    assert max(map(cells, lines)) <= 3 * LEAST + 6
     for needed in ("折り返されます。", "    return  # a comment", "foot 0", "wrapped at this"):
-        assert needed in whole
+        assert needed in bare
     rng = random.Random(5)
-    for _ in range(200):
+    for _ in range(100):
         left = list(ANSWERS)
         pieces = []
         while any(left):
@@ -192,7 +199,7 @@ def test_columns_are_the_same_however_the_answers_are_cut_and_mixed() -> None:
             size = rng.randint(1, 9)
             pieces.append((number, left[number][:size]))
             left[number] = left[number][size:]
-        assert drawn(pieces) == whole
+        assert drawn(pieces, look) == whole
 
 
 @settings(max_examples=60, deadline=None)

@@ -127,21 +127,21 @@ class _Compared:
     def _display(self, comparison: Comparison, json: bool) -> Display:
         from arawn.cli.context import is_terminal
         from arawn.cli.stored import columns_of
-        from arawn.render.beside import Columns, Nowhere, Stacked, fits
+        from arawn.render.beside import Nowhere, Stacked, beside, fits
         from arawn.render.safe import clean
 
         if json:
             return Nowhere()
         context, look, columns = self._context, self._context.look, columns_of(self._context, sys.stdout)
         labels = [clean(side.asked.label, newlines=False) for side in comparison.sides]
-        if getattr(look, "accessible", False):
+        if look.accessible:
             heads = [f"Answer {number} of {len(labels)}: {label}" for number, label in enumerate(labels, 1)]
         elif columns is None:
             heads = [f"==> {label} <==" for label in labels]
         else:
             heads = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
             if fits(len(labels), columns):
-                return Columns(sys.stdout, heads, columns, look.color, look.ascii)
+                return beside(sys.stdout, heads, columns, look)
         aside = context.status.note if is_terminal(sys.stderr) else lambda text: None
         return Stacked(heads, lambda: look.sink(sys.stdout, context.env), _print, aside)
 

@@ -5,6 +5,7 @@ It knows neither backends nor turns. Everything passes the filter for foreign te
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -13,7 +14,7 @@ from arawn.render.safe import Filter, clean
 from arawn.render.writer import cells
 
 if TYPE_CHECKING:
-    from arawn.render.look import Sink
+    from arawn.render.look import Look, Sink
 
 LEAST = 40
 """Columns that each answer needs beside others."""
@@ -26,6 +27,9 @@ _WORD = re.compile(
 )
 """A word, or a character before which a line may break, with the spaces in front of it."""
 DIM, BOLD, RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
+_STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
+Make = Callable[[TextIO, int], "Sink"]
+"""Makes what draws an answer at a width, without an escape sequence but those of style."""
 
 
 class Display(Protocol):
@@ -50,16 +54,38 @@ def fits(count: int, columns: int | None) -> bool:
     return columns is not None and columns >= count * LEAST + (count - 1) * len(BAR)
 
 
+def beside(out: TextIO, heads: Sequence[str], columns: int, look: Look, raw: bool = False) -> Columns:
+    """The columns for a terminal of this look; `raw`: the answers are no Markdown."""
+    if raw or not look.markdown:
+        return Columns(out, heads, columns, look.color, look.ascii)
+    from arawn.render.markdown import MarkdownStream
+
+    styles = look.theme.table() if look.theme is not None and look.color else None
+
+    def make(lines: TextIO, width: int) -> Sink:
+        return MarkdownStream(lines, lambda: width, look.color, styles, False, look.ascii)
+
+    return Columns(out, heads, columns, look.color, look.ascii, make)
+
+
 class Columns:
     """Answers beside each other. A row is written once every answer has a line for it, and never again."""
 
-    def __init__(self, out: TextIO, heads: Sequence[str], columns: int, color: bool, ascii: bool) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        heads: Sequence[str],
+        columns: int,
+        color: bool,
+        ascii: bool,
+        make: Make | None = None,
+    ) -> None:
         self._out = out
         self._color = color
         self._bar = " | " if ascii else BAR
         self._rule = "-" if ascii else "─"
         width = (columns - (len(heads) - 1) * len(BAR)) // len(heads)
-        self._columns = [_Column(width) for _ in heads]
+        self._columns = [_Column(width, make) for _ in heads]
         self._width = width
         self._began = False
         self._heads = [_wrapped(clean(head, newlines=False), width, "") for head in heads]
@@ -109,17 +135,73 @@ class Columns:
     def _line(self, parts: Sequence[str], style: str = "") -> None:
         bar = f"{DIM}{self._bar}{RESET}" if self._color else self._bar
         begin, end = (style, RESET) if style and self._color else ("", "")
-        padded = [part + " " * (self._width - cells(part)) for part in parts[:-1]] + [parts[-1]]
+        padded = [part + " " * (self._width - _size(part)) for part in parts[:-1]] + [parts[-1]]
         self._out.write((bar.join(f"{begin}{part}{end}" if part else "" for part in padded)).rstrip() + "\n")
 
 
 class _Column:
     """The lines of one answer at its width. Those that are `ready` do not change any more."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, make: Make | None) -> None:
         self.ready: list[str] = []
         self.footer: list[str] = []
         self.over = False
+        self._width = width
+        self._lines = _Drawn(width, make) if make is not None else _Source(width)
+
+    def feed(self, text: str) -> None:
+        """More of it."""
+        self._lines.feed(text)
+        self._take()
+
+    def end(self, footer: str) -> None:
+        """It is over."""
+        self._lines.end()
+        self._take()
+        while self.ready and not _STYLE.sub("", self.ready[-1]).strip():
+            self.ready.pop()
+        self.footer = [part for line in footer.split("\n") for part in _wrapped(line, self._width, "")]
+        self.over = True
+
+    def _take(self) -> None:
+        self.ready += self._lines.ready
+        self._lines.ready = []
+
+
+class _Drawn:
+    """An answer as something else draws it, its lines cut where they are too long."""
+
+    def __init__(self, width: int, make: Make) -> None:
+        self.ready: list[str] = []
+        self._out = io.StringIO()
+        self._sink = make(self._out, width)
+        self._width = width
+        self._rest = ""
+
+    def feed(self, text: str) -> None:
+        """More of it."""
+        self._sink.feed(text.replace("\t", "    "))  # a tab stop counts from the edge of the terminal
+        *whole, self._rest = (self._rest + self._out.getvalue()).split("\n")
+        self._out.seek(0)
+        self._out.truncate()
+        for line in whole:
+            self.ready += _cut(line, self._width)
+
+    def end(self) -> None:
+        """It is over."""
+        self._sink.close()
+        self.ready += [
+            part
+            for line in (self._rest + self._out.getvalue()).rstrip("\n").split("\n")
+            for part in _cut(line, self._width)
+        ]
+
+
+class _Source:
+    """An answer as it came, its lines wrapped."""
+
+    def __init__(self, width: int) -> None:
+        self.ready: list[str] = []
         self._width = width
         self._filter = Filter()
         self._line = ""
@@ -134,15 +216,11 @@ class _Column:
         if not self._fence and len(self._line) > 2 * self._width and not _FENCE.match(self._line):
             self._advance()
 
-    def end(self, footer: str) -> None:
+    def end(self) -> None:
         """It is over."""
         rest, self._line = self._line + self._filter.flush(), ""
         for line in rest.split("\n") if rest else ():
             self._take(line)
-        while self.ready and not self.ready[-1].strip():
-            self.ready.pop()
-        self.footer = [part for line in footer.split("\n") for part in _wrapped(line, self._width, "")]
-        self.over = True
 
     def _take(self, line: str) -> None:
         """A whole line of the answer, or the end of one."""
@@ -196,16 +274,28 @@ def _wrapped(text: str, width: int, hang: str) -> list[str]:
     return [*lines, line]
 
 
+def _size(text: str) -> int:
+    """The cells of a text that may have styles."""
+    return cells(_STYLE.sub("", text))
+
+
 def _cut(text: str, width: int) -> list[str]:
-    """`text` in lines of so many cells, broken anywhere."""
-    lines, line, room = [], "", width
-    for char in text:
-        size = cells(char)
-        if size > room:
-            lines.append(line)
-            line, room = "", width
-        line += char
-        room -= size
+    """`text` in lines of so many cells, broken anywhere; a style that goes on is begun again."""
+    if _size(text) <= width:
+        return [text]
+    lines, line, room, style = [], "", width, ""
+    for token in _STYLE.split(text):
+        if _STYLE.fullmatch(token):
+            line += token
+            style = "" if token in (RESET, "\x1b[m") else style + token
+            continue
+        for char in token:
+            size = cells(char)
+            if size > room:
+                lines.append(line + (RESET if style else ""))
+                line, room = style, width
+            line += char
+            room -= size
     return [*lines, line]
 
 

@@ -99,17 +99,17 @@ def _opened(repl: Repl, names: list[str], files: tuple[FilePart, ...]) -> list[A
 
 def _display(repl: Repl, comparison: Comparison) -> Display:
     """Columns where they have room, else one answer below the other."""
-    from arawn.render.beside import Columns, Stacked, fits
+    from arawn.render.beside import Stacked, beside, fits
 
     look, columns = repl.settings.look, repl.screen.columns
     labels = [side.asked.label for side in comparison.sides]
-    if getattr(look, "accessible", False):
+    raw = repl.conversation.format is not None
+    if look.accessible:
         heads = [f"Answer {number} of {len(labels)}: {label}" for number, label in enumerate(labels, 1)]
     else:
         heads = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
         if columns is not None and fits(len(labels), columns):
-            return Columns(repl.screen.out, heads, columns, look.color, repl.screen.ascii)
-    raw = repl.conversation.format is not None
+            return beside(repl.screen.out, heads, columns, look, raw)
     return Stacked(heads, lambda: repl.screen.sink(raw=raw), repl.screen.say, repl.status.note)
 
 
