@@ -377,6 +377,12 @@ def test_one_below_the_other_where_there_is_no_room(start) -> None:
     assert "│" not in term.screen
 
 
+def test_answers_that_are_read_aloud_are_labelled(start) -> None:
+    term = start(more="[ui]\naccessible = true\n").say("/compare fake other: why?").wait("Go on with which")
+    assert "Answer 1 of 2: fake · m-1" in term.screen and "Answer 2 of 2: other · m-2" in term.screen
+    assert "│" not in term.screen and "─" not in term.screen
+
+
 def test_the_last_prompt_again_and_the_old_answer_stays(start) -> None:
     term = (
         start()
