@@ -349,7 +349,7 @@ def start(env, arawn: Callable, tmp_path: Path):
         term = Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path, cols=cols, rows=40)
         open_.append(term)
         term.fake = fake
-        return term.prompt()
+        return term.prompt() if "accessible" not in more else term.wait("You:")
 
     yield begin
     for one in reversed(open_):
@@ -378,8 +378,10 @@ def test_one_below_the_other_where_there_is_no_room(start) -> None:
 
 
 def test_answers_that_are_read_aloud_are_labelled(start) -> None:
-    term = start(more="[ui]\naccessible = true\n").say("/compare fake other: why?").wait("Go on with which")
-    assert "Answer 1 of 2: fake · m-1" in term.screen and "Answer 2 of 2: other · m-2" in term.screen
+    term = start(more="[ui]\naccessible = true\n")
+    term.send("/compare fake other: why?\r").wait("Go on with which")
+    assert "Answer 1 of 2: fake, m-1" in term.screen and "Answer 2 of 2: other, m-2" in term.screen
+    assert "Go on with which: 1 fake, 2 other? [1]" in term.screen
     assert "│" not in term.screen and "─" not in term.screen
 
 

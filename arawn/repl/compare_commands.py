@@ -142,6 +142,8 @@ def _asked_for(repl: Repl, comparison: Comparison, answered: list[Side], otherwi
     """What the person chooses by number or name; `otherwise` where nobody says anything."""
     numbers = {str(comparison.sides.index(side) + 1): side for side in answered}
     offered = ", ".join(f"{number} {side.asked.label}" for number, side in numbers.items())
+    if repl.settings.look.accessible:
+        offered = ", ".join(f"{number} {side.asked.backend.name}" for number, side in numbers.items())
     first = comparison.sides.index(otherwise) + 1
     while True:
         said = repl.ask_back(f"Go on with which: {offered}? [{first}] ").strip()
