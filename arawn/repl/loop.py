@@ -227,7 +227,12 @@ class Repl:
     def settled(self) -> None:
         """A turn is over: it is stored, and a new session gets its title."""
         if self.keeper is not None:
-            self.keeper.settle()
+            from arawn.store.files import impatient
+
+            self._signals.begin()
+            with impatient(lambda: self._signals.asked_to_stop):
+                self.keeper.settle()
+            self.stopped = self.stopped or self._signals.asked_to_stop
         if self._naming is not None:
             self._naming.after_turn(self.session)
 

@@ -65,6 +65,11 @@ class Signals:
         """From now on Ctrl-C is only remembered."""
         self._waiting = False
 
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether Ctrl-C came since `begin`, and nothing was stopped by it yet."""
+        return self._stop
+
     def press(self) -> bool:
         """Note that Ctrl-C was pressed; whether it is the second time within a second."""
         now = time.monotonic()

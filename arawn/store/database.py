@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from arawn.errors import StoreFault
-from arawn.store.files import create, locked, make
+from arawn.store.files import create, locked, make, may_wait
 from arawn.store.schema import MIGRATIONS, Migration
 
 _WITHOUT_SHARED_MEMORY = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL)
 """What opening the log fails with on a file system without shared memory."""
 CHECKPOINT_BYTES = 4 * 1024 * 1024
+SLICE_S = 0.05
+"""SQLite waits so long at once: no signal is heard meanwhile."""
 Tell = Callable[[str], None]
 
 
@@ -86,7 +88,7 @@ class Database:
         with self.alone():
             self._follow()
             db = self.connection
-            db.execute("BEGIN IMMEDIATE")
+            self._begin(db)
             try:
                 if _version(db) != len(self._migrations):
                     raise StoreFault(f"a newer Arawn has taken over {self.path}: it is not written here")
@@ -179,14 +181,32 @@ class Database:
         if self._held:
             yield
             return
+        began = time.monotonic()
         with locked(self._lock_path, self.busy) as got:
             if not got:
-                raise StoreFault(f"{self.path}: another program has been writing for {self.busy:.0f} s")
+                waited = time.monotonic() - began
+                told = f"for {waited:.0f} s" if waited >= 1 else "just now"
+                raise StoreFault(f"{self.path}: another program has been writing {told}")
             self._held = True
             try:
                 yield
             finally:
                 self._held = False
+
+    def _begin(self, db: sqlite3.Connection) -> None:
+        """Begin to write, once nobody else does. Raises sqlite3.Error."""
+        until = time.monotonic() + self.busy
+        db.execute(f"PRAGMA busy_timeout = {int(min(self.busy, SLICE_S) * 1000)}")
+        try:
+            while True:
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if primary(error) != sqlite3.SQLITE_BUSY or not may_wait(until):
+                        raise
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {int(self.busy * 1000)}")
 
     def _follow(self) -> None:
         """Open the file again where it was set aside, or put back from a copy, since it was opened."""

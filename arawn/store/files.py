@@ -5,13 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from arawn.config.write import make_private_folder
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 TICK = 0.005
+_stopped: Callable[[], bool] = bool
+
+
+@contextlib.contextmanager
+def impatient(stopped: Callable[[], bool]) -> Iterator[None]:
+    """While it lasts nobody waits on for a file that another process holds once `stopped` says so."""
+    global _stopped  # who waits for files is far below who is asked to stop
+    before, _stopped = _stopped, stopped
+    try:
+        yield
+    finally:
+        _stopped = before
+
+
+def may_wait(until: float) -> bool:
+    """Whether to wait on, at most until that time of the monotonic clock."""
+    return time.monotonic() < until and not _stopped()
 
 
 def create(path: Path) -> int:
@@ -80,7 +97,7 @@ def locked(path: Path, seconds: float) -> Iterator[bool]:
     until = time.monotonic() + seconds
     try:
         got = try_lock(handle)
-        while not got and time.monotonic() < until:
+        while not got and may_wait(until):
             time.sleep(TICK)
             got = try_lock(handle)
         yield got
