@@ -37,8 +37,9 @@ class Below:
     def on(self) -> bool:
         """Whether there is such a line here."""
         settings, env = self._chat.settings, self._chat.env
-        accessible = getattr(settings.look, "accessible", False)
-        return settings.toolbar and not accessible and env.get("TERM", "dumb") not in ("", "dumb")
+        return (
+            settings.toolbar and not settings.look.accessible and env.get("TERM", "dumb") not in ("", "dumb")
+        )
 
     @property
     def mode(self) -> tuple[str, ...]:
@@ -57,21 +58,24 @@ class Below:
         session = repl.session
         last = session.turns.get(session.head or "")
         usage = last.receipt.usage if last is not None and last.kind == "said" else None
-        self._used = None if usage is None or usage.input is None else usage.input + (usage.output or 0)
+        counted = usage is not None and usage.input is not None
+        self._used = (usage.input or 0) + (usage.output or 0) if usage is not None and counted else None
         costs = [
             turn.receipt.cost_usd for turn in session.turns.values() if turn.receipt.cost_usd is not None
         ]
         self._cost = sum(costs) if costs else None
         asked = (repl.opened.name, repl.opened.model)
         planner = repl.conversation.planner
-        if self.on and session.turns and asked not in self._windows and planner is not None:
-            self._windows[asked] = None
+        unknown = asked not in self._windows or not counted
+        if self.on and session.turns and planner is not None and unknown:
+            self._windows.setdefault(asked, None)
             start(threading.Thread(target=self._find_window, args=(asked, planner), daemon=True))
 
     def _find_window(self, asked: tuple[str, str], planner: Planner) -> None:
         with suppress(Exception):  # it is only not told then; whoever sends something learns why
             outlook = planner.outlook(self._repl.conversation.asked(self._repl.opened.backend, EMPTY))
             self._windows[asked] = outlook.window
+            self._used = outlook.total if self._used is None else self._used
         self.grown()
 
     def line(self, columns: int) -> str:

@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Condition, is_done
+from prompt_toolkit.filters import Always, Condition, is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding.vi_state import InputMode
-from prompt_toolkit.layout import ConditionalContainer, Dimension, FormattedTextControl, HSplit, Window
+from prompt_toolkit.layout import (
+    ConditionalContainer,
+    Dimension,
+    FormattedTextControl,
+    HSplit,
+    VerticalAlign,
+    Window,
+)
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import DynamicStyle, Style
 
 from arawn.errors import ArawnError
+from arawn.repl import reflow
 from arawn.repl.completing import Candidates, Completions
 from arawn.repl.drafts import LATE_S, Draft
 from arawn.repl.folds import Folds
@@ -39,6 +47,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
 PROMPT = "arawn"
+MENU = 8
+"""Rows that the menu of completions has, where the screen has them."""
 
 
 class Feel(NamedTuple):
@@ -126,6 +136,9 @@ class Editor:
             output=_output(out),
         )
         self._session.default_buffer.on_text_changed += lambda _: self._changed()
+        if reflow.reflows(env):
+            reflow.renew(self._session.app)
+        self._session.app.before_render += lambda _: self._fit_menu()
         self._session.app.ttimeoutlen = 0.05  # Esc in vi mode; Alt-Enter comes as one burst anyway
         if feel.toolbar is not None:
             self._add_toolbar()
@@ -269,6 +282,13 @@ class Editor:
         root = self._session.layout.container
         if isinstance(root, HSplit):
             root.children.append(ConditionalContainer(window, filter=shown))
+            root.align = VerticalAlign.TOP  # room that a menu needed and needs no more is below the line
+            self._session.layout.current_window.dont_extend_height = Always()
+
+    def _fit_menu(self) -> None:
+        """Keep no more room for the menu than there is: on a small screen nothing would be shown at all."""
+        rows = self._session.output.get_size().rows
+        self._session.reserve_space_for_menu = max(1, min(MENU, rows - 1 - bool(self._told())))
 
     def _told(self) -> str:
         size = self._session.output.get_size()

@@ -54,7 +54,7 @@ def _context(bar: Bar, ascii: bool, numbers: bool) -> str:
     if not bar.window:
         return f"{short(bar.used)} tokens"
     share = bar.used / bar.window
-    full = min(METER, round(share * METER + 0.4999) if bar.used else 0)
+    full = min(METER, round(share * METER))
     meter = f"[{'#' * full}{'.' * (METER - full)}]" if ascii else "█" * full + "░" * (METER - full)
     told = f"{meter} {100 * share:.0f} %"
     return f"{told} {short(bar.used)}/{short(bar.window)}" if numbers else told
