@@ -118,7 +118,7 @@ class Roles:
     def _from_table(self, name: str) -> Role:
         table, origin = self._tables[name], self._config.origin
         place = origin(("roles", name)).place
-        if "file" not in table:
+        if not self._has_file(name):
             return _role(name, table, table.get("system"), place)
         stands = origin(("roles", name, "file")).place
         beside = [str(file) for file in self._config.files if stands.startswith(shown_path(file) + ":")]
@@ -131,6 +131,14 @@ class Roles:
         except ConfigFault as fault:
             raise ConfigFault(f"{stands}: {path_text(('roles', name, 'file'))}: {fault.sentence}") from None
         return _role(name, table, text.strip(), place)
+
+    def _has_file(self, name: str) -> bool:
+        """Whether the last layer that says its system prompt names a file with it."""
+        for layer in reversed(self._config.layers):
+            said = layer.values.get("roles", {}).get(name, {})
+            if "system" in said or "file" in said:
+                return "file" in said
+        return False
 
     def _from_file(self, name: str) -> Role:
         path = self.folder / f"{name}.md"

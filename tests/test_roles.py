@@ -121,6 +121,20 @@ def test_what_an_untrusted_project_may_say(home: Path, tmp_path: Path) -> None:
         assert key in notice
 
 
+def test_the_nearer_layer_says_the_system_prompt(roles, home: Path, tmp_path: Path) -> None:
+    (home / ".config" / "arawn").mkdir(parents=True)
+    (home / ".config" / "arawn" / "p.md").write_text("From a file.\n")
+    roles('[roles.a]\nfile = "p.md"\n[roles.b]\nsystem = "mine"\n')
+    (tmp_path / "project" / ".arawn").mkdir(parents=True)
+    (tmp_path / "project" / ".arawn" / "config.toml").write_text('[roles.a]\nsystem = "near"\n')
+    env = {"HOME": str(home)}
+    near = Roles(load(env=env, cwd=tmp_path / "project", config_file=None, flags=()), env)
+    assert (near.find("a").system, near.find("b").system) == ("near", "mine")
+    flags = [("roles.b.file", str(home / ".config" / "arawn" / "p.md"), "-o")]
+    said = Roles(load(env=env, cwd=None, config_file=None, flags=flags), env)
+    assert said.find("b").system == "From a file."
+
+
 def test_ask_as_a_role(arawn: Callable) -> None:
     with FakeProvider(echo) as fake:
         done = arawn("ask", "--role", "poet", "hi", config=config(fake, TABLE))

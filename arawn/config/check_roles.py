@@ -17,7 +17,10 @@ def wrong_roles(config: Config) -> list[str]:
     wrong = []
     for name, table in config.values.get("roles", {}).items():
         at = f"[{path_text(('roles', name))}]"
-        if "system" in table and "file" in table:
+        if any(
+            {"system", "file"} <= layer.values.get("roles", {}).get(name, {}).keys()
+            for layer in config.layers
+        ):
             place = config.origin(("roles", name, "file")).place
             wrong.append(f"{place}: {at} has a system prompt and a file with one; leave one out")
         missing = unknown_backend(config, table)
