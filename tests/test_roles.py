@@ -205,3 +205,10 @@ def test_snippets_from_config_and_files(home: Path) -> None:
     env = {"HOME": str(home)}
     found = snippets_of(load(env=env, cwd=None, config_file=None, flags=()), env)
     assert found["a"] == "config\nwith lines" and found["long"] == "Two\nlines"
+
+
+def test_a_snippet_in_a_chat(arawn: Callable) -> None:
+    with FakeProvider(echo) as fake:
+        text = config(fake, '[snippets]\nbrief = "in three words"\n')
+        out = arawn("chat", stdin="say it #brief, #other\n", config=text).stdout
+    assert "heard 1: say it in three words, #other" in out

@@ -23,6 +23,7 @@ from arawn.repl.signals import Ended, Signals
 from arawn.repl.tidying import tidy
 from arawn.repl.typeahead import Quiet
 from arawn.session import Session
+from arawn.snippets import expand
 from arawn.threads import start
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class Repl:
         if said.startswith("/") and not said.startswith("//"):
             return self.command(said)
         try:
-            self.message(said[1:] if said.startswith("//") else text.strip("\n"))
+            text = said[1:] if said.startswith("//") else text.strip("\n")
+            self.message(expand(text, self.settings.snippets))
         except ArawnError as error:
             self.screen.fault(error)
         return None
