@@ -32,12 +32,12 @@ _LEAVES = {
 }
 _VERBATIM = "script|pre|style|textarea"
 _HTML = (  # a beginning for each of the kinds of CommonMark 4.6, and what ends it
-    (re.compile(rf"<(?:{_VERBATIM})(?=\s|>|$)", re.I), "<pre>", re.compile(rf"</(?:{_VERBATIM})>", re.I)),
-    (re.compile(r"<!--"), "<!--", re.compile(r"-->")),
-    (re.compile(r"<\?"), "<?", re.compile(r"\?>")),
-    (re.compile(r"<!\[CDATA\["), "<![CDATA[", re.compile(r"\]\]>")),
-    (re.compile(r"<![A-Za-z]"), "<!A", re.compile(r">")),
-)  # fmt: skip
+    (rf"<(?:{_VERBATIM})(?=\s|>|$)", "<pre>", rf"</(?:{_VERBATIM})>"),
+    (r"<!--", "<!--", r"-->"),
+    (r"<\?", "<?", r"\?>"),
+    (r"<!\[CDATA\[", "<![CDATA[", r"\]\]>"),
+    (r"<![A-Za-z]", "<!A", r">"),
+)
 _CACHE: dict[tuple[tuple[str, ...], int, str], Step] = {}
 
 
@@ -251,8 +251,8 @@ def _opened(containers: tuple[Container, ...], leaf: str, text: str, first: bool
 def html_kind(line: str) -> tuple[str, re.Pattern[str] | None]:
     """A short beginning of the same kind of HTML block, and what ends it (None: an empty line)."""
     for begins, sample, ends in _HTML:
-        if begins.match(line):
-            return sample, ends
+        if re.match(begins, line, re.I):
+            return sample, re.compile(ends, re.I)
     return "<div>", None
 
 

@@ -18,10 +18,10 @@ _EAST = (
     "\u2e80-\u2fdf\u2ff0-\u303e\u3041-\u312f\u3190-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60"
     "\uffe0-\uffe6\U00020000-\U0003fffd"
 )
-_ATOM = re.compile(f"( )|([{_EAST}])|([^ {_EAST}]+)")
+_ATOM = f"( )|([{_EAST}])|([^ {_EAST}]+)"
 _CLOSING = frozenset("、。，．・：；！？）」』】〕〉》〗〙ーァィゥェォッャュョ々…％”’,.;:!?)]}%")
 _OPENING = frozenset("（「『【〔〈《〖〘“‘([{")
-_JOINED = re.compile("[\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")  # what follows may belong to it
+_JOINED = "[\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"  # what follows may belong to it
 _TAIL = 16
 
 Piece = tuple[str, str]
@@ -182,7 +182,7 @@ class Writer:
                 if part:
                     self._add(part, style, solid, False)
             return
-        for space, east, word in _ATOM.findall(text):
+        for space, east, word in re.findall(_ATOM, text):  # compiled when the first such text comes
             if space:
                 self._commit()
                 self._space += 1
@@ -356,7 +356,8 @@ class Writer:
 
     def _begin_word(self) -> None:
         """Write of a growing word what cannot change any more; near the edge the last of it waits."""
-        if _JOINED.match(self._word[-1][0][-1]):
+        last = self._word[-1][0][-1]
+        if not last.isascii() and re.match(_JOINED, last):
             return
         if self._broken:
             self._wrap()
