@@ -169,9 +169,9 @@ def zsh(nodes: list[Node]) -> str:
     return (
         f"#compdef arawn\n# zsh completion of arawn; {HEAD}\n{_values()}\n\n"
         "_arawn_offer() {\n"
-        '  local -a names told; local one\n  for one in ${(f)"$(_arawn_values $1)"}; do\n'
+        '  local -a names told; local one\n  for one in ${(f)"$(_arawn_values ${@[-1]})"}; do\n'
         "    names+=(${one%%$'\\t'*}) told+=(${one//$'\\t'/  })\n  done\n"
-        "  compadd -l -d told -a names\n}\n\n" + "\n\n".join(functions) + '\n\n_arawn "$@"\n'
+        "  compadd ${@[1,-2]} -l -d told -a names\n}\n\n" + "\n\n".join(functions) + '\n\n_arawn "$@"\n'
     )
 
 
@@ -189,7 +189,7 @@ def _zsh_action(value: Value) -> str:
 
 def _zsh_spec(option: Option) -> str:
     text = option.help.replace("[", "(").replace("]", ")").replace(":", " -").replace("'", "'\\''")
-    names = option.names[0] if len(option.names) == 1 else "'{" + ",".join(option.names) + "}'"
+    names = option.names[0] if len(option.names) == 1 else "{" + ",".join(option.names) + "}"
     action = "" if option.value == FLAG else f":{option.value.kind}:{_zsh_action(option.value)}"
     return f"'*'{names}'[{text}]{action}'"
 
@@ -208,8 +208,10 @@ def fish(nodes: list[Node]) -> str:
         where = f"not __fish_seen_subcommand_from {tops}"
         if node.path:
             where = "; and ".join(f"__fish_seen_subcommand_from {part}" for part in node.path)
+        subs = " ".join(name for name, _ in node.commands)
+        first = f"{where}; and not __fish_seen_subcommand_from {subs}" if node.path else where
         for name, text in node.commands:
-            lines.append(f"complete -c arawn -n {_quoted(where)} -a {name} -d {_quoted(text)}")
+            lines.append(f"complete -c arawn -n {_quoted(first)} -a {name} -d {_quoted(text)}")
         for option in node.options:
             lines.append(f"complete -c arawn -n {_quoted(where)}{_fish_option(option)}")
         if node.argument == FILE:

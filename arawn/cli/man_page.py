@@ -172,7 +172,8 @@ def plain() -> str:
                 lines.append("  " + part.text + "\n")
             case "item":
                 body = fill(text, WIDTH, initial_indent=" " * 11, subsequent_indent=" " * 11)
-                lines.append(" " * 7 + part.tag + "\n" + body + "\n")
+                tag = fill(part.tag, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+                lines.append(tag + "\n" + body + "\n")
             case "example":
                 lines.append(indent(part.text, " " * 11) + "\n")
             case _:
