@@ -212,10 +212,13 @@ def watch(
                 display.end(number, footer(comparison.sides[number]))
     except KeyboardInterrupt:
         comparison.stop()
+    except BaseException:  # nobody looks any more, or the program is told to end
+        comparison.stop()
+        raise
     finally:
+        comparison.settle()
         status.clear()
         display.close([footer(side) for side in comparison.sides])
-        comparison.settle()
     for label, notice in later:
         (status.warn if notice.warning else status.note)(f"{label}: {notice.text}")
 

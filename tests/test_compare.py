@@ -7,6 +7,7 @@ import json
 import random
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -332,6 +333,31 @@ def test_ctrl_c_stops_the_command(env, arawn: Callable, tmp_path: Path) -> None:
             assert "[stopped]" in term.screen
     kept = json.loads(arawn("session", "list", "--json").stdout)
     assert len(kept) == 1
+
+
+def test_a_pipe_that_closes_ends_it_and_what_came_is_kept(env, arawn: Callable, tmp_path: Path) -> None:
+    with FakeProvider(slowly) as fake:
+        arawn("--version", config=config(fake))
+        line = f"{sys.executable} -P -m arawn compare x -b fake -b other | head -3"
+        began = time.monotonic()
+        done = subprocess.run(
+            ["sh", "-c", line], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=20
+        )
+    assert done.stdout.splitlines() == ["==> fake · m-1 <==", "w0", "w1"] and "Traceback" not in done.stderr
+    assert time.monotonic() - began < 5
+    (kept,) = json.loads(arawn("session", "list", "--json").stdout)
+    assert "w1" in arawn("session", "show", kept["id"]).stdout
+
+
+def test_sigterm_keeps_what_came(env, arawn: Callable, tmp_path: Path) -> None:
+    with FakeProvider(slowly) as fake:
+        arawn("--version", config=config(fake))
+        argv = [sys.executable, "-P", "-m", "arawn", "compare", "x", "-b", "fake", "-b", "other"]
+        with Term(argv, env=env, cwd=tmp_path, cols=100) as term:
+            term.wait("│ w3").signal(signal.SIGTERM)
+            assert term.end() == 143
+    (kept,) = json.loads(arawn("session", "list", "--json").stdout)
+    assert "w3" in arawn("session", "show", kept["id"]).stdout
 
 
 # ---- in a chat
