@@ -202,7 +202,7 @@ class App:
         return LazyPlanner(lambda: self._backends_to_plan_for().planner(journal), self.config)
 
     def title(self, session: Session) -> str | None:
-        """A title by the backend of `[llm.routing] title`; None without one. Raises as `open` and asking do."""
+        """A title by the backend of `[llm.routing] title`; None without one. Raises as asking does."""
         from arawn.titles import title_by
 
         name, _, model = str(self.config.get("llm.routing.title") or "").partition(":")
