@@ -161,7 +161,9 @@ def test_the_screen_is_the_same_however_it_is_cut(text, sizes, columns, color) -
     pieces = render(cut(text, sizes), columns, color)
     assert scrollback(pieces, columns) == scrollback(once, columns)
     assert pieces == once
-    assert not re.search(r"[ \t]\n", SGR.sub("", re.sub(r"\S[ \t]+\n", "\n", once))) or re.search("```|~~~", text)
+    assert not re.search(r"[ \t]\n", SGR.sub("", re.sub(r"\S[ \t]+\n", "\n", once))) or re.search(
+        "```|~~~", text
+    )
 
 
 def fixed_screens() -> list[str]:
@@ -310,7 +312,9 @@ def test_a_table_that_is_too_wide_becomes_lists() -> None:
     assert shown[:9] == [f"{name}: {name}" for name in names] and shown[9] == "───" and len(shown) == 19
 
 
-@pytest.mark.parametrize("head", ["| name | b |", "name | b", "a much longer name than that | b"])
+@pytest.mark.parametrize(
+    "head", ["| name | b |", "name | b", "a much longer name than that | b", "a \\| c | b"]
+)
 def test_the_head_of_a_table_may_be_on_the_screen_already(head) -> None:
     text = f"{head}\n--- | ---\nx | y\n"
     assert render(cut(text, [1]), 20) == render([text], 20)
@@ -344,6 +348,15 @@ def test_a_table_appears_at_once_where_the_terminal_can() -> None:
 
 
 # What a person sees, and when
+
+
+@pytest.mark.parametrize("text", ["42 ", "3.1", "7:", "**4", "-5", "$3", "1.5", "Hi", "é", "日", "(a", '"x'])
+def test_the_first_text_is_shown_at_once(text) -> None:
+    out = io.StringIO()
+    shown = MarkdownStream(out, lambda: 80, True)
+    shown.feed(text)
+    shown.feed("x**`" if text[0] in "*`" else "")
+    assert SGR.sub("", out.getvalue()).strip()
 
 
 def test_words_are_shown_as_they_come() -> None:

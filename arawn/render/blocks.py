@@ -21,6 +21,7 @@ _HEAD = re.compile(r"[ \t>*+\-_=#:|~`0-9.)<$\\]{0,200}")
 _BLANK = re.compile(r"(?: {0,3}>)*[ \t]*\Z")
 _QUOTED = re.compile(r" *> ?")  # markdown-it takes any indent where the quote goes on
 _ITEM = re.compile(r"( {0,3})([-+*]|\d{1,9}[.)])( *)")
+_STRUCTURE = re.compile(r"(?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
 _LEAVES = {
     "paragraph_open": "paragraph",
     "heading_open": "heading",
@@ -167,12 +168,12 @@ class Blocks:
 
     def walk(self, line: str, step: Step) -> tuple[str, tuple[Container, ...]]:
         """What is left of the line behind its containers, and the containers that begin on it."""
-        start = head(line)
-        rest = start.expandtabs(4) + line[len(start) :]
+        found = _STRUCTURE.match(line) if "\t" in line else None
+        rest = found.group().expandtabs(4) + line[found.end() :] if found else line
         for container in self.containers[: step.kept]:
             if container.quote:
-                found = _QUOTED.match(rest)
-                rest = rest[found.end() :] if found else rest
+                quote = _QUOTED.match(rest)
+                rest = rest[quote.end() :] if quote else rest
             else:
                 space = len(rest) - len(rest.lstrip(" "))
                 rest = rest[min(space, container.columns) :]

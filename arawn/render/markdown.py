@@ -26,6 +26,9 @@ LATER = 0.1
 """Seconds before the parser is loaded in the background: the request goes first."""
 POURED = 2_000
 """A line of code longer than this is shown as it comes, without colours."""
+_CERTAIN = re.compile(
+    r"\d{1,9}[.)][^ \t]|\d{10}|\d+[^\d.)]|(?:[*_]{1,3}|[~`]{1,2}|\$|#{1,6}|[-+=])\d"
+)  # beginnings of text that a mark may stand in, but none of a list, a rule or a heading
 _MAYBE_TASK = re.compile(r"\[(?:[ xX](?:\][ \t]*)?)?\Z")
 
 
@@ -136,6 +139,8 @@ class MarkdownStream(Sheet):
         begins = head(line)
         if self._blocks.leaf == "table" and "|" in begins:
             begins = begins[: begins.index("|")]
+        if self._blocks.plain and _CERTAIN.match(line):
+            begins = ""
         more = len(begins) < len(line)
         if not final and not more:
             return False

@@ -26,6 +26,7 @@ _HASHES = re.compile(r" {0,3}#{1,6}(?:[ \t]+|\Z)")
 _TAIL = re.compile(r"[ \t]+#*[ \t]*\Z")
 _ONLY_TAIL = re.compile(r"#+[ \t]*\Z")
 _TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
+_CELL = re.compile(r"(?:(?<=\\)\||[^|])*")
 _FORMULAS = {"$$": "$$", "\\[": "\\]"}
 
 
@@ -292,14 +293,17 @@ class Sheet:
         from arawn.render.table import Table
 
         names = split(self._blocks.text)
+        shown = len(self._blocks.text) - len("".join(self._held or ()))
         self._held = None
-        begun = not self._blocks.text.startswith("|")
+        rest_of_cell = _CELL.match(self._blocks.text, shown)
+        if shown and rest_of_cell:
+            self._inline.feed(rest_of_cell.group())
         self._inline.close()
-        if begun:
+        if shown:
             self._writer.settle()
         text = f"|{'a|' * len(names)}\n|{'-|' * len(names)}"
         self._blocks.enter(self._blocks.containers, "table", text)
-        self._table = Table(self._writer, self._styles, self._marks, names, split(rest), begun)
+        self._table = Table(self._writer, self._styles, self._marks, names, split(rest), bool(shown))
         self._marked = False
 
     def _row(self, step: Step, rest: str) -> None:
