@@ -31,6 +31,7 @@ ORDER = (
     "embed",
     "cassettes",
     "privacy",
+    "look",
     "shell",
 )
 """The pages as a reader meets them."""
