@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shell_kit import EXPLAINED, KEY, kit_of
+from shell_kit import EXPLAINED, KEY, kit_of, prompt, settle
 from term import Term
 
 from arawn.cli.choose import hidden, visible
@@ -143,6 +145,12 @@ def test_fix(kit, args, told, asked) -> None:
     done = run(kit, "fix", *args, **told)
     assert (done.returncode, done.stdout) == (0, "echo mended\n"), done.stderr
     assert asked in kit.asked[0] and "mend a shell command" in kit.systems[0]
+
+
+def test_F_INPUT_05_bytes_that_are_no_text(kit) -> None:
+    done = run(kit, "fix", _ARAWN_COMMAND=os.fsdecode(b"ls \xff"), _ARAWN_STATUS="1")
+    assert done.returncode == 0 and "ls \ufffd" in kit.asked[0], done.stderr
+    assert run(kit, "cmd", f"--line={os.fsdecode(bytes([0xFE]))} find large").stdout == "echo found\n"
 
 
 @pytest.mark.parametrize(
@@ -304,6 +312,19 @@ def test_ctrl_c_while_it_is_asked(kit) -> None:
     with kit.term("cmd", "slow") as term:
         term.until(lambda: bool(kit.asked), "the request").send("\x03")
         assert term.end(3) == 130 and term.restored
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_F_TTY_11_ctrl_z_and_fg_at_the_question(kit, shell) -> None:
+    place = shutil.which(shell)
+    if place is None:
+        pytest.skip(f"{shell} is not installed")
+    with kit.shell(shell, init="true") as term:
+        prompt(term).send("arawn cmd stays\r").wait(CHOICES)
+        prompt(settle(term.send("\x1a")))
+        term.send("fg\r").until(lambda: term.screen.count(CHOICES) == 2, "the question again")
+        prompt(term.send("a"))
+        assert not (kit.folder / "ran").exists()
 
 
 @pytest.mark.parametrize("more", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"ACCESSIBLE": "1"}])

@@ -70,10 +70,16 @@ class Terminal:
         What was typed before is dropped: it was not meant for a question that nobody had seen. Arrow keys
         and pastes are none.
         """
+        import signal
         import termios
         import tty
 
+        def again(number: int, frame: object) -> None:  # after Ctrl-Z and fg the shell has set its own modes
+            tty.setcbreak(self._read, termios.TCSADRAIN)
+            self.say(question)
+
         before: list[Any] = termios.tcgetattr(self._read)
+        continued = signal.signal(signal.SIGCONT, again)
         try:
             tty.setcbreak(self._read, termios.TCSAFLUSH)
             self.say(question)
@@ -85,6 +91,7 @@ class Terminal:
                 if len(text.rstrip("\r\n")) <= 1 and not (data and not text.strip("\r\n")):
                     return text.rstrip("\r\n").lower()
         finally:
+            signal.signal(signal.SIGCONT, continued)
             termios.tcsetattr(self._read, termios.TCSADRAIN, before)
 
     def _rest(self) -> bytes:

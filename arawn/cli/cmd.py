@@ -74,9 +74,14 @@ def prompt_of(context: Context, words: list[str], line: str | None) -> Prompt:
     from arawn.errors import UsageFault
 
     if line is not None and line.strip():
-        return Prompt(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        return Prompt(whole(line))
     try:
         return compose(words, piped(words, []), [], context.app.fetch)
     except UsageFault as fault:
         fault.hints = ('arawn cmd "find large files"',)
         raise
+
+
+def whole(text: str) -> str:
+    """What a shell handed over and was no UTF-8 arrives as lone surrogates; they cannot be sent."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

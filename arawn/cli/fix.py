@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting
-from arawn.cli.cmd import Json, Shell, Widget
+from arawn.cli.cmd import Json, Shell, Widget, whole
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
@@ -53,10 +53,10 @@ def fix(
     context.take(backend, model, option, quiet or widget)
     try:
         asking = Asking(context, Ways(shell or "", json, widget, not no_store, private))
-        last = command or context.env.get(TOLD, "").strip()
+        last = whole(command or context.env.get(TOLD, "")).strip()
         ended = status if command is not None else _number(context.env.get(ENDED, ""))
         found = asking.command(
-            MENDED, _prompt(context, last, ended, " ".join(words or ()), asking.place.shell)
+            MENDED, _prompt(context, last, ended, whole(" ".join(words or ())), asking.place.shell)
         )
         if found.command == last:
             raise ArawnError(
