@@ -55,7 +55,7 @@ class Screen:
         self._chat.out.flush()
 
     def sink(self, raw: bool = False, label: str = "") -> Sink:
-        """Where an answer goes; `raw`: it is no Markdown; `label` says whose it is, where that must be said."""
+        """Where an answer goes; `raw`: it is no Markdown; `label` says whose it is, where that is needed."""
         return self._chat.settings.look.sink(self._chat.out, self._chat.env, raw=raw, label=label)
 
     def text(self, text: str) -> None:
