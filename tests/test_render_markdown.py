@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from payloads import forbidden
 
 from arawn.render import spans, table
 from arawn.render.markdown import LONGEST, MarkdownStream
@@ -161,6 +162,7 @@ def test_the_screen_is_the_same_however_it_is_cut(text, sizes, columns, color) -
     pieces = render(cut(text, sizes), columns, color)
     assert scrollback(pieces, columns) == scrollback(once, columns)
     assert pieces == once
+    assert not forbidden(once, True)
     assert not re.search(r"[ \t]\n", SGR.sub("", re.sub(r"\S[ \t]+\n", "\n", once))) or re.search(
         "```|~~~", text
     )

@@ -35,6 +35,9 @@ HEAVY = (
     "tomli_w",
     "click",
     "sqlite3",
+    "markdown_it",
+    "pygments",
+    "wcwidth",
 )
 CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\napi_key = "{key}"\n'
 
