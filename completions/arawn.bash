@@ -8,7 +8,9 @@ _arawn_table() {
 _arawn_values() {
   case "$1" in
     backend) printf '%s\n' anthropic openai google groq mistral deepseek cohere azure openrouter xai together fireworks cerebras perplexity nvidia moonshot zai replicate huggingface github ollama lmstudio llamacpp vllm guide; _arawn_table backends ;;
-    role) _arawn_table roles ;;
+    role) _arawn_table roles
+      find "${ARAWN_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/arawn}/roles" \
+    "$HOME/Library/Application Support/arawn/roles" -name '*.md' 2>/dev/null | sed -n 's|.*/\([A-Za-z0-9_-]*\)\.md$|\1|p' ;;
     task) _arawn_table tasks ;;
     model) find "${ARAWN_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/arawn}${ARAWN_HOME:+/cache}/models" \
     "$HOME/Library/Caches/arawn/models" \
@@ -84,7 +86,7 @@ _arawn() {
     "session export") words="--all --format -f --json --output -O --help -h" ;;
     "session import") words="--format -f --json --help -h" ;;
     "session list") words="--limit -n --all --here --json --help -h" ;;
-    "session show") words="--turn --json --help -h" ;;
+    "session show") words="--turn --extract -x --extract-all --json --help -h" ;;
     "session search") words="--limit -n --role --by --of --folder --since --until --code --json --help -h" ;;
     "session rename") words="--json --help -h" ;;
     "session pin") words="--off --json --help -h" ;;
@@ -161,7 +163,7 @@ _arawn() {
     "shell-init") COMPREPLY+=($(compgen -W "bash zsh fish" -- "$cur")); ;;
     "completions install") COMPREPLY+=($(compgen -W "bash zsh fish powershell" -- "$cur")); ;;
     "completions show") COMPREPLY+=($(compgen -W "bash zsh fish powershell" -- "$cur")); ;;
-    "help") COMPREPLY+=($(compgen -W "start ask chat roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy shell" -- "$cur")); ;;
+    "help") COMPREPLY+=($(compgen -W "start ask chat roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy look shell" -- "$cur")); ;;
   esac
 }
 complete -o default -F _arawn arawn

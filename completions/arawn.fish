@@ -9,7 +9,9 @@ function __arawn_values
 _arawn_values() {
   case "$1" in
     backend) printf '\''%s\n'\'' anthropic openai google groq mistral deepseek cohere azure openrouter xai together fireworks cerebras perplexity nvidia moonshot zai replicate huggingface github ollama lmstudio llamacpp vllm guide; _arawn_table backends ;;
-    role) _arawn_table roles ;;
+    role) _arawn_table roles
+      find "${ARAWN_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/arawn}/roles" \
+    "$HOME/Library/Application Support/arawn/roles" -name '\''*.md'\'' 2>/dev/null | sed -n '\''s|.*/\([A-Za-z0-9_-]*\)\.md$|\1|p'\'' ;;
     task) _arawn_table tasks ;;
     model) find "${ARAWN_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/arawn}${ARAWN_HOME:+/cache}/models" \
     "$HOME/Library/Caches/arawn/models" \
@@ -217,6 +219,8 @@ complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subco
 complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from list' -l json -d 'Print JSON'
 complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from list' -l help -s h -d 'Show this message and leave.'
 complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from show' -l turn -x -d 'Up to that turn'
+complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from show' -l extract -s x -d 'The first fenced block of the last answer alone'
+complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from show' -l extract-all -d 'All fenced blocks of the last answer'
 complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from show' -l json -d 'Print JSON'
 complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from show' -l help -s h -d 'Show this message and leave.'
 complete -c arawn -n '__fish_seen_subcommand_from session; and __fish_seen_subcommand_from show' -a '(__arawn_values session)'
@@ -386,4 +390,4 @@ complete -c arawn -n '__fish_seen_subcommand_from completions; and __fish_seen_s
 complete -c arawn -n '__fish_seen_subcommand_from man' -l roff -d 'Print its source, for man itself'
 complete -c arawn -n '__fish_seen_subcommand_from man' -l help -s h -d 'Show this message and leave.'
 complete -c arawn -n '__fish_seen_subcommand_from help' -l help -s h -d 'Show this message and leave.'
-complete -c arawn -n '__fish_seen_subcommand_from help' -a 'start ask chat roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy shell'
+complete -c arawn -n '__fish_seen_subcommand_from help' -a 'start ask chat roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy look shell'

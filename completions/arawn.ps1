@@ -20,7 +20,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'session export' = @('--all', '--format', '-f', '--json', '--output', '-O', '--help', '-h')
     'session import' = @('--format', '-f', '--json', '--help', '-h')
     'session list' = @('--limit', '-n', '--all', '--here', '--json', '--help', '-h')
-    'session show' = @('--turn', '--json', '--help', '-h')
+    'session show' = @('--turn', '--extract', '-x', '--extract-all', '--json', '--help', '-h')
     'session search' = @('--limit', '-n', '--role', '--by', '--of', '--folder', '--since', '--until', '--code', '--json', '--help', '-h')
     'session rename' = @('--json', '--help', '-h')
     'session pin' = @('--off', '--json', '--help', '-h')
@@ -144,7 +144,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'shell-init' = @('bash', 'zsh', 'fish')
     'completions install' = @('bash', 'zsh', 'fish', 'powershell')
     'completions show' = @('bash', 'zsh', 'fish', 'powershell')
-    'help' = @('start', 'ask', 'chat', 'roles', 'compare', 'sessions', 'transfer', 'context', 'tasks', 'batch', 'backends', 'routing', 'money', 'config', 'secrets', 'trust', 'errors', 'json', 'embed', 'cassettes', 'privacy', 'shell')
+    'help' = @('start', 'ask', 'chat', 'roles', 'compare', 'sessions', 'transfer', 'context', 'tasks', 'batch', 'backends', 'routing', 'money', 'config', 'secrets', 'trust', 'errors', 'json', 'embed', 'cassettes', 'privacy', 'look', 'shell')
   }
   $said = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
   if ($wordToComplete -ne '' -and $said.Count -gt 0) { $said = @($said | Select-Object -SkipLast 1) }

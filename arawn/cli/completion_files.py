@@ -15,6 +15,8 @@ _CONFIG = """"${ARAWN_CONFIG:-${ARAWN_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/ar
     "$HOME/Library/Application Support/arawn/config.toml\""""
 _CACHE = """"${ARAWN_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/arawn}${ARAWN_HOME:+/cache}/models" \\
     "$HOME/Library/Caches/arawn/models\""""
+_ROLES = """"${ARAWN_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/arawn}/roles" \\
+    "$HOME/Library/Application Support/arawn/roles\""""
 _HEADINGS = "s/^[[:space:]]*\\[$2\\.\\([A-Za-z0-9_-]*\\)[].].*/\\1/p"
 _SAFE = "[A-Za-z0-9._:/@+-]"  # a name goes into a line of the shell: nothing that means something to it
 
@@ -29,7 +31,8 @@ def _values() -> str:
 _arawn_values() {{
   case "$1" in
     backend) printf '%s\\n' {" ".join(backends())}; _arawn_table backends ;;
-    role) _arawn_table roles ;;
+    role) _arawn_table roles
+      find {_ROLES} -name '*.md' 2>/dev/null | sed -n 's|.*/\\([A-Za-z0-9_-]*\\)\\.md$|\\1|p' ;;
     task) _arawn_table tasks ;;
     model) find {_CACHE} \\
       -name '*.json' -exec cat '{{}}' + 2>/dev/null |
