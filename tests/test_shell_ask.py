@@ -35,6 +35,9 @@ def test_a_session_keeps_the_whole_answer(arawn) -> None:
     with FakeProvider(openai_stream(PIECES)) as fake:
         arawn("ask", "-x", "hi", config=CONFIG.format(url=fake.url))
     assert "Bye." in arawn("session", "show").stdout
+    assert arawn("session", "show", "-x").stdout == "print('1')\n\nprint(2)\n"
+    assert arawn("session", "show", "--extract-all").stdout == "print('1')\n\nprint(2)\n\nls\n"
+    assert arawn("session", "show", "-x", "--json").returncode == 2
 
 
 def test_what_came_of_a_cut_answer_is_printed(arawn) -> None:

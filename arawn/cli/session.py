@@ -69,9 +69,18 @@ def show(
     ctx: typer.Context,
     which: Which = None,
     turn: Annotated[str | None, typer.Option("--turn", metavar="N|BRANCH", help="Up to that turn.")] = None,
+    extract: Annotated[
+        bool, typer.Option("--extract", "-x", help="The first fenced block of the last answer alone.")
+    ] = False,
+    extract_all: Annotated[
+        bool, typer.Option("--extract-all", help="All fenced blocks of the last answer.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """What was said in a session, up to where it stands."""
+    from arawn.cli.answer import form_of, sink_for
+
+    form = form_of(json=json, extract=extract, extract_all=extract_all)
     context, store = opened(ctx)
     session = session_of(store, which)
     end = session.find(turn) if turn else session.turns.get(session.head or "")
@@ -84,6 +93,11 @@ def show(
         print_json(
             {**session_out(session), "path": [one.id for one in path], "said": [turn_out(o) for o in path]}
         )
+        return
+    if form != "text":
+        sink = sink_for(form, context)
+        sink.feed(path[-1].answer if path else "")
+        sink.close()
         return
     from arawn.render.sessions import spoken
 
