@@ -222,6 +222,9 @@ def test_values(arawn, home) -> None:
     for kind in ("backend", "model", "role", "task"):
         done = arawn("completions", "values", kind)
         assert done.returncode == 0 and done.stderr == ""
+    (home / ".config/arawn/roles").mkdir()
+    (home / ".config/arawn/roles/poet.md").write_text("You rhyme.")
+    assert arawn("completions", "values", "role", config="[roles.cook]\n").stdout == "cook\npoet\n"
     assert "values" not in arawn("completions", "--help").stdout
 
 

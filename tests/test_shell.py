@@ -255,6 +255,16 @@ def test_an_editor_that_fails_loses_nothing(kit) -> None:
         assert term.end() == 1
 
 
+def test_F_TTY_18_an_editor_that_breaks_the_terminal(kit) -> None:
+    editor = kit.home / "bin" / "ed2"
+    editor.write_text("#!/bin/sh\nstty raw -echo\nexit 1\n")
+    editor.chmod(0o755)
+    with kit.term("cmd", "lines", VISUAL="ed2") as term:
+        term.wait(CHOICES).send("e").wait("ended with 1")
+        term.until(lambda: term.screen.count(CHOICES) == 2, "the question again").send("a")
+        assert term.end() == 1 and term.restored
+
+
 def test_explain_then_the_question_again(kit) -> None:
     with kit.term("cmd", "find large") as term:
         term.wait(CHOICES).send("x").wait(EXPLAINED)

@@ -212,6 +212,7 @@ class Choosing:
         import tempfile
 
         from arawn.cli.config_edit import editor
+        from arawn.render.terminal import Guard
 
         handle, name = tempfile.mkstemp(prefix="arawn-", suffix=".sh")
         try:
@@ -219,7 +220,8 @@ class Choosing:
                 file.write(command + "\n")
             words = [*editor(self._asking.context.env), name]
             try:
-                code = subprocess.run(words, check=False).returncode
+                with Guard():
+                    code = subprocess.run(words, check=False).returncode
             except OSError as error:
                 raise UsageFault(
                     f"the editor {words[0]!r} does not start ({error.strerror})", hints=("set $EDITOR",)

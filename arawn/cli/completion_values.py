@@ -14,7 +14,7 @@ _NAME = re.compile(r"[\w.:/@+-]{1,120}", re.ASCII)
 
 def values(kind: str, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Names of a kind, each with a word about it or ""; none where nothing can be read."""
-    made = {"backend": _backends, "model": _models, "session": _sessions}.get(kind)
+    made = {"backend": _backends, "model": _models, "session": _sessions, "role": _roles}.get(kind)
     found = made(env) if made is not None else ((name, "") for name in _table(kind + "s", env))
     for name, about in dict(found).items():
         if _NAME.fullmatch(name):
@@ -42,6 +42,13 @@ def _backends(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     from arawn.cli.completion_tree import backends
 
     yield from ((name, "") for name in (*backends(), *_table("backends", env)))
+
+
+def _roles(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    from arawn.config.paths import paths
+
+    files = (file.stem for file in sorted((paths(env).config_dir / "roles").glob("*.md")))
+    yield from ((name, "") for name in (*_table("roles", env), *files))
 
 
 def _models(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
