@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_provider import Conn, FakeProvider, json_reply, sse
+from fake_provider import Conn, FakeProvider, json_reply, openai_stream, sse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from term import Term
@@ -310,6 +310,24 @@ def test_budgets_hold_for_each(arawn: Callable) -> None:
         done = arawn("compare", "--json", "x", "-b", "fake", "-b", "other", config=config(fake, prices))
     first, second = json.loads(done.stdout)["answers"]
     assert done.returncode == 1 and first["error"]["code"] == "budget" and second["ok"], done.stdout
+
+
+def test_no_key_and_no_escape_in_anything_that_is_told(arawn: Callable) -> None:
+    def hostile(conn: Conn) -> None:
+        if conn.request.json["model"] == "bad":
+            told = "key sk-CANARY0123456789abcdef \x1b]0;owned\x07 refused"
+            return json_reply(400, {"error": {"message": told}})(conn)
+        openai_stream(["\x1b[2Jhi \x1b]0;x\x07there"])(conn)
+
+    with FakeProvider(hostile) as fake:
+        more = MORE.format(url=fake.url) + 'api_key = "sk-CANARY0123456789abcdef"\n'
+        text = config(fake, more)
+        one = arawn("compare", "x", "-b", "fake", "-b", "bad", config=text)
+        two = arawn("compare", "x", "--json", "-b", "fake", "-b", "bad", config=text)
+        three = arawn("chat", stdin="/compare fake bad: x\n", config=text)
+    for done in (one, two, three):
+        assert "CANARY" not in done.stdout + done.stderr and "\x1b" not in done.stderr
+        assert "refused" in done.stdout + done.stderr
 
 
 def slowly(conn: Conn) -> None:

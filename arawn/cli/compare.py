@@ -98,7 +98,8 @@ class _Compared:
         )
         try:
             if self._asked:
-                watch(comparison, self._display(comparison, json), context.status, told)
+                display = self._display(comparison, json)
+                watch(comparison, display, context.status, lambda side: context.redact(told(side)))
         finally:
             self._keep(comparison)
         self.stopped = comparison.stopped

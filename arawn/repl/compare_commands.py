@@ -49,7 +49,12 @@ def compare(repl: Repl, words: CompareWords = "") -> None:
         repl.attached.clear()
     try:
         with repl.listening():
-            watch(comparison, _display(repl, comparison), repl.status, told, repl.patient)
+            display = _display(repl, comparison)
+            watch(comparison, display, repl.status, lambda side: repl.app.redact(told(side)), repl.patient)
+        for side in comparison.sides:
+            if side.fault is not None and side.fault.hints:
+                hints = "; ".join(side.fault.hints)
+                repl.status.note(repl.app.redact(f"{side.asked.label}: {hints}"))
         _choose(repl, comparison)
     finally:
         for one in asked:
