@@ -313,7 +313,7 @@ class Stacked:
         self._make = sink
         self._say = say
         self._aside = aside
-        self._held = ["" for _ in heads]
+        self._held: list[list[str]] = [[] for _ in heads]
         self._footers: dict[int, str] = {}
         self._at = 0
         self._sink: Sink | None = None
@@ -323,7 +323,7 @@ class Stacked:
         if number == self._at:
             self._open().feed(text)
         else:
-            self._held[number] += text
+            self._held[number].append(text)
 
     def end(self, number: int, footer: str) -> None:
         """An answer is over; what waited for it is shown."""
@@ -350,17 +350,22 @@ class Stacked:
         return self._sink
 
     def _finish(self, footer: str) -> None:
-        sink, held = self._open(), self._held[self._at]
-        if held:
-            sink.feed(held)
+        sink = self._caught_up()
         sink.close()
         if footer:
             self._aside(footer)
-        self._sink, self._held[self._at] = None, ""
+        self._sink = None
         self._at += 1
         if self._at < len(self._heads) and self._held[self._at]:
-            text, self._held[self._at] = self._held[self._at], ""
-            self._open().feed(text)
+            self._caught_up()
+
+    def _caught_up(self) -> Sink:
+        """The sink of the answer whose turn it is, with what was held of it."""
+        sink, held = self._open(), "".join(self._held[self._at])
+        self._held[self._at] = []
+        if held:
+            sink.feed(held)
+        return sink
 
 
 class Nowhere:
