@@ -38,13 +38,17 @@ def leave(code: int) -> None:
     import os
 
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (BrokenPipeError, ValueError):
         code = code or 141
     except OSError:
         code = code or 1
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):  # notes that cannot be read take nothing from the answer
+        pass
     os._exit(code)
 
 

@@ -258,7 +258,8 @@ def show(
         if form in ("json", "jsonl"):
             _document(context, opened, reply, fault, stopped, form, session, has_data)
         elif stopped:
-            context.status.note("[stopped]")
+            if not isinstance(sys.exc_info()[1], BrokenPipeError):  # whoever read has left
+                context.status.note("[stopped]")
         else:
             _afterwards(context, session, reply, fault, time.monotonic() - began)
 

@@ -40,9 +40,10 @@ def report(error: BaseException, context: Context, args: Sequence[str]) -> int:
         return 130
     if isinstance(error, Terminated):
         return error.code
-    if isinstance(error, SystemExit):
+    left = isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError)
+    if isinstance(error, SystemExit) and not left:
         return error.code if isinstance(error.code, int) else 0
-    if isinstance(error, BrokenPipeError):
+    if left:  # the CLI library makes an exit of it
         _silence()
         return 141
     fault = _known(error) or _unknown(error, context)

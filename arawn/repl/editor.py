@@ -108,6 +108,7 @@ class Editor:
         self._notes: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mode: tuple[str, ...] = ()
+        self._new = True
         self._folds = folds
         self._pasting = Pasting(folds)
         self._completer = Completions(
@@ -252,7 +253,8 @@ class Editor:
         self._loop = loop
         if self._signals.ended:
             raise self._signals.ended
-        if self._signals.leave:  # Ctrl-C a second time, before the prompt could take it as a key
+        early, self._new = self._new and self._signals.asked_to_stop, False
+        if self._signals.leave or early:  # Ctrl-C before the prompt could take it as a key
             raise KeyboardInterrupt
         self._changed()
 
