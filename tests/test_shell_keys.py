@@ -235,6 +235,19 @@ def test_hooks_and_exit_status_of_others_stay(kit, shell) -> None:
         assert "exit status 1:" in kit.asked[0]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_person_who_bears_no_unset_variable(kit, shell) -> None:
+    with kit.shell(shell, before="set -u") as term:
+        typed(prompt(term), "find large")
+        prompt(term.send(KEY), "echo found")
+        typed(prompt(term.send("\r")), "arawn --version")
+        term.send("\r").wait("\narawn 0")
+        typed(prompt(term), "false")
+        typed(prompt(term.send("\r")), "arawn fix")
+        prompt(term.send("\r"), "echo mended")
+        assert "unbound" not in term.screen and "not set" not in term.screen
+
+
 def test_a_trap_of_the_person_stays(kit) -> None:
     with kit.shell("bash", before="trap 'echo trapped' INT") as term:
         typed(prompt(term), "find large")

@@ -4,6 +4,8 @@ if [[ $- == *i* ]] && ((BASH_VERSINFO[0] < 4)); then
   echo 'The keys of arawn need bash 4 or later.' >&2
 elif [[ $- == *i* ]]; then
 
+_arawn_last='' _arawn_code='' _arawn_status='' _arawn_next='' _arawn_said=''
+
 # Run arawn; Ctrl-C stops it and nothing else. _arawn_last and _arawn_code are told to it alone.
 _arawn_run() {
   local code old
@@ -85,12 +87,12 @@ _arawn_arrive() {
 }
 
 function arawn {
-  if [[ $1 != fix ]]; then
+  if [[ ${1-} != fix ]]; then
     command arawn "$@"
     return
   fi
   _arawn_recall
-  if [[ $2 == -* || ! -t 1 ]]; then
+  if [[ ${2-} == -* || ! -t 1 ]]; then
     _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_code command arawn "$@"
     return
   fi

@@ -2,6 +2,8 @@
 # Before a key is pressed nothing of a line leaves this shell.
 if [[ -o interactive ]]; then
 
+typeset -g _arawn_last='' _arawn_status='' _arawn_ran='' _arawn_said=''
+
 # Ask arawn; what it says is in _arawn_said, its exit code is returned. Ctrl-C stops it and nothing else.
 _arawn_call() {
   emulate -L zsh
@@ -45,8 +47,8 @@ _arawn_explain() {
 }
 
 function arawn {
-  if [[ $1 != fix || $2 == -* || ! -t 1 ]]; then
-    [[ $1 == fix ]] && local -x _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_status
+  if [[ ${1-} != fix || ${2-} == -* || ! -t 1 ]]; then
+    [[ ${1-} == fix ]] && local -x _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_status
     command arawn "$@"
     return
   fi
@@ -62,7 +64,7 @@ function arawn {
 # A line that is kept out of the history is kept from arawn too.
 _arawn_preexec() {
   [[ $1 == 'arawn fix'* ]] && return
-  _arawn_ran=${1:-$3}
+  _arawn_ran=${1:-${3-}}
   [[ -o hist_ignore_space && $_arawn_ran == ' '* ]] && _arawn_ran=' '
   return 0
 }
@@ -77,6 +79,7 @@ _arawn_precmd() {
 
 autoload -Uz add-zsh-hook
 add-zsh-hook preexec _arawn_preexec
+typeset -ga precmd_functions
 precmd_functions=(_arawn_precmd ${precmd_functions:#_arawn_precmd})
 
 zle -N _arawn_suggest
