@@ -90,5 +90,6 @@ class Below:
         )
         opened = repl.opened
         window = self._windows.get((opened.name, opened.model))
-        shown = Bar(opened.name, opened.model, self._used, window, self._cost, tuple(filter(None, state)))
-        return clean(fitted(shown, columns, repl.screen.ascii), newlines=False)
+        names = [clean(name, newlines=False) for name in (opened.name, opened.model, *filter(None, state))]
+        shown = Bar(names[0], names[1], self._used, window, self._cost, tuple(names[2:]))
+        return fitted(shown, columns, repl.screen.ascii)

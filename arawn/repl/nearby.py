@@ -98,7 +98,7 @@ def _matching(names: Iterable[str], begun: str, base: str) -> list[str]:
 def _below(listed: Iterable[str], begun: str, besides: set[str]) -> list[str]:
     """Files anywhere with the typed part in their path, those whose own name begins so first."""
     part = begun.lower()
-    if not part:
+    if not part.strip("./"):
         return []
     found = [
         name

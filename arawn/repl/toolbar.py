@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from arawn.render.writer import cells
+
 LEAST = 30
 """Columns under which there is no such line."""
 METER = 8
@@ -35,16 +37,18 @@ def fitted(bar: Bar, columns: int, ascii: bool = False) -> str:
             line = gap.join(
                 part for part in (f"{bar.backend}{dot}{bar.model}", context, more, *state) if part
             )
-            if len(line) < columns:
+            if cells(line) < columns:
                 return line
     line = gap.join([f"{bar.backend}{dot}{bar.model}", *state])
-    if len(line) < columns:
+    if cells(line) < columns:
         return line
     tail = gap.join(["", *state]) if state else ""
-    if len(tail) > columns // 2:
+    if cells(tail) > columns // 2:
         tail = ""
-    more = "..." if ascii else "…"
-    return f"{bar.backend}{dot}{bar.model}"[: columns - 1 - len(more) - len(tail)] + more + tail
+    name, more = f"{bar.backend}{dot}{bar.model}"[:columns], "..." if ascii else "…"
+    while cells(name + more + tail) >= columns:
+        name = name[:-1]
+    return name + more + tail
 
 
 def _context(bar: Bar, ascii: bool, numbers: bool) -> str:
