@@ -21,6 +21,8 @@ _HEAD = re.compile(r"[ \t>*+\-_=#:|~`0-9.)<$\\]{0,200}")
 _BLANK = re.compile(r"(?: {0,3}>)*[ \t]*\Z")
 _QUOTED = re.compile(r" *> ?")  # markdown-it takes any indent where the quote goes on
 _ITEM = re.compile(r"( {0,3})([-+*]|\d{1,9}[.)])( *)")
+_HASHES = frozenset("#" * level for level in range(1, 7))
+_FENCE = re.compile(r"```[\w+-]*\Z")
 _STRUCTURE = re.compile(r"(?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
 _LEAVES = {
     "paragraph_open": "paragraph",
@@ -107,8 +109,10 @@ class Blocks:
 
     def step(self, start: str, more: bool) -> Step:
         """What the line is that begins with these signs, with or without text behind them."""
-        if self.plain and more and not start:
-            return Step(0, (), "paragraph", self.leaf == "paragraph" and not self._blanks)
+        if self.plain and more:
+            simple = self._simple(start)
+            if simple:
+                return simple
         line = start.expandtabs(4) + ("x" if more else "")
         before = self._skeleton()
         core = len(before) - len(self._blanks)
@@ -122,8 +126,23 @@ class Blocks:
             _CACHE[before, core, line] = known
         return known
 
+    def _simple(self, start: str) -> Step | None:
+        """What is plain to see outside of lists and quotes: no first word has to wait for the parser."""
+        if not start:
+            return Step(0, (), "paragraph", self.leaf == "paragraph" and not self._blanks)
+        mark, _, more = start.partition(" ")
+        if more.strip(" ") or mark == start:
+            return None
+        if mark in _HASHES:
+            return Step(0, (), "heading", level=len(mark))
+        if mark in ("-", "*", "+", "1.") and len(more) < 4:
+            return Step(0, (False,), "paragraph")
+        return None
+
     def whole(self, line: str) -> Step:
         """What a whole line is, where its text matters too."""
+        if self.plain and _FENCE.match(line):
+            return Step(0, (), "fence")
         before = self._skeleton()
         core = len(before) - len(self._blanks)
         return self._judge(_parse("\n".join((*before, line))), core, len(before))

@@ -113,8 +113,8 @@ class Colours:
 
 
 def warm() -> None:
-    """Load pygments."""
-    _lexer("text")
+    """Load pygments, and with its Python what many of its languages need."""
+    _lexer("python")
 
 
 def _lexer(language: str) -> Any:

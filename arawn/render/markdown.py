@@ -27,7 +27,7 @@ LATER = 0.1
 POURED = 2_000
 """A line of code longer than this is shown as it comes, without colours."""
 _CERTAIN = re.compile(
-    r"\d{1,9}[.)][^ \t]|\d{10}|\d+[^\d.)]|(?:[*_]{1,3}|[~`]{1,2}|\$|#{1,6}|[-+=])\d"
+    r"\d{1,9}[.)][^ \t]|\d{10}|\d+[^\d.)]|(?:[*_]{1,3}|[~`]{1,2}|\$|#{1,6}|[-+=])[^ \t>*+\-_=#:|~`.)<$\\]"
 )  # beginnings of text that a mark may stand in, but none of a list, a rule or a heading
 _MAYBE_TASK = re.compile(r"\[(?:[ xX](?:\][ \t]*)?)?\Z")
 
@@ -183,9 +183,10 @@ class MarkdownStream(Sheet):
 
 def warm() -> None:
     """Load what the first list, table or code would have to wait for; plain words wait for nothing."""
-    from arawn.render import blocks, code
+    from arawn.render import blocks, code, measure
 
     blocks.warm()
+    measure.warm()
     code.warm()
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from arawn.render.blocks import Blocks, Container, Step, html_kind, split
 from arawn.render.inline import Inline
+from arawn.render.measure import cells
 from arawn.render.styles import ASCII, Marks
-from arawn.render.writer import Piece, Writer, cells
+from arawn.render.writer import Piece, Writer
 
 if TYPE_CHECKING:
     from arawn.render.code import Colours

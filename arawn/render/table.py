@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from arawn.render.inline import pieces
+from arawn.render.measure import cells, clusters, fitting
 from arawn.render.styles import Marks
-from arawn.render.writer import Piece, Writer, cells, clusters, fitting
+from arawn.render.writer import Piece, Writer
 
 HELD = 30
 """Rows that are waited for before the table is drawn."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TextIO
+
+from arawn.render.measure import atoms, cells, clusters, fitting
+
+__all__ = ["Piece", "Writer", "cells"]
 
 RESET = "\x1b[0m"
 SYNC_ON, SYNC_OFF = "\x1b[?2026h", "\x1b[?2026l"
@@ -14,60 +18,12 @@ ROOM = 40
 A word that then turns out longer than the line is broken at the edge, also where it comes whole: what is
 shown must not depend on how it was cut."""
 
-_EAST = (
-    "\u2e80-\u2fdf\u2ff0-\u303e\u3041-\u312f\u3190-\u33ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60"
-    "\uffe0-\uffe6\U00020000-\U0003fffd"
-)
-_ATOM = f"( )|([{_EAST}])|([^ {_EAST}]+)"
 _CLOSING = frozenset("、。，．・：；！？）」』】〕〉》〗〙ーァィゥェォッャュョ々…％”’,.;:!?)]}%")
 _OPENING = frozenset("（「『【〔〈《〖〘“‘([{")
 _JOINED = "[\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"  # what follows may belong to it
 _TAIL = 16
 
 Piece = tuple[str, str]
-
-
-def cells(text: str) -> int:
-    """Columns that a text takes."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth, wcwidth
-
-    width: int = wcswidth(text)
-    return width if width >= 0 else sum(max(0, wcwidth(char)) for char in text)
-
-
-def clusters(text: str) -> Iterator[str]:
-    """The characters that a person sees, each with what joins it: marks, selectors, joiners, flags."""
-    held, flag = "", False
-    for char in text:
-        new_flag = "\U0001f1e6" <= char <= "\U0001f1ff"
-        joins = bool(held) and (
-            held[-1] == "\u200d"
-            or "\U0001f3fb" <= char <= "\U0001f3ff"
-            or (flag and new_flag)
-            or (not char.isascii() and cells(char) == 0)
-        )
-        if held and not joins:
-            yield held
-            held = ""
-        flag = new_flag and not (joins and flag)
-        held += char
-    if held:
-        yield held
-
-
-def fitting(text: str, room: int) -> int:
-    """How many characters of a text fit into so many columns."""
-    if text.isascii():
-        return max(0, min(len(text), room))
-    taken = 0
-    for cluster in clusters(text):
-        room -= cells(cluster)
-        if room < 0:
-            break
-        taken += len(cluster)
-    return taken
 
 
 class Writer:
@@ -182,12 +138,12 @@ class Writer:
                 if part:
                     self._add(part, style, solid, False)
             return
-        for space, east, word in re.findall(_ATOM, text):  # compiled when the first such text comes
-            if space:
+        for part, east in atoms(text):
+            if part == " ":
                 self._commit()
                 self._space += 1
             else:
-                self._add(east or word, style, solid, bool(east))
+                self._add(part, style, solid, east)
 
     def _add(self, part: str, style: str, solid: bool, east: bool) -> None:
         if (self._word or self._started) and (self._east or east):
