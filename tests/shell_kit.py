@@ -52,6 +52,13 @@ def serve(conn: Conn) -> None:
     openai_stream(answer)(conn)
 
 
+class Patient(Term):
+    """A terminal that waits longer: a shell and what it starts need their time on a machine with other work."""
+
+    def until(self, true: Callable[[], bool], what: str, seconds: float = 10.0) -> Term:
+        return super().until(true, what, max(seconds, 10.0))
+
+
 class Kit:
     """Where a person sits: `env`, `folder`, `home`, the provider's requests, and shells to type into."""
 
@@ -85,7 +92,7 @@ class Kit:
 
     def term(self, *args: str, **env: str) -> Term:
         """The program on a terminal."""
-        return Term([str(self.program), *args], env=self.env | env, cwd=self.folder, rows=40, cols=100)
+        return Patient([str(self.program), *args], env=self.env | env, cwd=self.folder, rows=40, cols=100)
 
     def shell(self, name: str, init: str | None = None, before: str = "") -> Term:
         """A shell of a person who has put arawn's line at the end of their own."""
@@ -110,7 +117,7 @@ class Kit:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}{before}\n{line}\n")
         place = shutil.which(name) or name
-        return Term([place, "-i"], env=self.env | {"SHELL": place}, cwd=self.folder, rows=40, cols=100)
+        return Patient([place, "-i"], env=self.env | {"SHELL": place}, cwd=self.folder, rows=40, cols=100)
 
 
 def prompt(term: Term, typed: str = "", seconds: float = 8.0) -> Term:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from term import Term
+from shell_kit import Patient
 
 from arawn.cli.completion_files import texts
 from arawn.cli.completion_tree import backends, tree
@@ -187,7 +187,7 @@ def test_tab_in_zsh(person, home, typed, shown) -> None:
     (home / ".zshrc").write_text(
         f"PS1='P> '; fpath=({FOLDER} $fpath); autoload -Uz compinit; compinit -u -D\n"
     )
-    with Term([shutil.which("zsh") or "", "-i"], env=person, cwd=home) as term:
+    with Patient([shutil.which("zsh") or "", "-i"], env=person, cwd=home) as term:
         term.until(lambda: term.line == "P> ", "a prompt", 8).send(typed)
         term.until(lambda: term.line == f"P> {typed}", "what was typed").send("\t")
         term.until(lambda: term.line.strip() == f"P> {shown}", shown, 8)
@@ -210,7 +210,7 @@ def test_tab_with_the_keys_in_place(person, home, shell) -> None:
             else "PS1='P> '"
         )
     )
-    with Term([shutil.which(shell) or "", "-i"], env=person, cwd=home) as term:
+    with Patient([shutil.which(shell) or "", "-i"], env=person, cwd=home) as term:
         term.until(lambda: term.line.startswith("P> "), "a prompt", 8).send("arawn config sho")
         term.wait("arawn config sho").send("\t").wait("arawn config show", 8)
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shell_kit import EXPLAINED, KEY, kit_of, prompt, settle
-from term import Term
+from shell_kit import EXPLAINED, KEY, Patient, kit_of, prompt, settle
 
 from arawn.cli.choose import hidden, visible
 from arawn.shell import SHELLS, BadKey, script, spelled
@@ -312,7 +311,7 @@ def test_keys_typed_before_the_question_choose_nothing(kit) -> None:
 
 def test_keys_come_from_the_terminal_where_words_come_from_a_pipe(kit) -> None:
     line = f"echo 'a note' | {kit.program} cmd stays; echo code $?"
-    with Term(["sh", "-c", line], env=kit.env, cwd=kit.folder, rows=40, cols=100) as term:
+    with Patient(["sh", "-c", line], env=kit.env, cwd=kit.folder, rows=40, cols=100) as term:
         term.wait(CHOICES).send("a").wait("code 1")
         term.end()
     assert kit.asked[-1].strip() == "stays\n\na note"
