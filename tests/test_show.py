@@ -68,7 +68,7 @@ def timeless(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("mode", "before"),
-    [("line", "Thought for N s\n"), ("show", "let me see\n"), ("hide", "")],
+    [("line", "Thought for N s\n"), ("show", "let me see\n\n"), ("hide", "")],
 )
 def test_reasoning_before_the_answer(mode: Mode, before: str) -> None:
     text, _, thoughts, fault = shown([*THOUGHT, *ANSWER], mode)

@@ -14,6 +14,7 @@ from arawn.render.live import TICK, LiveLine
 from arawn.render.safe import Filter, clean
 
 if TYPE_CHECKING:
+    from arawn.render.prose import Prose
     from arawn.render.theme import Theme
 
 RESET = "\x1b[0m"
@@ -58,7 +59,7 @@ class Status:
         self._ascii = ascii
         self.tty = (live if tty is None else tty) and not quiet
         self._told_wait = -1
-        self._shown: Filter | None = None
+        self._shown: Prose | None = None
         self._thought: Filter | None = None
         self._tail = ""
         self._line = LiveLine(self._write, self._dressed, self._in_front, ascii)
@@ -73,18 +74,17 @@ class Status:
 
     def styled(self, name: str, text: str) -> str:
         """`text` in a style of the theme, where there is colour; it must be clean."""
-        begin = self._begin(name)
-        return f"{begin}{text}{RESET}" if begin else text
+        begin = self._sgr(name)
+        return f"\x1b[{begin}m{text}{RESET}" if begin else text
 
-    def _begin(self, name: str) -> str:
+    def _sgr(self, name: str) -> str:
         if not self._color:
             return ""
         if self._theme is None:
             from arawn.render.theme import Theme
 
             self._theme = Theme()
-        found = self._theme.sgr(name)
-        return f"\x1b[{found}m" if found else ""
+        return self._theme.sgr(name)
 
     def note(self, text: str, style: str = "dim") -> None:
         """One dim line. What moves goes on below it."""
@@ -195,7 +195,8 @@ class Status:
 
     def _end_shown(self) -> None:
         if self._shown is not None:
-            self._write(self._shown.flush() + (RESET if self._begin("reasoning") else "") + "\n")
+            self._shown.close()
+            self._write("\n")  # without colour nothing else would set it apart
             self._shown = None
 
     def reasoning(self, text: str) -> None:
@@ -204,9 +205,10 @@ class Status:
             return
         if self._shown is None:
             self.clear()
-            self._shown = Filter()
-            self._write(self._begin("reasoning"))
-        self._write(self._shown.feed(text))
+            from arawn.render.prose import Prose
+
+            self._shown = Prose(self._write, self._columns, self._sgr("reasoning"))
+        self._shown.feed(text)
 
     def thinking(self, text: str) -> None:
         """A piece of reasoning, whose end is shown in one passing line; only how long it takes for ""."""
