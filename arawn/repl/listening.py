@@ -57,19 +57,23 @@ class Listener:
     @contextmanager
     def _away(self) -> Iterator[None]:
         """As `keyboard.Away`; only the thread that listens is asked, so this may be any other."""
-        self._end()
         try:
+            self._end()
             yield
-        finally:
+        finally:  # where Ctrl-C came in the middle of it, too
             self._begin()
 
     def _begin(self) -> None:
+        if self._wake >= 0:
+            self._end()
         woken, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, args=(woken,), daemon=True)
         start(self._thread)
 
     def _end(self) -> None:
-        os.close(self._wake)
+        with suppress(OSError):
+            os.close(self._wake)
+        self._wake = -1
         if self._thread is not None:
             self._thread.join()
         self._typed.finish()
