@@ -13,7 +13,7 @@ from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline
 from arawn.backends.http_course import Course, Exchange
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, too_large, translate
-from arawn.backends.http_net import address, load_httpx, probe
+from arawn.backends.http_net import address, load_httpx, parsed, probe
 from arawn.backends.http_transport import replays, way_to
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Refused, ServiceFault, TimedOut
 from arawn.events import Event, Notice, Progress, Reasoning, Text, ToolCall
@@ -195,7 +195,9 @@ class HttpBackend:
 
     def _reply(self, spoken: Any, call: Call, course: Course) -> Generator[Event, None, Next | None]:
         """The events of the reply to one call; what is returned says where the answer goes on."""
-        target = self.target._replace(options={**self.target.options, **call.memo})
+        target = self.target
+        if call.memo:
+            target = target._replace(options={**target.options, **call.memo})
         exchange = self._now = Exchange(self._limits, course.passed())
         if self._ended:
             exchange.wait.end()
@@ -265,7 +267,7 @@ class HttpBackend:
         waits = {"connect": connect, "read": exchange.wait, "write": exchange.wait, "pool": None}
         try:
             request = httpx.Request(
-                call.method, call.url, headers=headers, content=content, extensions={"timeout": waits}
+                call.method, parsed(call.url), headers=headers, content=content, extensions={"timeout": waits}
             )
             return way.handle_request(request)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:

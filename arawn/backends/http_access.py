@@ -64,8 +64,8 @@ def request_headers(access: Access, target: Target, url: str) -> dict[str, str]:
         value = header_value(key, access.key_place)
         name = "authorization" if access.auth == "bearer" else access.auth
         headers.setdefault(name, f"Bearer {value}" if access.auth == "bearer" else value)
-    secret = base.user or any(SECRET_WORDS & set(name.split("-")) for name in headers)
-    if secret and base.scheme == "http" and not is_loopback(base.host) and not access.insecure:
+    open_way = base.scheme == "http" and not is_loopback(base.host) and not access.insecure
+    if open_way and (base.user or any(SECRET_WORDS & set(name.split("-")) for name in headers)):
         raise SecretFault(
             f'The key of backend "{target.backend}" is not sent over plain http to {base.host}',
             hints=("use https:// in base_url", f"or insecure = true under [backends.{target.backend}]"),

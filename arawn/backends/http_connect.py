@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 HEAD_START_S = 0.25
 """What an address gets before the next one is tried beside it (RFC 8305, section 5)."""
 MOST_ADDRESSES = 6
+SMALL = 16 * 1024
+"""Bytes of a head that wait for the body behind it: one packet for both, and one call of the system."""
 GLANCE_S = 0.2
 """How often a read that waits looks whether it still may."""
 
@@ -97,24 +99,32 @@ class Line:
     def __init__(self, stream: Any, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._held = b""
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """What comes next; raises httpcore.ReadTimeout."""
         from httpcore import ReadTimeout
 
         deadline = timeout or self._deadline
+        if self._held:
+            self.write(b"", deadline)
         while not deadline.over:
             with contextlib.suppress(ReadTimeout):  # looked at again: another thread may have ended it
                 return bytes(self._stream.read(max_bytes, min(deadline.left(), GLANCE_S)))
         raise ReadTimeout("timed out")
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
-        """Send; raises httpcore.WriteTimeout."""
+        """Send, a small piece together with what comes behind it. An empty one, which ends a request, or a
+        read sends what is held. Raises httpcore.WriteTimeout."""
         deadline = timeout or self._deadline
         if deadline.ended:  # what nobody waits for any more is not asked either
             from httpcore import WriteTimeout
 
             raise WriteTimeout("ended")
+        if not self._held and len(buffer) <= SMALL:
+            self._held = buffer
+            return
+        buffer, self._held = self._held + buffer, b""
         self._stream.write(buffer, deadline.left())
         deadline.used = True
 

@@ -33,8 +33,10 @@ class Course:
 
     def attempt(self, error: str | None) -> Attempt:
         """What is told of it when it ended, with the code of its error or None."""
-        made = Attempt(self._target.backend, self._target.model, self.status, error, 0.0, self.first)
-        return made._replace(total_s=self.passed(), reset_s=self.reset, left=self.left)
+        return Attempt(
+            self._target.backend, self._target.model, self.status, error, first_event_s=self.first,
+            total_s=self.passed(), reset_s=self.reset, left=self.left,
+        )  # fmt: skip
 
 
 class Exchange:

@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import sys
 import time
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -59,6 +60,7 @@ class Address(NamedTuple):
     port: int | None = None
 
 
+@lru_cache(64)
 def address(url: str) -> Address:
     """Take an address apart; one that cannot be read gives empty parts."""
     try:
@@ -69,6 +71,7 @@ def address(url: str) -> Address:
         return Address("", "", "", False)
 
 
+@lru_cache(64)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     if host.rstrip(".").lower() == "localhost" or host.lower().endswith(".localhost"):
@@ -76,6 +79,12 @@ def is_loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     return False
+
+
+@lru_cache(64)
+def parsed(url: str) -> Any:
+    """An address as httpx has it, read once: most are asked again and again. Raises httpx.InvalidURL."""
+    return load_httpx().URL(url)
 
 
 def is_address(host: str) -> bool:

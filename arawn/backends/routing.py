@@ -72,7 +72,10 @@ class Retry:
             try:
                 for event in self._inner.stream(request):
                     shown = shown or isinstance(event, SHOWN)
-                    yield (event._replace(waited_s=waited_before) if isinstance(event, Attempt) else event)
+                    if waited_before and isinstance(event, Attempt):
+                        yield event._replace(waited_s=waited_before)
+                    else:
+                        yield event
                 return
             except ServiceFault as fault:
                 if shown or not fault.retryable or attempt >= self._policy.max_attempts:
