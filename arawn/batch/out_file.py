@@ -101,8 +101,8 @@ class OutFile:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Append a line, whole or not at all. Raises ArawnError where the disk says no. From any thread."""
-        text = json.dumps(record, ensure_ascii=False).translate(BREAKS) + "\n"
-        data = text.encode("utf-8", "replace")
+        text = json.dumps(record, ensure_ascii=False)
+        data = (text if text.isascii() else text.translate(BREAKS)).encode("utf-8", "replace") + b"\n"
         with self._lock:
             done = 0
             try:

@@ -77,6 +77,7 @@ class Run:
         self.tally = Tally()
         self.fault: BaseException | None = None
         self._out = out
+        self._earlier = bool(out.known)
         self._job = job
         self._redact = redact
         self._lines = lines(name)
@@ -152,7 +153,7 @@ class Run:
         return None
 
     def _wanted(self, number: int, text: str) -> bool:
-        if not self._out.known:
+        if not self._earlier:  # an id stands there once: what this run adds is never looked for
             return True
         id = id_of(text, number)
         known = self._out.known.get(key_of(id))

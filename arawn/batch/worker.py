@@ -128,10 +128,10 @@ class Worker:
 
     def ready(self) -> None:
         """Open what every line needs. Raises ConfigFault, SecretFault."""
-        with self._common.opening:
-            if self._job.plan is None:
-                self._seat(self._job.backend, self._job.model)
-            elif not self._steps:
+        if self._job.plan is None:
+            self._seat(self._job.backend, self._job.model)
+        elif not self._steps:
+            with self._common.opening:
                 for task in self._job.plan.tasks:
                     app = self._job.new_app()
                     job = self._job
@@ -142,8 +142,9 @@ class Worker:
         if found is None:
             while len(self._seats) >= SEATS:
                 self._seats.pop(next(iter(self._seats))).opened.backend.close()
-            app = self._job.new_app()
-            opened = app.open(backend, model, self._job.timeout)
+            with self._common.opening:
+                app = self._job.new_app()
+                opened = app.open(backend, model, self._job.timeout)
             found = Seat(app, opened, self._job.form, "", ())
         self._seats[backend, model] = found
         return found
@@ -165,8 +166,7 @@ class Worker:
         backend = asked.backend or (None if asked.model and not self._job.backend else self._job.backend)
         model = self._job.model or asked.model if asked.backend is None else asked.model
         try:
-            with self._common.opening:
-                seat = self._seat(backend, model)
+            seat = self._seat(backend, model)
         except ConfigFault as fault:
             if not own:
                 raise
