@@ -136,7 +136,7 @@ def test_explain(kit) -> None:
         (("--command", "gti status", "--status", "127"), {}, "ended with exit status 127:\n\n```\ngti status\n```"),
         (("--command", "ls -x"), {}, "This command is wrong:\n\n```\nls -x\n```"),
         ((), {"_ARAWN_COMMAND": "gti", "_ARAWN_STATUS": "1"}, "exit status 1:\n\n```\ngti\n```"),
-        (("it", "is", "slow"), {"_ARAWN_COMMAND": "a", "_ARAWN_STATUS": "0"}, "as the person says: it is slow"),
+        (("it", "is", "late"), {"_ARAWN_COMMAND": "a", "_ARAWN_STATUS": "0"}, "as the person says: it is late"),
         ((), {"_ARAWN_COMMAND": "echo '```'", "_ARAWN_STATUS": "1"}, "````\necho '```'\n````"),
     ],
 )  # fmt: skip
