@@ -117,28 +117,31 @@ class Roles:
 
     def _from_table(self, name: str) -> Role:
         table, origin = self._tables[name], self._config.origin
-        place = origin(("roles", name)).place
-        if not self._has_file(name):
-            return _role(name, table, table.get("system"), place)
-        stands = origin(("roles", name, "file")).place
-        beside = [str(file) for file in self._config.files if stands.startswith(shown_path(file) + ":")]
-        said = str(table["file"])
-        if said.startswith("~"):
-            said = str(expand(said, self._env))
-        path = os.path.join(os.path.dirname(beside[0]) if beside else "", said)
-        try:
-            text = _text(path)
-        except ConfigFault as fault:
-            raise ConfigFault(f"{stands}: {path_text(('roles', name, 'file'))}: {fault.sentence}") from None
-        return _role(name, table, text.strip(), place)
+        said = self._prompt(name)
+        prompts = [str(said["system"])] if "system" in said else []
+        if "file" in said:
+            stands = origin(("roles", name, "file")).place
+            try:
+                prompts.append(_text(self._path(str(said["file"]), stands)).strip())
+            except ConfigFault as fault:
+                path = path_text(("roles", name, "file"))
+                raise ConfigFault(f"{stands}: {path}: {fault.sentence}") from None
+        return _role(name, table, "\n\n".join(prompts) or None, origin(("roles", name)).place)
 
-    def _has_file(self, name: str) -> bool:
-        """Whether the last layer that says its system prompt names a file with it."""
+    def _prompt(self, name: str) -> Mapping[str, Any]:
+        """What the last layer that says anything of the system prompt says."""
         for layer in reversed(self._config.layers):
-            said = layer.values.get("roles", {}).get(name, {})
+            said: dict[str, Any] = layer.values.get("roles", {}).get(name, {})
             if "system" in said or "file" in said:
-                return "file" in said
-        return False
+                return said
+        return {}
+
+    def _path(self, said: str, stands: str) -> str:
+        """The file that is meant: beside the config file where that is said, which `stands` at a place."""
+        if said.startswith("~"):
+            return str(expand(said, self._env))
+        beside = [str(file) for file in self._config.files if stands.startswith(shown_path(file) + ":")]
+        return os.path.join(os.path.dirname(beside[0]) if beside else "", said)
 
     def _from_file(self, name: str) -> Role:
         path = self.folder / f"{name}.md"

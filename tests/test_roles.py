@@ -65,15 +65,14 @@ def test_a_prompt_from_a_file_beside_the_config(roles, home: Path) -> None:
     (home / ".config" / "arawn").mkdir(parents=True)
     (home / ".config" / "arawn" / "p.md").write_text("From a file.\n")
     (home / "q.md").write_text("From home.\n")
-    found = roles('[roles.a]\nfile = "p.md"\n[roles.b]\nfile = "~/q.md"\n')
-    assert (found.find("a").system, found.find("b").system) == ("From a file.", "From home.")
+    found = roles('[roles.a]\nfile = "p.md"\n[roles.b]\nsystem = "First."\nfile = "~/q.md"\n')
+    assert (found.find("a").system, found.find("b").system) == ("From a file.", "First.\n\nFrom home.")
 
 
 @pytest.mark.parametrize(
     ("text", "files", "told"),
     [
         ('[roles.a]\nbackend = "grok"\n', {}, 'config.toml:2:1: [roles.a] backend: there is no backend'),
-        ('[roles.a]\nsystem = "x"\nfile = "y"\n', {}, "has a system prompt and a file with one"),
         ("[roles.a]\ntemprature = 1\n", {}, "unknown key roles.a.temprature; did you mean temperature?"),
         ("[roles.a]\ntemperature = 9\n", {}, "must be at most 2"),
         ('[roles.a]\nfile = "none.md"\n', {}, "config.toml:2:1: roles.a.file: "),

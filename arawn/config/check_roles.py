@@ -1,4 +1,4 @@
-"""Whether what is said of roles can hold: backends that there are, one system prompt."""
+"""Whether what is said of roles can hold: backends that there are."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ def wrong_roles(config: Config) -> list[str]:
     wrong = []
     for name, table in config.values.get("roles", {}).items():
         at = f"[{path_text(('roles', name))}]"
-        if any(
-            {"system", "file"} <= layer.values.get("roles", {}).get(name, {}).keys()
-            for layer in config.layers
-        ):
-            place = config.origin(("roles", name, "file")).place
-            wrong.append(f"{place}: {at} has a system prompt and a file with one; leave one out")
         missing = unknown_backend(config, table)
         if missing:
             wrong.append(f"{config.origin(('roles', name, 'backend')).place}: {at} {missing}")

@@ -15,7 +15,7 @@ ROLES: tuple[Row, ...] = (
         f"{_R}.file",
         "path",
         None,
-        "Or a file with the system prompt, relative to this one.",
+        "A file with the system prompt, or with more of it; relative to this one.",
         example="reviewer.md",
     ),
     Row(f"{_R}.backend", "str", None, "Who answers: a [backends.NAME] or a provider.", example="groq"),
