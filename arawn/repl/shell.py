@@ -53,6 +53,8 @@ class _Kept:
 
     def add(self, data: bytes) -> None:
         """Take a piece."""
+        if not data:
+            return
         self.open_line = not data.endswith(b"\n")
         room = KEPT // 2 - len(self._first)
         self._first += data[:room]
@@ -129,21 +131,25 @@ def _pass_on(fd: int, ours: int, kept: _Kept, process: subprocess.Popen[bytes], 
                 return
             os.write(ours, typed)
         if ours in ready:
-            try:
-                data = os.read(ours, 65536)
-            except OSError:  # nobody has the other side any more
+            if not _show(ours, kept):
                 return
-            if not data:
-                return
-            kept.add(data)
-            _show(data)
         elif process.poll() is not None:  # something it left in the background may hold the terminal
+            while select.select([ours], [], [], 0)[0] and _show(ours, kept):
+                pass
             return
 
 
-def _show(data: bytes) -> None:
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
+def _show(ours: int, kept: _Kept) -> bool:
+    """Show and keep what was written; False where nothing will be any more."""
+    try:
+        data = os.read(ours, 65536)
+    except OSError:  # nobody has the other side any more
+        return False
+    kept.add(data)
+    rest = data
+    while rest:
+        rest = rest[os.write(sys.stdout.fileno(), rest) :]
+    return bool(data)
 
 
 def _same_size(fd: int, ours: int, known: bytes | None = None) -> bytes:
