@@ -228,6 +228,16 @@ def test_a_chat_takes_the_colours_that_fit(
     assert "light" in remembered.read_text()
 
 
+def test_what_is_typed_before_the_answer_is_kept(
+    fake: FakeProvider, env: dict[str, str], tmp_path: Path
+) -> None:
+    with Answering([sys.executable, "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
+        term.after = 0.05
+        term.until(lambda: term.asked_at is not None, "the question", 10).send("early ")
+        term.until(lambda: term.done, "the answer", 5).send("bird")
+        term.prompt("early bird")
+
+
 def test_a_terminal_that_never_answers_is_not_waited_for(
     fake: FakeProvider, env: dict[str, str], tmp_path: Path
 ) -> None:

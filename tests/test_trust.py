@@ -101,6 +101,8 @@ HARMLESS = [
     ("backends.groq.system", '"s"', "s"),
     ("ui.color", '"never"', "never"),
     ("ui.history", "false", False),
+    ("ui.theme", '"light"', "light"),
+    ("ui.footer", '["model"]', ["model"]),
 ]
 
 
@@ -111,6 +113,12 @@ def test_harmless_keys_need_no_trust(
     project.write_text(f"{key} = {value}")
     got = read(env, project)
     assert got.get(key) == expected and got.notices == ()
+
+
+def test_a_project_that_is_not_trusted_cannot_hide_warnings(env: dict[str, str], project: Path) -> None:
+    project.write_text('[ui.colors]\nwarning = "black on black"\n')
+    got = read(env, project)
+    assert got.get("ui.colors.warning") is None and "warning" in got.notices[0]
 
 
 def test_F_TRUST_02_commands_need_trust_that_ends_with_a_change(env: dict[str, str], project: Path) -> None:

@@ -1,4 +1,4 @@
-"""The settings of how things look and feel, one row each; all are harmless."""
+"""The settings of how things look and feel, one row each."""
 
 from __future__ import annotations
 
@@ -96,5 +96,6 @@ UI: tuple[Row, ...] = (
         choices=("emacs", "vi"),
     ),
     _row("toolbar", "bool", True, "A line below the prompt: who answers, how full the window is, the cost."),
-    *(_row(f"colors.{name}", "style", None, doc, example=words) for name, (doc, words) in COLORS.items()),
+    # Not harmless: a project that is not trusted could have a warning black on black.
+    *(Row(f"ui.colors.{name}", "style", None, doc, example=words) for name, (doc, words) in COLORS.items()),
 )
