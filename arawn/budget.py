@@ -193,9 +193,10 @@ class Guard:
         agreed = self.action == "warn"
         if agreed:
             yield Notice(told, warning=True)
-        elif self.action == "ask":
-            yield Notice(f"{told}. Ask all the same? y/N", warning=True)
-            agreed = self._needs.agreed()
+        elif self.action == "ask" and _is_alone():
+            with keyboard.alone():  # a key that comes at once is the answer already
+                yield Notice(f"{told}. Ask all the same? y/N", warning=True)
+                agreed = self._needs.agreed()
         if agreed:
             with self._book().alone() as page:
                 return self._held(page, request, price.likely, price)
@@ -327,13 +328,17 @@ def guarded(
     return made
 
 
-def _can_answer() -> bool:
-    """Whether somebody sits at a terminal who sees a question and can answer it: one question at a time."""
-    import sys
+def _is_alone() -> bool:
+    """Whether this is the only one that is asked now: threads of a race or comparison would ask at once."""
     import threading
 
-    if threading.current_thread() is not threading.main_thread():  # several are asked at once
-        return False
+    return threading.current_thread() is threading.main_thread()
+
+
+def _can_answer() -> bool:
+    """Whether somebody sits at a terminal who sees a question and can answer it."""
+    import sys
+
     try:
         return sys.stdin.isatty() and sys.stderr.isatty()
     except (ValueError, AttributeError):

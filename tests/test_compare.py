@@ -411,6 +411,13 @@ def test_choosing_which_is_gone_on_with(start, typed: str, chosen: str) -> None:
     term.say("/tree").wait("├─● ").prompt()
 
 
+def test_several_at_once_ask_nothing_about_the_budget(start) -> None:
+    prices = '[catalog."m-1"]\ninput_price = 1000000.0\noutput_price = 1000000.0\n'
+    term = start(more=prices + '[budget]\nper_turn = 0.5\naction = "ask"\n')
+    term.say("/compare fake other: why?").wait("Going on with other").prompt()
+    assert "Nothing was asked" in term.screen and "y/N" not in term.screen
+
+
 def test_leaving_the_choice_takes_the_first(start) -> None:
     term = start().say("/compare fake other: why?").wait("Go on with which").send("\x03")
     term.wait("Going on with fake").prompt()
