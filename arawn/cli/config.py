@@ -73,6 +73,10 @@ def check(ctx: typer.Context) -> None:
     context = ctx.find_root().obj
     config = context.load()
     wrong = Roles(config, context.env).check()
+    if "tasks" in config.values:
+        from arawn.config.check_tasks import wrong_tasks
+
+        wrong = [*wrong, *wrong_tasks(config)]
     if wrong:
         raise ConfigFault("\n".join(wrong))
     for file in config.files:
