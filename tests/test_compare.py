@@ -418,6 +418,18 @@ def test_several_at_once_ask_nothing_about_the_budget(start) -> None:
     assert "Nothing was asked" in term.screen and "y/N" not in term.screen
 
 
+def test_what_is_compared_may_name_files_and_snippets(start, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("the note\n")
+    term = start(more='[snippets]\nbrief = "in three words"\n')
+    term.say("/compare fake other: #brief: @note.txt").wait("with it: note.txt").wait(
+        "Go on with which"
+    ).send("\r")
+    term.prompt()
+    for request in term.fake.requests:
+        said = request.json["messages"][-1]["content"]
+        assert said == "in three words: @note.txt\n\nnote.txt:\n```\nthe note\n```"
+
+
 def test_leaving_the_choice_takes_the_first(start) -> None:
     term = start().say("/compare fake other: why?").wait("Go on with which").send("\x03")
     term.wait("Going on with fake").prompt()

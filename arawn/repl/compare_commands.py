@@ -74,12 +74,16 @@ def parsed(words: str) -> tuple[list[str], str]:
 
 
 def _prompt(repl: Repl, text: str) -> tuple[str, tuple[FilePart, ...]]:
-    """What is asked, with snippets and with what is attached."""
+    """What is asked: its snippets put in, with what is attached and the files that it names."""
     from arawn.attach import enclosed, parts
+    from arawn.repl import mentions
     from arawn.snippets import expand
 
-    text = expand(text, repl.settings.snippets)
-    return "\n\n".join([text, *enclosed(repl.attached)]), parts(repl.attached)
+    named = mentions.take(text, repl.taken, repl.attached) if repl.screen.on_terminal else []
+    if named:
+        repl.status.note(mentions.told(named))
+    files = [*repl.attached, *named]
+    return "\n\n".join([expand(text, repl.settings.snippets), *enclosed(files)]), parts(files)
 
 
 def _opened(repl: Repl, names: list[str], files: tuple[FilePart, ...]) -> list[Asked]:
