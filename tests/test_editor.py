@@ -580,9 +580,11 @@ def test_a_draft_outlives_a_crash(start: Start, env: dict[str, str], tmp_path: P
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(drafts.stat().st_mode) == 0o700
     term.process.kill()
     term.process.wait()
-    again(term, {**env, "HISTORY": str(history)}).wait("what you had typed").wait("arawn> half a tho").wait(
-        "       ught"
-    ).send("\r").wait("heard 1").prompt()
+    again(term, {**env, "HISTORY": str(history)}).wait("what you had typed")
+    term.until(
+        lambda: term.screen.endswith("in the prompt again\narawn> half a tho\n       ught"), "the draft"
+    )
+    term.send("\r").wait("heard 1").prompt()
     assert list(drafts.iterdir()) == []
 
 

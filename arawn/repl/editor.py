@@ -114,11 +114,22 @@ class Editor:
         self._completer = Completions(
             around.candidates, Nearby(self.refresh_completion).names, around.snippets
         )
+        self._session = self._made(source, out, history)
+        self._session.default_buffer.on_text_changed += lambda _: self._changed()
+        if reflow.reflows(env):
+            reflow.renew(self._session.app)
+        self._session.app.before_render += lambda _: self._fit_menu()
+        self._session.app.ttimeoutlen = 0.05  # Esc in vi mode; Alt-Enter comes as one burst anyway
+        if feel.toolbar is not None:
+            self._add_toolbar()
+
+    def _made(self, source: TextIO, out: TextIO, history: Path | None) -> PromptSession[str]:
         acts = Acts(self._edit, self._picture, self._tell_above)
-        past = Past(history, folds, self._notes.append, around.secret)
-        keyboard, bursting = open_input(source, quiet.sift)
+        past = Past(history, self._folds, self._notes.append, self._around.secret)
+        feel = self._feel
+        keyboard, bursting = open_input(source, self._quiet.sift)
         completing = Condition(self._completing)
-        self._session: PromptSession[str] = PromptSession(
+        return PromptSession(
             message=self._message,
             style=DynamicStyle(self._style),
             color_depth=None if feel.color else ColorDepth.DEPTH_1_BIT,
@@ -136,13 +147,6 @@ class Editor:
             input=keyboard,
             output=_output(out),
         )
-        self._session.default_buffer.on_text_changed += lambda _: self._changed()
-        if reflow.reflows(env):
-            reflow.renew(self._session.app)
-        self._session.app.before_render += lambda _: self._fit_menu()
-        self._session.app.ttimeoutlen = 0.05  # Esc in vi mode; Alt-Enter comes as one burst anyway
-        if feel.toolbar is not None:
-            self._add_toolbar()
 
     def read(self, draft: str = "", mode: tuple[str, ...] = (), ended: bool = False) -> str:
         """One message; `draft` is there to be edited, and the prompt tells the `mode`.
