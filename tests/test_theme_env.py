@@ -184,6 +184,35 @@ def test_ask_asks_no_terminal(fake: FakeProvider, env: dict[str, str], tmp_path:
     assert "\x1b]" not in out + err and "\x1b[c" not in out + err
 
 
+COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
+
+
+@pytest.mark.parametrize(
+    ("more", "options", "config", "wanted"),
+    [
+        ({}, [], "", True), ({"NO_COLOR": "1"}, [], "", False), ({"CLICOLOR": "0"}, [], "", False),
+        ({}, ["--color", "never"], "", False), ({}, [], '[ui]\ncolor = "never"\n', False),
+        ({"NO_COLOR": "1"}, ["--color", "always"], "", True), ({"LANG": "C", "NO_COLOR": "1"}, [], "", False),
+    ],
+)  # fmt: skip
+def test_F_TERM_20_a_chat_obeys_too(
+    fake: FakeProvider, env: dict[str, str], home: Path, tmp_path: Path, more: dict[str, str],
+    options: list[str], config: str, wanted: bool,
+) -> None:  # fmt: skip
+    configure(home, fake, config)
+    argv = [sys.executable, "-m", "arawn", "chat", *options]
+    with Term(argv, env={**env, **more}, cwd=tmp_path) as term:
+        term.until(lambda: term.line.startswith("arawn>"), "a prompt", 10).send("hi\r")
+        term.wait("3 in / 5 out", 10).until(lambda: term.line.startswith("arawn>"), "a prompt", 5).send(
+            "\x04"
+        )
+        assert term.end() == 0
+        raw = term.raw.decode()
+    assert bool(COLOUR.search(raw)) is wanted, ascii(raw)
+    if more.get("LANG") == "C":
+        assert "Backend fake - model m" in raw and "* one item" in raw
+
+
 # ---- a chat asks
 
 

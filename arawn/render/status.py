@@ -12,6 +12,7 @@ from arawn.errors import ArawnError
 from arawn.events import Wait
 from arawn.render.live import TICK, LiveLine
 from arawn.render.safe import Filter, clean
+from arawn.render.terminal import in_ascii
 
 if TYPE_CHECKING:
     from arawn.render.prose import Prose
@@ -22,9 +23,6 @@ FRESH = 0.7
 """Seconds for which a countdown stands that is told several times a second."""
 TAIL = 600
 """Characters of reasoning that a line could show at most."""
-
-
-_ASCII = {ord("·"): "-", ord("…"): "...", ord("–"): "-"}
 
 
 def span(seconds: float) -> str:
@@ -98,7 +96,7 @@ class Status:
 
     def _said(self, text: str) -> str:
         text = clean(text, newlines=False)
-        return text.translate(_ASCII) if self._ascii else text
+        return in_ascii(text) if self._ascii else text
 
     def _above(self, line: str) -> None:
         self._end_shown()

@@ -98,6 +98,11 @@ def ascii_only(env: Mapping[str, str], encoding: str | None) -> bool:
     return name in ("C", "POSIX")
 
 
+def in_ascii(line: str) -> str:
+    """A line of our own with its marks in ASCII."""
+    return line.replace("·", "-").replace("…", "...").replace("–", "-")
+
+
 def background(env: Mapping[str, str]) -> Literal["dark", "light"] | None:
     """The background by COLORFGBG, as rxvt, Konsole and others set it; None where it is not told."""
     last = env.get("COLORFGBG", "").rpartition(";")[2]

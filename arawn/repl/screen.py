@@ -48,9 +48,12 @@ class Screen:
     def say(self, line: str) -> None:
         """A line of our own; what it quotes may be anybody's."""
         from arawn.render.safe import clean
+        from arawn.render.terminal import in_ascii
 
         if self._chat.settings.look.accessible:
             line = line.replace(" · ", ", ")
+        if self.ascii:
+            line = in_ascii(line)
         self._chat.out.write(clean(line) + "\n")
         self._chat.out.flush()
 
