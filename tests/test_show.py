@@ -257,3 +257,28 @@ def test_several_backends_say_whom_they_wait_for(env: dict[str, str], tmp_path: 
         with Term(argv, env=env, cwd=tmp_path) as term:
             term.wait("waiting for fake", 10).wait("late", 10)
             assert term.end() == 0
+
+
+def test_in_the_background_nothing_moves(env: dict[str, str], tmp_path: Path) -> None:
+    """The terminal is somebody else's then; a note that stays is still told."""
+
+    def late(conn: Conn) -> None:
+        conn.head()
+        time.sleep(2.5)
+        conn.chunk(delta(content="answer here"))
+        for event in openai_stream([]).events:
+            conn.chunk(event)
+        conn.end()
+
+    with FakeProvider(late) as fake:
+        configured(env, fake)
+        with Term(
+            ["bash", "--norc", "-i"], env={**env, "PS1": "$ ", "PY": sys.executable}, cwd=tmp_path
+        ) as term:
+            term.wait("$", 5).send('"$PY" -m arawn ask hi < /dev/null &\r').wait("fake · m (", 10)
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end:
+                term.pump()
+            assert b"waiting for" not in term.raw
+            term.send("fg\r").wait("waiting for fake", 5).wait("answer here", 10)
+            assert "waiting for" not in term.screen
