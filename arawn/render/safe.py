@@ -104,7 +104,8 @@ class Filter:
         following = text[at + 1 : at + 2]
         needed = _EMOJI if char == "\u200d" and not _JOINING.match(last or " ") else _JOINING
         skin = char == "\u200d" and "\U0001f3fb" <= last <= "\U0001f3ff"
-        if following and (needed.match(last or " ") or skin) and needed.match(following):
+        foreign = last > "\x7f" and following > "\x7f" and following != "\ufe0f"  # digits and * are emoji too
+        if foreign and (needed.match(last) or skin) and needed.match(following):
             self._keep(out, char)
         return at + 1
 
