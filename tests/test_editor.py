@@ -666,3 +666,11 @@ def test_nothing_is_left_of_the_line_after_a_resize(start: Start) -> None:
             term.pump()
     term.send("\r").wait("heard 1").prompt()
     assert term.screen.count("some text") == 2 and term.screen.count("one · m-1") == 2
+
+
+def test_F_INPUT_12_a_key_in_a_long_paste_is_not_kept(start: Start, tmp_path: Path) -> None:
+    term = start(HISTORY=tmp_path / "state" / "history").prompt().send(paste("sk-CANARY\n" * 20))
+    term.prompt("[Pasted 1: 20 lines]")
+    time.sleep(0.8)
+    term.send("\r").wait("not kept in the history").prompt()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"CANARY" in file.read_bytes()]

@@ -66,8 +66,9 @@ class Feel(NamedTuple):
 
 
 class Around(NamedTuple):
-    """What the prompt needs of the chat: completions, snippets, what looks like a key, the picture on the
-    clipboard taken along (returning a line that tells it), how to tell a line.
+    """What the prompt needs of the chat: completions, snippets, what looks like it holds a key (a text, or a
+    paste whose mark is in it), the picture on the clipboard taken along (returns a line that tells it), how
+    to tell a line and a fault.
     """
 
     candidates: Candidates
@@ -246,8 +247,8 @@ class Editor:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-        whole = "" if sent else self._folds.unfold(self._session.default_buffer.text)
-        self._draft.write("" if whole and self._around.secret(whole) else whole)
+        text = "" if sent else self._session.default_buffer.text
+        self._draft.write("" if text and self._around.secret(text) else self._folds.unfold(text))
 
     # ---- beginning and end
 

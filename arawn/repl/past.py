@@ -50,7 +50,7 @@ class Past(InMemoryHistory):
         entry = tidy(string)
         if not entry.strip() or entry.startswith(" "):
             return
-        if self._secret(self._folds.unfold(entry)):
+        if self._secret(entry):
             self._tell("this line looks like it holds a key: it is not kept in the history")
             return
         super().append_string(entry)

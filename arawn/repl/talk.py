@@ -38,6 +38,7 @@ class Talk:
         self._folds = Folds()
         self._typed = Typed(self._folds)
         self._go_on = True
+        self._secrets: dict[int, tuple[int, bool]] = {}
         history = chat.history_file
         self._draft = Draft(history.parent / "drafts" if history else None, _name_of(source))
         self._below = Below(repl, chat, lambda: self.editor.vi_mode)
@@ -216,12 +217,27 @@ class Talk:
         return f"with the next message: {file.name} ({file.kind}, {mentions.size(file.size)})"
 
     def _is_secret(self, text: str) -> bool:
+        """Whether a text, or a paste whose mark is in it, looks like it holds a key."""
+        return self._redacts(text) or any(
+            self._is_secret_paste(span.number) for span in self._folds.spans(text)
+        )
+
+    def _is_secret_paste(self, number: int) -> bool:
+        """As above; a long paste takes a moment, so each is looked through once."""
+        text = self._folds.text(number)
+        length, found = self._secrets.get(number, (-1, False))
+        if length != len(text):
+            found = self._redacts(text)
+            self._secrets[number] = len(text), found
+        return found
+
+    def _redacts(self, text: str) -> bool:
         return self._repl.app.redact(text) != text
 
     def _keep(self) -> None:
         """Keep what is typed but not sent, so that a crash does not take it."""
-        whole = self._folds.unfold(self._typed.everything)
-        self._draft.write("" if whole and self._is_secret(whole) else whole)
+        text = self._typed.everything
+        self._draft.write("" if text and self._is_secret(text) else self._folds.unfold(text))
 
 
 def _short(text: str) -> str:
