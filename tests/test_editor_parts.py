@@ -270,6 +270,17 @@ def test_files_of_a_repository(folder: Path) -> None:
     assert nearby.names("sub/../a") == ["sub/../a.py"]
 
 
+def test_a_repository_runs_nothing(folder: Path) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    (folder / "evil").write_text(f"#!/bin/sh\ntouch {folder}/ran\n")
+    (folder / "evil").chmod(0o755)
+    subprocess.run(["git", "config", "core.fsmonitor", str(folder / "evil")], check=True)
+    subprocess.run(["git", "config", "core.hooksPath", str(folder)], check=True)
+    grown: list[int] = []
+    assert "a.py" in listed(Nearby(lambda: grown.append(1)), "", grown)
+    assert not (folder / "ran").exists()
+
+
 # ---- the line below
 
 

@@ -140,7 +140,9 @@ class Editor:
             editing_mode=EditingMode.VI if feel.keys == "vi" else EditingMode.EMACS,
             history=past,
             enable_history_search=~completing,
-            auto_suggest=Suggested() if feel.color else None,  # without colour it would look typed
+            auto_suggest=Suggested()
+            if feel.color and not feel.spoken
+            else None,  # without colour it would look typed
             completer=self._completer,
             complete_while_typing=completing if not feel.spoken else False,
             key_bindings=Bindings(self._pasting, self._completer, acts, bursting).keys(),

@@ -14,7 +14,17 @@ FRESH_S = 5.0
 PATIENCE_S = 10.0
 MOST = 60
 """Names that are offered at once."""
-_GIT = ("git", "ls-files", "-co", "--exclude-standard", "-z")
+# A repository may be anybody's: without this its own config could name a program that Git runs.
+_GIT = (
+    "git",
+    "-c",
+    "core.fsmonitor=false",
+    "--no-optional-locks",
+    "ls-files",
+    "-co",
+    "--exclude-standard",
+    "-z",
+)
 
 
 class Nearby:
