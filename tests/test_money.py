@@ -16,7 +16,7 @@ from arawn.catalog.make import NAMES
 from arawn.events import Attempt, Usage
 from arawn.money import cost
 from arawn.record import receipt_in, receipt_out
-from arawn.session import Receipt, Turn
+from arawn.session import Receipt
 from arawn.wire.frames import split
 
 WHEN = datetime(2026, 11, 21, 3, 30, tzinfo=UTC)  # in the dear hours of DeepSeek
@@ -206,13 +206,3 @@ def test_all_counts_are_kept_in_a_receipt() -> None:
         "b", usage=Usage(*range(1, len(Usage._fields) + 1)), attempts=(attempt, attempt._replace(hold=""))
     )
     assert receipt_in(receipt_out(receipt)) == receipt
-
-
-def test_what_a_turn_cost_stands_behind_its_tokens() -> None:
-    from arawn.messages import user
-    from arawn.render.receipt import spent
-
-    turn = Turn("t", None, (user("q"),), Receipt("b", "openai", cost_usd=0.0123))
-    assert spent(turn) == ", $0.0123" and spent(None) == ""
-    assert spent(turn._replace(receipt=turn.receipt._replace(cost_usd=None))) == ", cost unknown"
-    assert spent(turn._replace(receipt=Receipt("b"))) == ""

@@ -1,4 +1,4 @@
-"""What is told when an answer has ended: one line of who, how much and how fast, and a notice for who left."""
+"""What is told when an answer has ended: a line of who, how much and how fast, and a notice for who left."""
 
 from __future__ import annotations
 

@@ -18,14 +18,6 @@ def money(cost: float | None) -> str:
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}" if cost >= 0.0001 else "under $0.0001"
 
 
-def spent(turn: Turn | None) -> str:
-    """What a turn cost, behind a comma; "" where there is none, or nobody who knows prices saw it."""
-    if turn is None or not turn.receipt.provider:
-        return ""
-    cost = turn.receipt.cost_usd
-    return ", cost unknown" if cost is None else f", {money(cost)}"
-
-
 def lines(turn: Turn) -> Iterator[tuple[str, str]]:
     """(what, value) of all that is known of a turn."""
     receipt = turn.receipt

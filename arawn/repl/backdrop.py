@@ -62,7 +62,7 @@ class Question:
 
 
 def ask(chat: Chat, quiet: Quiet) -> Callable[[], None]:
-    """Ask where it matters and nobody knows yet; what is returned takes the answer before the first prompt."""
+    """Ask where it matters and nobody knows yet; what is returned takes the answer, before a prompt."""
     look = chat.settings.look
     if look.theme is None or not (look.theme.open and look.color and quiet.works):
         return lambda: None
