@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -243,8 +244,6 @@ def listed(nearby: Nearby, begun: str, event: list[int]) -> list[str]:
         if event or not nearby._busy:
             break
         os.sched_yield()
-        import time
-
         time.sleep(0.01)
     return nearby.names(begun)
 
@@ -385,6 +384,11 @@ def test_a_draft(tmp_path: Path) -> None:
     assert again.restore() == "half" and [one.name for one in (tmp_path / "d").iterdir()] == [file.name]
     again.write("")
     assert not list((tmp_path / "d").iterdir())
+    for name, days in (("other.1", 40), (f"other.{gone.pid}", 40), (f"another.{gone.pid}", 1)):
+        (tmp_path / "d" / name).write_text("x")
+        os.utime(tmp_path / "d" / name, (time.time() - days * 86400,) * 2)
+    assert again.restore() == ""
+    assert {one.name for one in (tmp_path / "d").iterdir()} == {"other.1", f"another.{gone.pid}"}
     (tmp_path / "file").write_text("")
     Draft(tmp_path / "file", "x").write("no harm")
     Draft(None, "x").write("nothing")

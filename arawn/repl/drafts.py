@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
+
+from arawn.repl.tidying import tidy
 
 LATE_S = 0.5
 """How long after a change it is written."""
+OLD_S = 30 * 24 * 3600.0
+"""A draft that nobody came back for is deleted then."""
 
 
 class Draft:
@@ -48,14 +53,18 @@ class Draft:
             return ""
         found: list[tuple[float, str]] = []
         try:
-            for file in self._folder.glob(f"{self._terminal}.*"):
-                process = file.name.rpartition(".")[2]
-                if process.isdecimal() and not _lives(int(process)):
-                    found.append((file.stat().st_mtime, file.read_bytes().decode("utf-8", "replace")))
+            for file in self._folder.glob("[!.]*.*"):
+                terminal, _, process = file.name.rpartition(".")
+                at = file.stat().st_mtime
+                if not process.isdecimal() or _lives(int(process)):
+                    continue
+                if terminal == self._terminal:
+                    found.append((at, tidy(file.read_bytes().decode("utf-8", "replace"))))
+                if terminal == self._terminal or time.time() - at > OLD_S:
                     file.unlink()
         except OSError:
             return ""
-        text = max(found)[1] if found else ""
+        text = "\n".join(text for _, text in sorted(found))
         self.write(text)
         return text
 
