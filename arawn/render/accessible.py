@@ -12,7 +12,7 @@ from typing import TextIO
 
 from arawn.render.blocks import Blocks, Container, Step, blank, head, html_kind, split
 from arawn.render.inline import Inline, pieces
-from arawn.render.safe import Filter
+from arawn.render.safe import Filter, clean
 from arawn.render.sentences import PATIENCE_S, Sentences
 
 LONGEST = 16_384
@@ -45,7 +45,7 @@ class AccessibleStream:
         patience: float = PATIENCE_S,
     ) -> None:
         self._say = Sentences(out, columns, patience)
-        self._label = label
+        self._label = clean(label, newlines=False)
         self._raw = raw
         self._filter = Filter()
         self._inline = Inline(self._put, "", _MARKED)
