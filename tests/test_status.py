@@ -163,7 +163,7 @@ def test_no_line_is_torn_by_another_thread(tty: Tty) -> None:
     assert sorted(kept) == sorted(f"note {n}.{k}" for n in range(4) for k in range(20))
 
 
-@pytest.mark.parametrize("columns", [1, 2, 5, 20, 40, 80])
+@pytest.mark.parametrize("columns", [1, 2, 20, 40])
 def test_what_passes_never_wraps(columns: int) -> None:
     tty = Tty(columns)
     try:
@@ -172,7 +172,7 @@ def test_what_passes_never_wraps(columns: int) -> None:
             status.passing(text)
             status.wait(Wait(3.2, 5, text, 2, 3))
             status.thinking(text)
-            time.sleep(2 * TICK)
+            time.sleep(1.2 * TICK)
             status.clear()
             assert tty.lines == [""], (columns, text[:5])
     finally:
