@@ -27,7 +27,7 @@ ATTACK = (
 EVIL = f"vis{ATTACK}ible"
 NEVER = (
     b"\x1b]", b"\x07", b"\x1b[99;99H", b"\x1b[2J", b"\x1b[3J", b"\x1b[?1049", b"\x1bP", b"\xc2\x9b", b"\x1b[6n",
-    b"\x1b[35m", "\u202e".encode(), "\u200b".encode(), b"\x08\x1b", b"owned\x07",
+    b"\x1b[35m", "\u202e".encode(), "\u200b".encode(), b"owned\x07",
 )  # fmt: skip
 BACKGROUND = b"\x1b]11;?\x1b\\"
 """A chat's own question for the colour of the background."""
