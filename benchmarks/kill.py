@@ -36,7 +36,8 @@ ALLOWED_S = 1.0
 TAKEN_IN_S = 5.0
 """How long another process may hold a turn that it takes in."""
 KEY = re.compile(r"q-\d+-\d+-\d+-(\d+)-end")
-EDITING = b"\x1b[?2004h"  # the editor begins a line
+PASTES = b"\x1b[?2004h"
+"""Marks of pastes are asked for twice a turn: at the prompt, and while an answer comes."""
 KINDS = {"ask": 5, "continue": 5, "chat": 3, "terminal": 2, "list": 1, "delete": 2}
 MOMENTS = {"stream": 14, "start": 2, "end": 4, "never": 1}
 ROWS = """
@@ -51,6 +52,11 @@ def answer(key: str) -> list[str]:
     found = KEY.search(key)
     assert found is not None
     return [f"w{number} " for number in range(int(found[1]))]
+
+
+def prompts(shown: bytes) -> int:
+    """How often the editor has begun a line on a terminal."""
+    return (shown.count(PASTES) + 1) // 2
 
 
 class Service:
@@ -155,7 +161,7 @@ class Run:
                 shown += data
                 with contextlib.suppress(OSError):
                     os.write(self._master, b"\x1b[1;1R" * data.count(b"\x1b[6n"))
-                    if typed < min(len(lines), shown.count(EDITING)):
+                    if typed < min(len(lines), prompts(shown)):
                         os.write(self._master, lines[typed].encode() + b"\r")
                         typed += 1
 
@@ -165,7 +171,7 @@ class Run:
             return list(self.keys)
         shown = self.out.read_bytes()
         if self.kind == "terminal":  # the editor comes back when a turn is stored
-            return self.keys[: max(0, shown.count(EDITING) - 1)]
+            return self.keys[: max(0, prompts(shown) - 1)]
         return self.keys[: shown.count(b"\n")]
 
     def kill(self) -> float | None:
