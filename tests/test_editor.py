@@ -276,6 +276,11 @@ def test_without_colour_nothing_is_suggested(start: Start) -> None:
     assert term.screen.endswith("arawn> app")
 
 
+def test_what_ctrl_c_dropped_comes_back_with_undo(start: Start) -> None:
+    term = start().prompt().send("long text").prompt("long text").send("\x03").prompt()
+    term.send("\x1f").prompt("long text").send("\r").wait("heard 1: 'long text'")
+
+
 # ---- names
 
 

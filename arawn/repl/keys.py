@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import emacs_mode, has_focus, vi_insert_mode, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -144,9 +145,13 @@ def _newline(event: KeyPressEvent) -> None:
 
 
 def _cancel(event: KeyPressEvent) -> None:
+    """Ctrl-C: empty the line; undo brings it back, as it may have been long."""
     buffer: Buffer = event.current_buffer
-    if buffer.text:
-        buffer.text = ""
-        buffer.reset()
-    else:
+    text = buffer.text
+    if not text:
         event.app.exit(exception=KeyboardInterrupt())
+        return
+    buffer.reset()
+    buffer.document = Document(text)
+    buffer.save_to_undo_stack()
+    buffer.text = ""
