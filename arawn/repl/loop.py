@@ -125,7 +125,6 @@ class Repl:
         source = getattr(self._chat.source, "buffer", self._chat.source)
         try:
             while True:
-                self._signals.begin()
                 self._signals.waiting()
                 line = source.readline() if source is not None else ""
                 self._signals.busy()
