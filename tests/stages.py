@@ -265,6 +265,25 @@ def _shell(place: Place) -> Set:
     return Set(reached, typed="!sh -c 'echo be''gun; sleep 30'\r")
 
 
+def _picker(place: Place) -> Set:
+    from arawn.messages import user
+    from arawn.session import Session, Turn
+    from arawn.store.sessions import Store
+
+    store = Store(place.data, lambda line: None)
+    session = Session("s1", title="of before")
+    session.add(Turn("t1", None, (user("hello"),), session="s1"))
+    store.put(session, session.turns.values())
+    store.close()
+    return Set(lambda term: "Type to narrow" in term.screen and "of before" in term.screen, typed="/resume\r")
+
+
+def _models(place: Place) -> Set:
+    """A service that does not say which models it has."""
+    fake = _fake(place, silent)
+    return Set(lambda term: bool(fake.requests), f"{fake.url}/v1", typed="/model\r")
+
+
 STAGES: dict[str, Callable[[Place], Set]] = {
     "DNS": _dns,
     "connecting": _connecting,
@@ -279,8 +298,10 @@ STAGES: dict[str, Callable[[Place], Set]] = {
     "budget question": _budget,
     "editor": _editor,
     "shell command": _shell,
+    "picker": _picker,
+    "list of models": _models,
 }
-CHAT_ONLY = ("editor", "shell command")
+CHAT_ONLY = ("editor", "shell command", "picker", "list of models")
 
 
 def wait_for(term: Term, seconds: float) -> None:

@@ -46,6 +46,7 @@ class Sentences:
         self._fault: OSError | None = None
         self._held = ""
         self._from = 0  # before it stands a label, in which no sentence ends
+        self._seen = 0  # so much of it was looked at
         self._column = 0
         self._space = False
         self.said = False
@@ -55,18 +56,19 @@ class Sentences:
         """A paragraph begins, with a label."""
         with self._lock:
             self.end()
-            self._held, self._from = label, len(label)
+            self._held, self._from, self._seen = label, len(label), 0
 
     def label(self, label: str) -> None:
         """Put one more label before what is held back of this paragraph."""
         with self._lock:
             self._held = self._held[: self._from] + label + self._held[self._from :]
             self._from += len(label)
+            self._seen = 0
 
     def drop(self) -> None:
         """Forget what is held back: it is told in another way."""
         with self._lock:
-            self._held, self._from = "", 0
+            self._held, self._from, self._seen = "", 0, 0
 
     def text(self, text: str) -> None:
         """More of the paragraph; a newline is a space."""
@@ -85,7 +87,8 @@ class Sentences:
         """The paragraph is over."""
         with self._lock:
             self._raise()
-            held, self._held, self._from = self._held, "", 0
+            held, self._held = self._held, ""
+            self._from = self._seen = 0
             self._words(held.rstrip())
             if self._column:
                 self._write("\n")
@@ -104,7 +107,9 @@ class Sentences:
 
     def _sentence(self) -> bool:
         """Write the first whole sentence that is held back; whether there was one."""
-        found = _END.search(self._held, self._from)
+        word = self._held.rfind(" ", 0, self._seen)  # no sentence ends before it
+        found = _END.search(self._held, max(self._from, word))
+        self._seen = len(self._held)
         cut = found.end() if found else 0
         if cut > LONGEST or (not cut and len(self._held) > LONGEST):
             cut = self._held.rfind(" ", 0, LONGEST) + 1 or LONGEST
@@ -114,7 +119,8 @@ class Sentences:
         return True
 
     def _hand_over(self, cut: int) -> None:
-        ready, self._held, self._from = self._held[:cut], self._held[cut:], 0
+        ready, self._held = self._held[:cut], self._held[cut:]
+        self._from = self._seen = 0
         self._words(ready)
         self.said, self._since = True, time.monotonic()
 
