@@ -226,8 +226,8 @@ def test_hooks_and_exit_status_of_others_stay(kit, shell) -> None:
     }[shell]
     twice = f'eval "$(arawn shell-init {shell})"; eval "$(arawn shell-init {shell})"'
     with kit.shell(shell, twice, before=hook) as term:
-        prompt(term).send("(exit 7)\r")
-        typed(prompt(term), "echo status $? seen $seen")
+        typed(prompt(term), "(exit 7)")
+        typed(prompt(term.send("\r")), "echo status $? seen $seen")
         term.send("\r").wait("\nstatus 7 seen 7")
         typed(prompt(term), "false")
         prompt(term.send("\r"))
