@@ -430,3 +430,20 @@ def test_a_fault_is_told_in_lines(env: dict[str, str], home: Path) -> None:
     with fake, Term(argv("ask", "hi"), env=asking(env, fake, ACCESSIBLE="1"), cwd=home) as term:
         assert term.end(10) == 4
     assert not OURS.search(bytes(term.raw)) and "Error: " in term.screen
+
+
+def test_a_command_and_a_page_of_the_manual_are_plain_lines(env: dict[str, str], home: Path) -> None:
+    answer = openai_stream(["```sh\nls -l\n```"])
+    variables = {"ACCESSIBLE": "1"}
+    with (
+        FakeProvider(answer) as fake,
+        Term(argv("cmd", "list files"), env=asking(env, fake, **variables), cwd=home) as term,
+    ):
+        term.wait("[a]bort", 8).send("a")
+        term.end()
+        assert "ls -l" in term.screen and not OURS.search(bytes(term.raw))
+    (home / ".config/arawn").mkdir(parents=True)
+    (home / ".config/arawn/config.toml").write_text("[ui]\naccessible = true\n")
+    with Term(argv("help", "look"), env=env, cwd=home) as term:
+        assert term.end() == 0
+    assert term.raw.startswith(b"Heading level 1: How it looks\r\n") and b"\x1b" not in term.raw

@@ -142,7 +142,8 @@ class Choosing:
         context = asking.context
         self._asking = asking
         self._terminal = terminal
-        self._bold = color_wanted(context.env, True, context.color or str(context.load().get("ui.color")))
+        color = color_wanted(context.env, True, context.color or str(context.load().get("ui.color")))
+        self._bold = color and not context.spoken
 
     def run(self, command: str) -> str | None:
         """The command to be run, as it was shown last; None where none is. Ctrl-C raises."""

@@ -123,7 +123,7 @@ class Context:
             from arawn.render.terminal import ascii_only, color_wanted, redraws
 
             tty = is_terminal(sys.stderr)
-            if tty and self._spoken:
+            if tty and self.spoken:
                 self._status = self._labelled()
                 return self._status
             choice = self.color or (str(self._config.get("ui.color")) if self._config else "auto")
@@ -135,7 +135,8 @@ class Context:
         return self._status
 
     @property
-    def _spoken(self) -> bool:
+    def spoken(self) -> bool:
+        """Whether what is shown on a terminal is read aloud, as far as that is known."""
         from arawn.render.look import accessible_wanted
 
         config = self._config

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated, Any
 
 import typer
+
+from arawn.errors import ArawnError
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -32,7 +35,10 @@ def show(context: Any, text: str) -> None:
     from arawn.render.look import Look
     from arawn.render.terminal import color_wanted
 
-    look = Look(True, color_wanted(context.env, True, context.color or "auto"))
+    with contextlib.suppress(ArawnError):  # the manual is there without a config, too
+        context.load()
+    color = color_wanted(context.env, True, context.color or "auto")
+    look = Look(True, color and not context.spoken, accessible=context.spoken)
     sink = look.sink(sys.stdout, context.env)
     sink.feed(flow(text))
     sink.close()
