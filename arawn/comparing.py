@@ -150,9 +150,19 @@ class Comparison:
         if made:
             self.session.latest = made[0].id
 
-    def choose(self, side: Side) -> None:
-        """Go on after this answer; the others stay beside it."""
-        if side.turn is not None:
+    @property
+    def answered(self) -> list[Side]:
+        """Those of whose answer anything came."""
+        return [side for side in self.sides if side.text]
+
+    @property
+    def first(self) -> Side | None:
+        """The first whole answer, else the first of which anything came."""
+        return next((side for side in self.answered if side.ok), next(iter(self.answered), None))
+
+    def choose(self, side: Side | None) -> None:
+        """Go on after this answer, where there is one; the others stay beside it."""
+        if side is not None and side.turn is not None:
             self.session.add(side.turn)
 
     def _work(self, number: int, side: Side, tree: Session) -> None:

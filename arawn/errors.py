@@ -26,6 +26,7 @@ Exit codes are those of the README's table; 5 and 6 are worth a retry.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -44,6 +45,12 @@ class ArawnError(Exception):
         self.sentence = sentence
         self.detail = detail
         self.hints = hints
+
+    def redact(self, redact: Callable[[str], str]) -> None:
+        """Have `redact`, which takes keys out of a text, go over all that is said."""
+        self.sentence, self.detail = redact(self.sentence), redact(self.detail)
+        self.hints = tuple(redact(hint) for hint in self.hints)
+        self.args = (self.sentence,)
 
 
 class UsageFault(ArawnError):

@@ -409,7 +409,7 @@ def test_slash_commands() -> None:
 
 
 def test_json_fields() -> None:
-    made = document(Reply(), backend="b", provider="p", model="m", fault=None)
+    made = document(Reply(), backend="b", provider="p", model="m", fault=None, redact=str)
     text = manual.text("json")
     for name in [*made, *made["usage"]]:
         assert f"`{name}`" in text, name

@@ -29,6 +29,7 @@ LAST_BYTES_S = 0.25
 """After its end mark only the last bytes of a reply are waited for."""
 ERROR_BODY_S = 5.0
 """What a status that says "failed" gets to explain itself."""
+_SIGNS_OF_LIFE = (Text, Reasoning, ToolCall, Progress)
 
 
 class Limits(NamedTuple):
@@ -215,8 +216,8 @@ class HttpBackend:
                 if isinstance(event, Next):
                     following, course.cancel = event, event.cancel or course.cancel
                     continue
-                counts = isinstance(event, Text | Reasoning | ToolCall | Progress)
-                if course.first is None and isinstance(event, Text | Reasoning | ToolCall):
+                counts = isinstance(event, _SIGNS_OF_LIFE)
+                if course.first is None and counts and not isinstance(event, Progress):
                     course.first = course.passed()
                 yield event
                 if counts:  # only now: while the reader holds an event, no time of the service passes
@@ -365,8 +366,5 @@ class HttpBackend:
 
     def _clean(self, fault: ArawnError) -> ArawnError:
         """The fault without a key that a service may have said back."""
-        redact = self._access.redact
-        fault.sentence, fault.detail = redact(fault.sentence), redact(fault.detail)
-        fault.hints = tuple(redact(hint) for hint in fault.hints)
-        fault.args = (fault.sentence,)
+        fault.redact(self._access.redact)
         return fault

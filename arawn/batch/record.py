@@ -33,10 +33,6 @@ def record(line: Line, redact: Callable[[str], str], has_data: bool) -> dict[str
     made: dict[str, Any] = {"id": line.id, "ok": ok, "text": line.text}
     if has_data:
         made["data"] = json.loads(line.text) if ok else None
-    told = error_of(line.fault)
-    if told is not None:
-        for key in ("message", "hint"):
-            told[key] = redact(told[key]) if told[key] else None
     return {
         **made,
         "finish": line.finish,
@@ -46,5 +42,5 @@ def record(line: Line, redact: Callable[[str], str], has_data: bool) -> dict[str
         "model": line.model or None,
         "attempts": line.attempts,
         "input": line.digest,
-        "error": told,
+        "error": error_of(line.fault, redact),
     }

@@ -282,13 +282,11 @@ def _document(
         provider=opened.provider,
         model=opened.model,
         fault=fault,
+        redact=context.redact,
         interrupted=stopped,
         has_data=has_data,
         turn=session.turns.get(session.latest or ""),
     )
-    if made["error"]:
-        for key in ("message", "hint"):
-            made["error"][key] = context.redact(made["error"][key]) if made["error"][key] else None
     context.printed = True
     print(dump({"type": "result", **made} if form == "jsonl" else made), flush=True)
 

@@ -294,9 +294,7 @@ def _document(
     from arawn.render.document import dump, error
 
     tally = course.tally
-    told = error(fault) if isinstance(fault, ArawnError) else None
-    if told is not None:
-        told["message"] = context.redact(told["message"])
+    told = error(fault, context.redact) if isinstance(fault, ArawnError) else None
     context.printed = True
     print(
         dump(

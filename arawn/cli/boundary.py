@@ -113,14 +113,8 @@ def _tell(fault: ArawnError, error: BaseException, context: Context, args: Seque
     status.clear()
     if context.debug:
         sys.stderr.write(_trace(error, context))
-    status.error(_redacted(fault, context))
-
-
-def _redacted(fault: ArawnError, context: Context) -> ArawnError:
-    fault.sentence = context.redact(fault.sentence)
-    fault.detail = context.redact(fault.detail)
-    fault.hints = tuple(context.redact(hint) for hint in fault.hints)
-    return fault
+    fault.redact(context.redact)
+    status.error(fault)
 
 
 def _silence() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -128,30 +128,24 @@ class _Compared:
     def _display(self, comparison: Comparison, json: bool) -> Display:
         from arawn.cli.context import is_terminal
         from arawn.cli.stored import columns_of
-        from arawn.render.beside import Nowhere, Stacked, beside, fits
+        from arawn.render.beside import Nowhere, Stacked, beside, fits, numbered
         from arawn.render.safe import clean
 
         if json:
             return Nowhere()
         context, look, columns = self._context, self._context.look, columns_of(self._context, sys.stdout)
         labels = [clean(side.asked.label, newlines=False) for side in comparison.sides]
-        if look.accessible:
-            heads = [f"Answer {number} of {len(labels)}: {label}" for number, label in enumerate(labels, 1)]
-        elif columns is None:
+        heads = numbered(labels, look)
+        if columns is not None and not look.accessible and fits(len(labels), columns):
+            return beside(sys.stdout, heads, columns, look)
+        if columns is None:
             heads = [f"==> {label} <==" for label in labels]
-        else:
-            heads = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
-            if fits(len(labels), columns):
-                return beside(sys.stdout, heads, columns, look)
         aside = context.status.note if is_terminal(sys.stderr) else lambda text: None
         return Stacked(heads, lambda: look.sink(sys.stdout, context.env), _print, aside)
 
     def _keep(self, comparison: Comparison) -> None:
         """Go on from the first answer, and have all of them stored."""
-        answered = [side for side in comparison.sides if side.text]
-        chosen = next((side for side in answered if side.ok), answered[0] if answered else None)
-        if chosen is not None:
-            comparison.choose(chosen)
+        comparison.choose(comparison.first)
         self._keeper.settle()
         self._keeper.moved(comparison.session)
         for side in comparison.sides:
@@ -161,14 +155,9 @@ class _Compared:
         """Tell what went wrong."""
         faults = [(side.asked.label, side.fault) for side in comparison.sides if side.fault is not None]
         for label, fault in [*faults, *self.broken.items()]:
-            self._redacted(fault)
+            fault.redact(self._context.redact)
             fault.sentence = f"{label}: {fault.sentence}"
             self._context.status.error(fault)
-
-    def _redacted(self, fault: ArawnError) -> None:
-        redact = self._context.redact
-        fault.sentence, fault.detail = redact(fault.sentence), redact(fault.detail)
-        fault.hints = tuple(redact(hint) for hint in fault.hints)
 
     def _code(self, comparison: Comparison) -> int:
         """0 where all answered, 1 where some did not, and the worst code where none did."""
@@ -183,13 +172,12 @@ class _Compared:
         from arawn.cli.stored import print_json
         from arawn.render.document import error
 
-        for fault in (*(side.fault for side in comparison.sides), *self.broken.values()):
-            if fault is not None:
-                self._redacted(fault)
-        answers = [_answer(side) for side in comparison.sides]
+        redact = self._context.redact
+        answers = [_answer(side, redact) for side in comparison.sides]
         for name, fault in self.broken.items():
             backend, _, model = name.partition(":")
-            answers.append({"ok": False, "backend": backend, "model": model or None, "error": error(fault)})
+            said = error(fault, redact)
+            answers.append({"ok": False, "backend": backend, "model": model or None, "error": said})
         made: dict[str, Any] = {
             "version": 1,
             "ok": all(answer["ok"] for answer in answers),
@@ -207,7 +195,7 @@ def _print(line: str) -> None:
     sys.stdout.flush()
 
 
-def _answer(side: Side) -> dict[str, Any]:
+def _answer(side: Side, redact: Callable[[str], str]) -> dict[str, Any]:
     from arawn.render.document import error
 
     turn = side.turn
@@ -224,7 +212,7 @@ def _answer(side: Side) -> dict[str, Any]:
         "first_event_s": None if receipt is None else receipt.first_event_s,
         "total_s": round(side.seconds, 3),
         "turn": turn.id if turn is not None else None,
-        "error": error(side.fault),
+        "error": error(side.fault, redact),
     }
 
 

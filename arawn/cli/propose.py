@@ -126,11 +126,8 @@ class Asking:
         opened, session = turn.opened, turn.session
         made: dict[str, Any] = document(
             reply, backend=opened.name, provider=opened.provider, model=opened.model, fault=fault,
-            interrupted=stopped, turn=session.turns.get(session.latest or ""),
+            redact=self.context.redact, interrupted=stopped, turn=session.turns.get(session.latest or ""),
         )  # fmt: skip
-        if made["error"]:
-            for key in ("message", "hint"):
-                made["error"][key] = self.context.redact(made["error"][key] or "") or None
         self.context.printed = True
         print(dump({**made, "command": found.command if found else None}), flush=True)
 

@@ -78,7 +78,7 @@ def _broken(context: Context, keeper: Keeper, which: str | None, json: bool) -> 
                 from arawn.events import Reply
                 from arawn.render.document import document, dump
 
-                nothing = document(Reply(), backend="", provider="", model="", fault=None)
+                nothing = document(Reply(), backend="", provider="", model="", fault=None, redact=str)
                 print(dump({**nothing, "finish": None}))
             raise typer.Exit(0)
         session = keeper.store.load(found[0])

@@ -116,6 +116,7 @@ def _step(task: Task, seat: Seat, step: Step | None, redact: Callable[[str], str
         provider=(answer.receipt.provider if answer else "") or seat.opened.provider,
         model=(answer.receipt.model if answer else "") or seat.opened.model,
         fault=answer.fault if answer else None,
+        redact=redact,
         has_data=seat.form is not None and answer is not None,
         turn=None,
     )
@@ -124,8 +125,5 @@ def _step(task: Task, seat: Seat, step: Step | None, redact: Callable[[str], str
     made["cost_usd"] = answer.receipt.cost_usd if answer else None
     if answer is None:
         made["ok"] = False
-    if made["error"]:
-        for key in ("message", "hint"):
-            made["error"][key] = redact(made["error"][key]) if made["error"][key] else None
     state = "not run" if answer is None else "answered" if answer.ok else "failed"
     return {"task": task.name, "state": state, "requires": list(task.requires), **made}

@@ -54,6 +54,13 @@ def fits(count: int, columns: int | None) -> bool:
     return columns is not None and columns >= count * LEAST + (count - 1) * len(BAR)
 
 
+def numbered(labels: Sequence[str], look: Look) -> list[str]:
+    """The heads of answers, with their numbers; read aloud they say how many there are."""
+    if look.accessible:
+        return [f"Answer {number} of {len(labels)}: {label}" for number, label in enumerate(labels, 1)]
+    return [f"{number}. {label}" for number, label in enumerate(labels, 1)]
+
+
 def beside(out: TextIO, heads: Sequence[str], columns: int, look: Look, raw: bool = False) -> Columns:
     """The columns for a terminal of this look; `raw`: the answers are no Markdown."""
     if raw or not look.markdown:

@@ -32,14 +32,15 @@ def document(
     provider: str,
     model: str,
     fault: ArawnError | None,
+    redact: Callable[[str], str],
     interrupted: bool = False,
     has_data: bool = False,
     turn: Turn | None = None,
 ) -> Document:
     """The document of one turn, whole or not. Times in seconds, tokens normalised, unknown is null.
 
-    `turn` is the turn as it is kept, which knows cost and session. `has_data` says that JSON was asked
-    for: the text of a whole answer stands parsed under `data` too.
+    `turn` is the turn as it is kept, which knows cost and session. `redact` takes keys out of what the fault
+    says. `has_data` says that JSON was asked for: the text of a whole answer stands parsed under `data` too.
     """
     finish = reply.finish
     usage = reply.usage
@@ -74,28 +75,24 @@ def document(
         "cost_usd": turn.receipt.cost_usd if turn else None,
         "attempts": [_attempt(attempt) for attempt in reply.attempts],
         "session": (turn.session or None) if turn else None,
-        "error": _interruption() if interrupted else error(fault),
+        "error": _interruption() if interrupted else error(fault, redact),
     }
 
 
 def failure(fault: ArawnError, redact: Callable[[str], str]) -> Document:
     """The document of a failure before any backend was chosen."""
-    made = document(Reply(), backend="", provider="", model="", fault=fault)
-    for key in ("message", "hint"):
-        if made["error"][key]:
-            made["error"][key] = redact(made["error"][key])
-    return made
+    return document(Reply(), backend="", provider="", model="", fault=fault, redact=redact)
 
 
-def error(fault: ArawnError | None) -> Document | None:
-    """The `error` member: code, message, hint and HTTP status of a fault."""
+def error(fault: ArawnError | None, redact: Callable[[str], str]) -> Document | None:
+    """The `error` member: code, message, hint and HTTP status of a fault, without keys."""
     if fault is None:
         return None
     message = fault.sentence + (f": {fault.detail}" if fault.detail else "")
     return {
         "code": fault.code,
-        "message": message,
-        "hint": "; ".join(fault.hints) or None,
+        "message": redact(message),
+        "hint": redact("; ".join(fault.hints)) or None,
         "status": fault.status if isinstance(fault, ServiceFault) else None,
     }
 

@@ -30,10 +30,6 @@ def document(
 ) -> dict[str, Any]:
     """The document of one run: vectors in the order of the texts, or the fault. Unknown is null."""
     vectors = made or NONE
-    said = error(fault)
-    for key in ("message", "hint"):
-        if said and said[key]:
-            said[key] = redact(said[key])
     return {
         "version": 1,
         "ok": made is not None,
@@ -46,5 +42,5 @@ def document(
             {"text_index": index, "vector": list(vector)} for index, vector in enumerate(vectors.vectors)
         ],
         "usage": {"input": vectors.usage.input},
-        "error": said,
+        "error": error(fault, redact),
     }

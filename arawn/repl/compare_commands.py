@@ -108,28 +108,23 @@ def _opened(repl: Repl, names: list[str], files: tuple[FilePart, ...]) -> list[A
 
 def _display(repl: Repl, comparison: Comparison) -> Display:
     """Columns where they have room, else one answer below the other."""
-    from arawn.render.beside import Stacked, beside, fits
+    from arawn.render.beside import Stacked, beside, fits, numbered
 
     look, columns = repl.settings.look, repl.screen.columns
     labels = [side.asked.label for side in comparison.sides]
     raw = repl.conversation.format is not None
-    if look.accessible:
-        heads = [f"Answer {number} of {len(labels)}: {label}" for number, label in enumerate(labels, 1)]
-    else:
-        heads = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
-        if columns is not None and fits(len(labels), columns):
-            return beside(repl.screen.out, heads, columns, look, raw)
+    heads = numbered(labels, look)
+    if columns is not None and not look.accessible and fits(len(labels), columns):
+        return beside(repl.screen.out, heads, columns, look, raw)
     return Stacked(heads, lambda: repl.screen.sink(raw=raw), repl.screen.say, repl.status.note)
 
 
 def _choose(repl: Repl, comparison: Comparison) -> None:
     """Which answer is gone on with: the person's choice, else the first that there is."""
-    answered = [side for side in comparison.sides if side.text]
-    chosen = next((side for side in answered if side.ok), answered[0] if answered else None)
-    if len(answered) > 1 and not comparison.stopped:
-        chosen = _asked_for(repl, comparison, answered, chosen or answered[0])
-    if chosen is not None:
-        comparison.choose(chosen)
+    chosen = comparison.first
+    if chosen is not None and len(comparison.answered) > 1 and not comparison.stopped:
+        chosen = _asked_for(repl, comparison, chosen)
+    comparison.choose(chosen)
     repl.settled()
     repl.moved()
     repl.stopped = comparison.stopped
@@ -147,8 +142,9 @@ def _choose(repl: Repl, comparison: Comparison) -> None:
     repl.screen.say(f"Going on with {chosen.asked.label}{beside}")
 
 
-def _asked_for(repl: Repl, comparison: Comparison, answered: list[Side], otherwise: Side) -> Side:
+def _asked_for(repl: Repl, comparison: Comparison, otherwise: Side) -> Side:
     """What the person chooses by number or name; `otherwise` where nobody says anything."""
+    answered = comparison.answered
     numbers = {str(comparison.sides.index(side) + 1): side for side in answered}
     offered = ", ".join(f"{number} {side.asked.label}" for number, side in numbers.items())
     if repl.settings.look.accessible:

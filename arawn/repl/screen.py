@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from arawn.errors import ArawnError
@@ -77,9 +76,7 @@ class Screen:
 
     def fault(self, error: ArawnError) -> None:
         """Tell a fault, without keys, so that the chat goes on."""
-        redact: Callable[[str], str] = self._chat.app.redact
-        error.sentence, error.detail = redact(error.sentence), redact(error.detail)
-        error.hints = tuple(redact(hint) for hint in error.hints)
+        error.redact(self._chat.app.redact)
         self.code = error.exit_code
         self._chat.status.clear()
         self._chat.status.error(error)
