@@ -395,6 +395,15 @@ def test_what_is_typed_instead_of_an_answer_is_not_lost(start: Start) -> None:
     start().say("!echo out").wait("y/N").send("so what").prompt("so what")
 
 
+@pytest.mark.parametrize(
+    ("keys", "left"),
+    [("you are\rlate", "you are\n       late"), ("y" * 3, "yyy"), ("\x1b[A", ""), ("\x1b", "")],
+)
+def test_F_INPUT_03_no_paste_and_no_key_of_the_arrows_says_yes(start: Start, keys: str, left: str) -> None:
+    term = start().say("!echo CANARY").wait("y/N").send(keys).wait("y/N no")
+    term.until(lambda: term.screen.endswith(f"arawn> {left}".rstrip()), "what was typed")
+
+
 def test_no_question_without_output(start: Start) -> None:
     term = start().say("!true").wait("exit status 0").prompt()
     assert "y/N" not in term.screen
@@ -416,6 +425,12 @@ def test_ctrl_c_ends_the_command_alone(start: Start) -> None:
 def test_a_command_has_the_terminal(start: Start) -> None:
     term = start().say("!stty -a; test -t 0 && test -t 1 && read word && echo got $word").wait("icanon")
     term.send("it\r").wait("got it").wait("exit status 0")
+
+
+def test_F_TTY_08_ctrl_c_ends_a_command_that_reads_nothing_of_a_paste(start: Start) -> None:
+    term = start().say("!echo begun; exec sleep 20").wait("\nbegun")
+    pour(term, b"a line that nobody reads\n" * 4000 + b"\x03").wait("ended by signal 2").wait("y/N")
+    term.send("n").prompt().send("x\r").wait("heard 1")
 
 
 def test_a_command_that_spoils_the_terminal(start: Start) -> None:
@@ -517,6 +532,12 @@ def test_ctrl_s_with_nothing_typed_does_nothing(start: Start) -> None:
 )
 def test_keys_while_an_answer_comes(start: Start, keys: str, left: str) -> None:
     start().say("brief").wait("begun").send(keys).wait("brief done").prompt(left)
+
+
+def test_esc_takes_no_letter_that_follows(start: Start) -> None:
+    term = start().say("brief").wait("begun").send("\x1b")
+    time.sleep(0.2)
+    term.send("hello").wait("brief done").prompt("hello")
 
 
 def test_a_newline_while_an_answer_comes(start: Start) -> None:

@@ -395,6 +395,19 @@ def test_a_draft(tmp_path: Path) -> None:
     assert Draft(None, "x").restore() == ""
 
 
+def test_drafts_outlive_what_else_is_there(tmp_path: Path) -> None:
+    gone = [subprocess.Popen(["true"]) for _ in range(3)]
+    numbers = sorted(str(one.pid) for one in gone if one.wait() == 0)
+    (tmp_path / f"tty.{numbers[0]}").write_text("kept")
+    (tmp_path / f"tty.{numbers[1]}").mkdir()
+    (tmp_path / f".tty.{numbers[2]}.tmp").write_text("torn by a crash")
+    (tmp_path / f"tty.{numbers[2]}").symlink_to(tmp_path / "taken by another chat")
+    assert Draft(tmp_path, "tty").restore() == "kept"
+    left = {one.name for one in tmp_path.iterdir()}
+    assert {f"tty.{os.getpid()}", f"tty.{numbers[1]}"} <= left and f"tty.{numbers[0]}" not in left
+    assert not any(name.endswith(".tmp") for name in left)
+
+
 def test_what_a_command_wrote() -> None:
     kept = shell._Kept()
     kept.add(b"\x1b[31mred\x1b[0m\r\nN\bNA\bA\r\n 10%\r 50%\r100%\r\n")

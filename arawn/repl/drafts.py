@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from arawn.repl.tidying import tidy
@@ -52,21 +53,30 @@ class Draft:
         if self._folder is None:
             return ""
         found: list[tuple[float, str]] = []
-        try:
-            for file in self._folder.glob("[!.]*.*"):
-                terminal, _, process = file.name.rpartition(".")
-                at = file.stat().st_mtime
-                if not process.isdecimal() or _lives(int(process)):
-                    continue
-                if terminal == self._terminal:
+        done: list[Path] = []
+        for file in self._abandoned():
+            with suppress(OSError):  # another chat that starts now may have taken it
+                at, ours = file.stat().st_mtime, file.name.rpartition(".")[0] == self._terminal
+                if ours:
                     found.append((at, tidy(file.read_bytes().decode("utf-8", "replace"))))
-                if terminal == self._terminal or time.time() - at > OLD_S:
-                    file.unlink()
-        except OSError:
-            return ""
+                if ours or time.time() - at > OLD_S or file.name.startswith("."):
+                    done.append(file)
         text = "\n".join(text for _, text in sorted(found))
-        self.write(text)
+        self.write(text)  # before the others go: it is never nowhere
+        for file in done:
+            with suppress(OSError):
+                file.unlink()
         return text
+
+    def _abandoned(self) -> list[Path]:
+        """The files of chats that are gone, with what a crash left half written."""
+        found = []
+        with suppress(OSError):
+            for file in self._folder.iterdir() if self._folder is not None else ():
+                process = file.name.removesuffix(".tmp").rpartition(".")[2]
+                if process.isdecimal() and not _lives(int(process)):
+                    found.append(file)
+        return found
 
 
 def _write(file: Path, data: bytes) -> None:

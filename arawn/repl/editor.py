@@ -226,6 +226,7 @@ class Editor:
     def _edit(self, text: str) -> str | None:
         from arawn.repl import external
 
+        self._keep()  # nothing is kept later while the editor has the terminal
         try:
             made = external.edited(self._folds.unfold(text), self._env, self._quiet, self._signals)
         except ArawnError as fault:

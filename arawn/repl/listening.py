@@ -107,9 +107,9 @@ class Listener:
         """Which of the two can be read; at the end only what a paste or a key lacks is waited for."""
         open_ = self._typed.unfinished
         if ending:
-            patience: float | None = (BURST if self._typed.waiting else PATIENCE_S) if open_ else 0.0
+            patience: float | None = (BURST if self._typed.doubtful else PATIENCE_S) if open_ else 0.0
             return select.select([fd], [], [], patience)[0]
-        return select.select([fd, woken], [], [], BURST if self._typed.waiting else None)[0]
+        return select.select([fd, woken], [], [], BURST if self._typed.doubtful else None)[0]
 
     def _read(self, fd: int, decoder: codecs.IncrementalDecoder, ending: bool) -> bool:
         """Take what there is; False where nothing will come any more."""

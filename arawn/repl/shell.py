@@ -6,9 +6,11 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from arawn.errors import UsageFault
@@ -121,15 +123,18 @@ def _on_terminal(argv: list[str], fd: int, kept: _Kept, signals: Signals) -> int
 
 def _pass_on(fd: int, ours: int, kept: _Kept, process: subprocess.Popen[bytes], signals: Signals) -> None:
     """Show what the command writes, and give it what is typed, to its end."""
-    size = None
+    size, typed = None, b""
+    os.set_blocking(ours, False)
     while signals.ended is None:
         size = _same_size(fd, ours, size)
-        ready = select.select([fd, ours], [], [], child.TICK_S)[0]
+        ready, takes, _ = select.select([fd, ours], [ours] if typed else [], [], child.TICK_S)
         if fd in ready:
-            typed = os.read(fd, 4096)
-            if not typed:
+            more = os.read(fd, 4096)
+            if not more:
                 return
-            os.write(ours, typed)
+            typed = _give(ours, _interrupted(ours, typed, more))
+        elif takes:
+            typed = _give(ours, typed)
         if ours in ready:
             if not _show(ours, kept):
                 return
@@ -137,6 +142,27 @@ def _pass_on(fd: int, ours: int, kept: _Kept, process: subprocess.Popen[bytes], 
             while select.select([ours], [], [], 0)[0] and _show(ours, kept):
                 pass
             return
+
+
+def _give(ours: int, typed: bytes) -> bytes:
+    """Give the command what was typed; what of it does not fit yet, as it reads nothing."""
+    try:
+        return typed[os.write(ours, typed) :]
+    except BlockingIOError:
+        return typed
+
+
+def _interrupted(ours: int, waiting: bytes, more: bytes) -> bytes:
+    """What is to be given now. A Ctrl-C overtakes what waits, and drops it, as a terminal does."""
+    import termios
+
+    modes = termios.tcgetattr(ours)
+    before, key, rest = more.rpartition(modes[6][termios.VINTR])
+    if not waiting or not key or not modes[3] & termios.ISIG:
+        return waiting + more
+    with suppress(OSError):
+        os.killpg(os.tcgetpgrp(ours), signal.SIGINT)
+    return rest
 
 
 def _show(ours: int, kept: _Kept) -> bool:

@@ -184,7 +184,7 @@ class Talk:
         self._repl.screen.say("It goes with the next message; /attach - drops it.")
 
     def _yes(self, question: str) -> bool:
-        """Whether the next key is y; any other text than n begins the next message."""
+        """Whether the next key is y, alone; any other text than n begins the next message."""
         out = self._chat.out
         out.write(question)
         out.flush()
@@ -196,11 +196,11 @@ class Talk:
             key = ""
         finally:
             self._signals.busy()
-        yes = key[:1] in ("y", "Y")
+        text = tidy(key).strip("\n")
+        yes = text in ("y", "Y")
         out.write("yes\n" if yes else "no\n")
         out.flush()
-        rest = key[1:] if key[:1] in ("y", "Y", "n", "N", "\r", "\n", "\x1b") else key
-        self._repl.draft = tidy(rest).strip("\n")
+        self._repl.draft = "" if text in ("y", "Y", "n", "N") else text
         return yes
 
     # ---- what the editor asks

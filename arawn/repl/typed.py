@@ -70,8 +70,15 @@ class Typed:
         while data:
             data = self._pasted(data) if self._paste is not None else self._keys(data)
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether it depends on what comes at once what the last key was: an Enter, or the key Esc."""
+        return self.waiting or self._held == "\x1b" and self._paste is None
+
     def settle(self) -> None:
-        """Nothing more came: an Enter that waited is one."""
+        """Nothing more came: an Enter that waited is one, and Esc began no other key."""
+        if self._held == "\x1b" and self._paste is None:
+            self._held = ""
         if self.waiting:
             self.waiting = False
             self._enter()
