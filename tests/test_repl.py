@@ -396,7 +396,6 @@ def test_F_TERM_19_resize(start: Start, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"TERM": "dumb"},
         {"TERM": "nonsense"},
         {"COLUMNS": "abc"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -404,6 +403,18 @@ def test_F_TERM_19_resize(start: Start, size: tuple[int, int]) -> None:
 )
 def test_F_TERM_20_poor_terminals(start: Start, more: dict[str, str]) -> None:
     start(**more).say("hello").wait("heard 1: 'hello'").prompt().send("\x04").wait("Goodbye!")
+
+
+@pytest.mark.parametrize("name", ["dumb", ""])
+def test_F_TERM_20_a_dumb_terminal_gets_text_alone(start: Start, name: str) -> None:
+    term = start(TERM=name).wait("arawn>").send("hello\r").wait("heard 1: 'hello'").send("/undo\r")
+    term.wait("Took back").send("slow\r").wait("w2 ").send("\x03").wait("[stopped]").send("\x03")
+    term.wait("to leave").send("think\r").wait("thought").send("\x04").wait("Goodbye!")
+    assert term.end() == 0 and b"\x1b" not in term.raw, term.raw
+
+
+def test_ctrl_c_twice_leaves_a_dumb_terminal(start: Start) -> None:
+    assert start(TERM="dumb").wait("arawn>").send("\x03").wait("to leave").send("\x03").end() == 130
 
 
 def test_keys_that_come_too_early_are_not_lost(start: Start) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -19,7 +20,7 @@ from arawn.repl.known import Known
 from arawn.repl.naming import Naming
 from arawn.repl.screen import Screen
 from arawn.repl.show import Show, advice
-from arawn.repl.signals import Ended, Signals
+from arawn.repl.signals import TWICE, Ended, Signals
 from arawn.repl.tidying import tidy
 from arawn.repl.typeahead import Quiet
 from arawn.session import Session
@@ -44,19 +45,18 @@ def run(chat: Chat) -> int:
     with ExitStack() as stack:
         source = chat.source if _isatty(chat.source) and _isatty(chat.out) else None
         guard = _guard(chat.env) if source is not None else None
-        quiet = Quiet(source.fileno(), guard is not None) if source is not None else None
         signals = stack.enter_context(Signals(guard.restore if guard else lambda: None))
         if isinstance(chat.out, io.TextIOWrapper):
             chat.out.reconfigure(errors="replace")  # an ASCII locale shall not end the chat
         repl = Repl(chat, signals)
         stack.callback(repl.close)
         try:
-            if source is None or quiet is None:
+            if source is None:
                 return repl.lines()
-            if guard is not None:
-                stack.enter_context(guard)
-            stack.enter_context(quiet)
-            return repl.talk(source, quiet)
+            if guard is None:
+                return repl.plainly()
+            stack.enter_context(guard)
+            return repl.talk(source, stack.enter_context(Quiet(source.fileno())))
         except (Ended, OSError) as error:
             ended = error if isinstance(error, Ended) else signals.ended
             if ended is None:
@@ -100,6 +100,7 @@ class Repl:
         self._chat = chat
         self._signals = signals
         self._editor: Editor | None = None
+        self._attended = False
         self.status = chat.status
         self.attached: list[Attachment] = []
         self.thoughts = Thoughts(chat.status, chat.settings.reasoning)
@@ -110,6 +111,7 @@ class Repl:
 
     def talk(self, source: TextIO, quiet: Quiet) -> int:
         """The loop on a terminal."""
+        self._attended = True
         self._welcome()
         settle = backdrop.ask(self._chat, quiet)
         from arawn.repl.talk import Talk
@@ -122,20 +124,47 @@ class Repl:
 
     def lines(self) -> int:
         """The loop without a terminal: a line is a turn, answers alone go to the output."""
-        source = getattr(self._chat.source, "buffer", self._chat.source)
         try:
-            while True:
-                self._signals.waiting()
-                line = source.readline() if source is not None else ""
-                self._signals.busy()
-                if not line:
-                    return self.screen.code
-                text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
-                code = self._one(tidy(text.removeprefix("\ufeff")))
+            while (line := self._line()) is not None:
+                code = self._one(line)
                 if code is not None or self._signals.leave:
                     return 130 if self._signals.leave else code or self.screen.code
+            return self.screen.code
         except KeyboardInterrupt:
             return 130
+
+    def plainly(self) -> int:
+        """The loop on a terminal that can only print: it edits lines itself, and knows no key of ours."""
+        self._attended = True
+        self._welcome()
+        out, prompt = self._chat.out, "You: " if self.settings.look.accessible else "arawn> "
+        pressed = -TWICE
+        while not self._signals.leave:
+            try:
+                draft, self.draft = self.draft, ""
+                if draft:  # it cannot be put behind the prompt
+                    self.screen.say(draft)
+                out.write(prompt)
+                out.flush()
+                line = self._line()
+                code = commands.LEAVE if line is None else self._one(line)
+            except KeyboardInterrupt:
+                before, pressed = pressed, time.monotonic()
+                if pressed - before < TWICE:
+                    return 130
+                self.screen.say("\n(Ctrl-D or /quit to leave)")
+                continue
+            if code is not None:
+                self.screen.say("Goodbye!")
+                return code
+        return 130
+
+    def _line(self) -> str | None:
+        """The next line of the source, tidied; None at its end."""
+        source = getattr(self._chat.source, "buffer", self._chat.source)
+        line = self.patient(lambda: source.readline() if source is not None else "")
+        text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+        return tidy(text.removeprefix("\ufeff")) if text else None
 
     def _one(self, text: str) -> int | None:
         """One message or command; an exit code where it means: leave."""
@@ -164,7 +193,7 @@ class Repl:
             return commands.run(self, said)
         except KeyboardInterrupt:
             self._chat.status.clear()
-            if self._editor is None:
+            if not self._attended:
                 raise
             self.stopped = True
             return None
@@ -211,14 +240,14 @@ class Repl:
             lambda: self.screen.sink(self.conversation.format is not None, label),
             self._signals,
             thoughts=self.thoughts,
-            ending=chat.settings.ending if self._editor is not None else None,
+            ending=chat.settings.ending if self._attended else None,
             turn=lambda: self.session.current,
         )
         with self.listening():
             fault = show.run(events, self.opened.waiting)
         self.stopped = show.stopped
         self.settled()
-        if show.stopped and self._editor is None:
+        if show.stopped and not self._attended:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
             self.screen.fault(fault)

@@ -20,14 +20,13 @@ class Quiet:
 
     Enter and Ctrl-J stay apart, and Ctrl-S and Ctrl-Q are keys. `paused` is set while somebody else (the
     prompt, another program) rules the modes. Afterwards they are as they were. Where there are no such
-    modes (Windows) it does nothing. `marks`: the terminal may be told to mark pastes.
+    modes (Windows) it does nothing.
     """
 
-    def __init__(self, fd: int, marks: bool = False) -> None:
+    def __init__(self, fd: int) -> None:
         self.fd = fd
         self._before: list[Any] | None = None
         self.paused = False
-        self._marks = marks
         self._marked = False
         self._handled: list[int] = []
         self.before = ""
@@ -108,9 +107,8 @@ class Quiet:
             self._mark(False)
 
     def _mark(self, on: bool) -> None:
-        self._marked = on and self._marks
-        if self._marks:
-            self._write(MARKED if on else UNMARKED)
+        self._marked = on
+        self._write(MARKED if on else UNMARKED)
 
     def _write(self, text: str) -> None:
         import contextlib
