@@ -67,16 +67,14 @@ def document(
         "finish": _finish(reply, fault, interrupted),
         "finish_raw": (finish.raw or None) if finish else None,
         "usage": {
-            "input": usage.input,
-            "output": usage.output,
-            "cached": usage.cached,
-            "reasoning": usage.reasoning,
+            "input": usage.input, "output": usage.output,
+            "cached": usage.cached, "reasoning": usage.reasoning,
         },
         "cost_usd": turn.receipt.cost_usd if turn else None,
         "attempts": [_attempt(attempt) for attempt in reply.attempts],
         "session": (turn.session or None) if turn else None,
         "error": _interruption() if interrupted else error(fault, redact),
-    }
+    }  # fmt: skip
 
 
 def failure(fault: ArawnError, redact: Callable[[str], str]) -> Document:
