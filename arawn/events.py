@@ -165,6 +165,9 @@ class Collector:
 
     def add(self, event: Event) -> None:
         """Take one event."""
+        if type(event) is Text:  # nearly all are, and `match` is slow
+            self._piece(event)
+            return
         reply = self._reply
         match event:
             case Text() | Reasoning():
@@ -190,7 +193,7 @@ class Collector:
             self._join()
             self._kind = type(event)
         self._pieces.append(event.text)
-        if isinstance(event, Reasoning) and event.opaque is not None:
+        if type(event) is Reasoning and event.opaque is not None:
             self._join(event.opaque)
 
     def _join(self, opaque: Mapping[str, Any] | None = None) -> None:

@@ -74,9 +74,10 @@ class Writers(Collector):
     def add(self, event: Event) -> None:
         """Take one event. An Attempt ends what its backend wrote."""
         super().add(event)
-        if isinstance(event, Text):
+        if type(event) is Text:
             self._end += len(event.text)
-        if isinstance(event, Text | Reasoning | ToolCall):
+            self._shown = True
+        elif isinstance(event, (Reasoning, ToolCall)):
             self._shown = True
         elif isinstance(event, Attempt):
             self._ended(event.backend, event.model)

@@ -84,7 +84,8 @@ class Writer:
         self.path = folder / (first["turn"] + SUFFIX)
         self.trouble: OSError | None = None
         self._lock = threading.Lock()
-        self._pending: list[str] = []
+        self._pending: list[str] = []  # whole lines, and after them pieces of text, one line together
+        self._pieces: list[str] = []
         self._written = time.monotonic()
         self._synced = False
         self._answered = False
@@ -107,10 +108,14 @@ class Writer:
     def add(self, event: Event) -> None:
         """Take what came."""
         line: Json
+        if type(event) is Text:
+            self._answered = True
+            with self._lock:
+                self._pieces.append(event.text)
+                if time.monotonic() - self._written >= TICK:
+                    self._flush()
+            return
         match event:
-            case Text():
-                self._answered = True
-                line = {"text": event.text}
             case Reasoning():
                 line = {"reasoning": event.text}
             case Attempt():
@@ -120,6 +125,7 @@ class Writer:
             case _:
                 return
         with self._lock:
+            self._join()
             self._pending.append(_line(line))
             if time.monotonic() - self._written >= TICK:
                 self._flush()
@@ -136,6 +142,7 @@ class Writer:
         with self._lock:
             if alone:
                 self._go_back()
+            self._join()
             self._pending.append(_line(made))
             self._flush()
 
@@ -167,7 +174,7 @@ class Writer:
     def _keep_up(self) -> None:
         while not self._over.wait(TICK):
             with self._lock:
-                if self._pending:
+                if self._pending or self._pieces:
                     self._flush()
                 handle = os.dup(self._handle) if not self._synced and self._handle >= 0 else -1
                 self._synced = True
@@ -182,11 +189,19 @@ class Writer:
     def _go_back(self) -> None:
         """To after the first line."""
         self._pending.clear()
+        self._pieces.clear()
         with contextlib.suppress(OSError):
             os.ftruncate(self._handle, self._begun)
             os.lseek(self._handle, self._begun, os.SEEK_SET)
 
+    def _join(self) -> None:
+        """Make a line of the pieces that came since the last one."""
+        if self._pieces:
+            text, self._pieces = "".join(self._pieces), []
+            self._pending.append(_line({"text": text}))
+
     def _flush(self) -> None:
+        self._join()
         text, self._pending = "".join(self._pending), []
         self._written = time.monotonic()
         if self.trouble is None and self._handle >= 0:
@@ -365,8 +380,11 @@ def _table(line: bytes) -> Json | None:
     return made if isinstance(made, dict) else None
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _line(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return _encode(value) + "\n"
 
 
 def _to_disk(handle: int) -> None:

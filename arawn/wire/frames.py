@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from arawn.errors import Cut, EmptyAnswer
@@ -145,6 +146,9 @@ def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[str]:
         after_cr = chunk.endswith(b"\r")
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not pending and chunk.endswith(b"\n") and len(chunk) <= limit:  # whole lines, as nearly always
+            yield from chunk[:-1].decode("utf-8", "replace").split("\n")
+            continue
         first, *others = chunk.split(b"\n")
         pending += first
         if len(pending) > limit:
@@ -242,7 +246,14 @@ class _Values:
 
 def parse(frame: Frame) -> Any:
     """The JSON value of a frame. Raises Cut, naming the event, for what is no JSON that can be read."""
-    return _value(lambda: loads(frame.data), f"Event {frame.number} of the reply")
+    data = frame.data
+    if len(data) <= 2 * DEPTH:  # too short to be too wide or too deep
+        with suppress(ValueError, RecursionError):
+            return _decode(data)
+    return _value(lambda: loads(data), f"Event {frame.number} of the reply")
+
+
+_decode = json.JSONDecoder().decode
 
 
 def loads(text: str) -> Any:

@@ -20,6 +20,10 @@ from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, 
 __all__ = ["MEDIA", "embed", "read", "write"]
 
 
+_USUAL = {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
+_SAID = {"role", "content"}
+
+
 class _Reply:
     """What is known of a reply so far."""
 
@@ -62,6 +66,10 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         if not frame.data.strip():
             continue
         chunk = frame.data if frame.event == "error" and frame.data[:1] != "{" else parse(frame)
+        words = _words(chunk, reply) if frame.event != "error" else None
+        if words is not None:
+            yield from reply.speech.text(words)
+            continue
         if isinstance(chunk, dict):
             yield from _chunk(chunk, reply)
         if frame.event == "error" or (isinstance(chunk, dict) and _is_error(chunk)):
@@ -70,6 +78,23 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         yield from reply.speech.flush()
         raise torn(target)
     yield from reply.finish()
+
+
+def _words(chunk: Any, reply: _Reply) -> str | None:
+    """The text of a chunk that holds nothing else, as nearly all do; None where it must be read in full."""
+    if type(chunk) is not dict or not chunk.keys() <= _USUAL or chunk.get("usage"):
+        return None
+    choices, model = chunk.get("choices"), chunk.get("model")
+    if type(choices) is not list or len(choices) != 1 or not model or model != reply.model:
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or choice.get("finish_reason") or choice.get("index", 0) != 0:
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or not delta.keys() <= _SAID or "message" in choice:
+        return None
+    content = delta.get("content")
+    return content if type(content) is str else None
 
 
 def _is_error(chunk: Mapping[str, Any]) -> bool:
