@@ -143,3 +143,15 @@ def test_choosing_a_session(env, arawn: Callable, tmp_path: Path) -> None:
             term.send("\r").wait("1 turn; the last was: about zebras").prompt()
             term.say("more").wait("heard 3: more").say("/resume").wait("Session:").send("\x1b").prompt()
             term.say("/session").wait("about zebras")
+
+
+def test_the_list_of_sessions_on_a_small_screen(env: dict[str, str], arawn: Callable, tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        for number in range(9):
+            arawn("ask", "-q", f"session {number}", config=config(fake))
+        with Term([sys.executable, "-P", "-m", "arawn"], env=env, cwd=tmp_path, rows=10, cols=40) as term:
+            term.prompt().say("/resume").wait(">").wait("session 8")
+            assert "Session:" in term.screen and "Enter goes on" in term.screen
+            term.send("\x1b[B" * 8).until(lambda: "session 0" in term.screen, "the last of them").send("\r")
+            term.wait("the last was: session 0").prompt()
+            term.say("/help").wait("tells more of one. Enter\n  sends;").prompt()

@@ -176,8 +176,13 @@ def help_(repl: Repl, name: CommandName = "") -> None:
         told = f"{found.usage}  {found.help}" + (f" (also {others})" if others else "")
         repl.screen.say(fold(told, repl.screen.columns, "  "))
         return
-    for line in overview(1 if repl.settings.look.accessible else repl.screen.columns):
-        repl.screen.say(line)
+    columns = repl.screen.columns
+    if repl.settings.look.accessible:
+        lines, columns = overview(1), None
+    else:
+        lines = overview(columns)
+    for line in lines:
+        repl.screen.say(fold(line, columns, "  "))
 
 
 def overview(columns: int | None) -> list[str]:

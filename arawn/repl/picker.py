@@ -11,7 +11,15 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, VSplit, Window
+from prompt_toolkit.layout import (
+    BufferControl,
+    Dimension,
+    FormattedTextControl,
+    HSplit,
+    Layout,
+    VSplit,
+    Window,
+)
 from prompt_toolkit.output import Output
 
 from arawn.render.safe import clean
@@ -53,6 +61,8 @@ class Picker:
         made: StyleAndTextTuples = []
         for place, info in enumerate(found[first : first + SHOWN], first):
             mark, style = ("> ", "reverse") if place == self._at else ("  ", "")
+            if place == self._at:  # where there is no room for all rows, this one is shown
+                made.append(("[SetCursorPosition]", ""))
             made.append((style, f"{mark}{info.id[:8]}  {_ago(info.updated):>8}  {_told(info)}\n"))
         return made or [("", "  (no session has these words)\n")]
 
@@ -95,15 +105,28 @@ class Picker:
         return keys
 
     def layout(self) -> Layout:
-        """The filter, the list, and the preview."""
+        """The filter, the list, and the preview; on a small screen first the preview gives way."""
         asked = VSplit(
             [Window(FormattedTextControl("Session: "), width=9), Window(BufferControl(self.filter))], height=1
         )
-        rows = Window(FormattedTextControl(self.lines), height=SHOWN, wrap_lines=False)
-        rule = Window(char="-", height=1)
-        below = Window(FormattedTextControl(self.preview), height=PREVIEW, wrap_lines=True)
-        keys = Window(FormattedTextControl(KEYS), height=1, style="italic")
+        rows = Window(
+            FormattedTextControl(self.lines), height=_height(SHOWN, least=1, weight=4), wrap_lines=False
+        )
+        rule = Window(char="-", height=_height(1))
+        below = Window(FormattedTextControl(self.preview), height=_height(PREVIEW), wrap_lines=True)
+        keys = Window(
+            FormattedTextControl(KEYS),
+            height=Dimension(min=0, max=2, weight=4),
+            wrap_lines=True,
+            dont_extend_height=True,
+            style="italic",
+        )
         return Layout(HSplit([asked, rows, keys, rule, below]), focused_element=self.filter)
+
+
+def _height(lines: int, least: int = 0, weight: int = 1) -> Dimension:
+    """So many lines, or as many as there is room for."""
+    return Dimension(min=least, preferred=lines, max=lines, weight=weight)
 
 
 def pick(editor: Editor, sessions: Sequence[Info], load: Callable[[str], Session]) -> str:
