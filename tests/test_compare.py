@@ -430,6 +430,13 @@ def test_what_is_compared_may_name_files_and_snippets(start, tmp_path: Path) -> 
         assert said == "in three words: @note.txt\n\nnote.txt:\n```\nthe note\n```"
 
 
+def test_what_differs_is_told_of_an_answer_and_not_of_one_that_failed(start) -> None:
+    more = '[backends.dead]\ndialect = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m-3"\n'
+    term = start(more=more).say("/compare fake other dead: why?").wait("Go on with which").send("\r")
+    term.wait("Going on with fake").prompt()
+    term.say("/diff").wait("Both answers are the same.").prompt()
+
+
 def test_leaving_the_choice_takes_the_first(start) -> None:
     term = start().say("/compare fake other: why?").wait("Go on with which").send("\x03")
     term.wait("Going on with fake").prompt()

@@ -259,7 +259,7 @@ def _two(repl: Repl, words: list[str]) -> tuple[Turn, Turn]:
     others = [turn for turn in session.children(last.parent) if turn.id != last.id]
     if words or not others:
         raise UsageFault("/diff takes two turns or branches", hints=("/tree shows what there is",))
-    return others[-1], last
+    return ([turn for turn in others if turn.answer] or others)[-1], last
 
 
 def _mean(repl: Repl, turn: Turn | None) -> None:
