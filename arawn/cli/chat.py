@@ -36,7 +36,7 @@ def chat(
     private: Private = False,
     quiet: Quiet = False,
 ) -> None:
-    """Talk with a model: memory over turns, history over sessions, /help for commands."""
+    """Talk with a model. It knows what was said before, sessions are kept, and /help lists the commands."""
     from arawn.cli.keep import open_for, speak_in
     from arawn.cli.role import manner
     from arawn.config.paths import paths

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 app = typer.Typer(
-    help="Completions for bash, zsh, fish and PowerShell: install them, and show where they are.",
+    help="Completions for your shell: install or show them. For bash, zsh, fish and PowerShell.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

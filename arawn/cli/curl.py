@@ -21,7 +21,7 @@ def curl(
     backend: Backend = None,
     option: Setting = None,
 ) -> None:
-    """Print the request of a turn as a curl command, with $NAME or $KEY in the place of the key.
+    """Print the request of a turn as a curl command. $NAME or $KEY stands in the place of the key.
 
     With --backend: as that backend would be asked the same.
     """

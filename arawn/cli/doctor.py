@@ -22,7 +22,10 @@ def doctor(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Check files, config, secrets, terminal, keyring, network, versions; exit 1 if one is broken."""
+    """Check what can be wrong around the program.
+
+    That is files, config, secrets, terminal, keyring, network and versions; exit 1 if one is broken.
+    """
     from arawn.doctor import checks
     from arawn.errors import ConfigFault
     from arawn.render.safe import clean

@@ -15,7 +15,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def man(
     roff: Annotated[bool, typer.Option("--roff", help="Print its source, for man itself.")] = False,
 ) -> None:
-    """Show the man page: every command and option, exit codes, files and variables.
+    """Show the man page. Every command and option, exit codes, files and variables.
 
     To have `man arawn` itself: arawn man --roff > ~/.local/share/man/man1/arawn.1
     """

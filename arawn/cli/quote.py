@@ -41,7 +41,7 @@ def quote(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """What a question would be at each backend: tokens, fit, what is missing, cost. Nothing is sent."""
+    """What a question would cost at each backend. Tokens, fit, what is missing, cost; nothing is sent."""
     from arawn.cli.ask import piped
     from arawn.cli.prompt import compose, wanted_format
     from arawn.cli.stored import print_json

@@ -17,7 +17,7 @@ def receipt(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How an answer came to be: attempts, who answered, waits, time, tokens, cost, settings, files."""
+    """How an answer came to be. Attempts, who answered, waits, time, tokens, cost, settings, files."""
     from arawn.cli.stored import found_turn, opened, print_json
     from arawn.render.receipt import aligned, document
     from arawn.render.safe import clean

@@ -29,7 +29,7 @@ def replay(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask every prompt of a session again elsewhere: what differs, cost and time. May I change the model?
+    """Ask the prompts of a session again elsewhere. What differs, cost and time: may I change the model?
 
     Each prompt is asked with what was said before it, as it was said then. Nothing is added to the session.
     """

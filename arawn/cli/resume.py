@@ -33,7 +33,7 @@ def resume(
     option: Setting = None,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with an answer that broke off, at the same backend or another: what came, then the rest."""
+    """Go on with an answer that broke off. At the same backend or another: what came, then the rest."""
     from arawn.cli.answer import Form, show, sink_for
     from arawn.cli.keep import open_for
     from arawn.engine import Conversation

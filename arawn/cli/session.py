@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arawn.store.search import Hit
 
 app = typer.Typer(
-    help="Sessions: what was said is kept; list, read, find, export and delete it.",
+    help="The sessions that are kept. List, read, find, export and delete them.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=False,

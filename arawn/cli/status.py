@@ -17,7 +17,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def status(
     ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
 ) -> None:
-    """How the backends did lately: first tokens, failures, limits; nothing is asked."""
+    """How the backends did lately; nothing is asked. First tokens, failures and limits."""
     from arawn.cli.stored import print_json
     from arawn.render.safe import clean
 

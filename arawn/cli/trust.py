@@ -22,10 +22,10 @@ def trust(
     revoke: Annotated[bool, typer.Option("--revoke", help="Trust it no more.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
 ) -> None:
-    """Allow a project's .arawn/config.toml to set more than harmless keys.
+    """Let a project's config set more than harmless keys.
 
-    The file is shown first. The answer holds for exactly this content: when it changes, it must be
-    trusted again.
+    Its .arawn/config.toml is shown first. The answer holds for exactly this content: when it changes, it
+    must be trusted again.
     """
     from arawn.config.trust import entries
 

@@ -23,7 +23,7 @@ def usage(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """What was asked, how many tokens it took, and what it cost, from the turns in the store."""
+    """What was asked, and what it cost. Turns, tokens and money, from the turns in the store."""
     import sys
 
     from arawn.cli.stored import columns_of, moment, opened, print_json
