@@ -26,6 +26,12 @@ class Frame(NamedTuple):
     number: int
 
 
+class Followed(Frame):
+    """A frame behind which another one is here already, so that what is made of both need not be two."""
+
+    __slots__ = ()
+
+
 def split(chunks: Iterable[bytes], content_type: str = "", limit: int = LIMIT) -> Iterator[Frame]:
     """Frames as they become whole.
 
@@ -114,28 +120,50 @@ def _too_large(limit: int) -> Cut:
 
 def _events(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
     """Server-sent events. Lines end in CR, LF or CRLF and nowhere else."""
-    event, number, size = "", 0, 0
-    data: list[str] = []
-    for line in _lines(chunks, limit):
-        if not line:
-            if data:
-                number += 1
-                yield Frame(event, "\n".join(data), number)
-            event, data, size = "", [], 0
-            continue
-        name, _, value = line.partition(":")
-        if name == "data":
-            size += len(line) + 1
-            if size > limit:
-                raise _too_large(limit)
-            data.append(value[1:] if value[:1] == " " else value)
-        elif name == "event":
-            event = value.strip()
-    if data:  # the last blank line is often missing; a torn one fails to parse
-        yield Frame(event, "\n".join(data), number + 1)
+    open_event = _Event(limit)
+    for lines in _lines(chunks, limit):
+        whole = open_event.take(lines)
+        for frame in whole[:-1]:
+            yield Followed(*frame)
+        yield from whole[-1:]
+        if open_event.size > limit:
+            raise _too_large(limit)
+    yield from open_event.take([""])  # the last blank line is often missing; a torn one fails to parse
 
 
-def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[str]:
+class _Event:
+    """The event that has begun; `size` are its bytes, above the limit nothing more is taken."""
+
+    def __init__(self, limit: int) -> None:
+        self.size = 0
+        self._limit = limit
+        self._name = ""
+        self._data: list[str] = []
+        self._number = 0
+
+    def take(self, lines: list[str]) -> list[Frame]:
+        """The events that end in these lines."""
+        whole: list[Frame] = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    self._number += 1
+                    whole.append(Frame(self._name, "\n".join(self._data), self._number))
+                self._name, self._data, self.size = "", [], 0
+                continue
+            name, _, value = line.partition(":")
+            if name == "data":
+                self.size += len(line) + 1
+                if self.size > self._limit:
+                    break
+                self._data.append(value[1:] if value[:1] == " " else value)
+            elif name == "event":
+                self._name = value.strip()
+        return whole
+
+
+def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[list[str]]:
+    """The lines that each chunk makes whole."""
     pending = bytearray()
     after_cr = False
     for piece in chunks:
@@ -147,19 +175,17 @@ def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[str]:
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if not pending and chunk.endswith(b"\n") and len(chunk) <= limit:  # whole lines, as nearly always
-            yield from chunk[:-1].decode("utf-8", "replace").split("\n")
+            yield chunk[:-1].decode("utf-8", "replace").split("\n")
             continue
         first, *others = chunk.split(b"\n")
         pending += first
         if len(pending) > limit:
             raise _too_large(limit)
         if others:
-            yield pending.decode("utf-8", "replace")
-            for line in others[:-1]:
-                yield line.decode("utf-8", "replace")
+            yield [line.decode("utf-8", "replace") for line in (bytes(pending), *others[:-1])]
             pending = bytearray(others[-1])
     if pending:
-        yield pending.decode("utf-8", "replace")
+        yield [pending.decode("utf-8", "replace")]
 
 
 def _json_values(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:

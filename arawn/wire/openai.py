@@ -6,14 +6,15 @@ What is sent depends on the target's options; what is read is the union of what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from arawn.errors import ServiceFault
 from arawn.events import Event, Finish, Progress, Reasoning, Usage
 from arawn.wire import Call, Target
 from arawn.wire.calls import Calls
 from arawn.wire.faults import from_payload
-from arawn.wire.frames import Frame, encodable, parse
+from arawn.wire.frames import Followed, Frame, encodable, parse
 from arawn.wire.openai_write import MEDIA, url, write
 from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
 
@@ -30,6 +31,7 @@ class _Reply:
     def __init__(self) -> None:
         self.calls = Calls()
         self.speech = Speech()
+        self.pieces: list[str] = []
         self.details: dict[Any, dict[str, Any]] = {}
         self.raw = ""
         self.model = ""
@@ -58,26 +60,51 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     Raises the service's own error where one stands in the stream, Cut where the end is missing.
     """
     reply = _Reply()
-    ended = False
-    for frame in frames:
-        if frame.data.startswith("[DONE]"):
-            ended = True
-            break
-        if not frame.data.strip():
-            continue
-        chunk = frame.data if frame.event == "error" and frame.data[:1] != "{" else parse(frame)
-        words = _words(chunk, reply) if frame.event != "error" else None
-        if words is not None:
-            yield from reply.speech.text(words)
-            continue
-        if isinstance(chunk, dict):
-            yield from _chunk(chunk, reply)
-        if frame.event == "error" or (isinstance(chunk, dict) and _is_error(chunk)):
-            raise from_payload(chunk, target)
+    try:
+        ended = yield from _frames(frames, target, reply)
+    except ServiceFault:
+        yield from _said(reply)
+        raise
+    yield from _said(reply)
     if not reply.raw and not ended:
         yield from reply.speech.flush()
         raise torn(target)
     yield from reply.finish()
+
+
+def _frames(frames: Iterable[Frame], target: Target, reply: _Reply) -> Generator[Event, None, bool]:
+    """The events of all frames, but for the last pieces of text; whether the end mark was there.
+
+    Pieces that came together leave together: all that is done with each is then done once.
+    """
+    for frame in frames:
+        if frame.data.startswith("[DONE]"):
+            return True
+        if not frame.data.strip():
+            if type(frame) is not Followed:
+                yield from _said(reply)
+            continue
+        chunk = frame.data if frame.event == "error" and frame.data[:1] != "{" else parse(frame)
+        words = _words(chunk, reply) if frame.event != "error" else None
+        if words is not None:
+            reply.pieces.append(words)
+            if type(frame) is not Followed:
+                yield from _said(reply)
+            continue
+        yield from _said(reply)
+        if isinstance(chunk, dict):
+            yield from _chunk(chunk, reply)
+        if frame.event == "error" or (isinstance(chunk, dict) and _is_error(chunk)):
+            raise from_payload(chunk, target)
+    return False
+
+
+def _said(reply: _Reply) -> Iterator[Event]:
+    """The pieces of text that came since."""
+    if reply.pieces:
+        text = "".join(reply.pieces)
+        reply.pieces.clear()
+        yield from reply.speech.text(text)
 
 
 def _words(chunk: Any, reply: _Reply) -> str | None:
