@@ -50,7 +50,7 @@ def compare(
     private: Private = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask several backends the same at once. They stand beside each other where they fit, else one by one."""
+    """Ask several backends the same at once. Answers stand side by side where they fit, else one by one."""
     from arawn.cli.ask import piped
     from arawn.cli.keep import speak_in
     from arawn.cli.prompt import compose

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 DEEPEST = 12
 """Levels of lists and quotes that are told apart; what lies deeper is text."""
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\{?\.?([^\s`{}]*)")
+"""The line that opens code: its signs, and the language."""
+CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\Z")
+TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
+FORMULAS = {"$$": "$$", "\\[": "\\]"}
+"""What opens a formula alone on its line, and what closes it."""
 _REMEMBERED = 512
 _HEAD = re.compile(r"[ \t>*+\-_=#:|~`0-9.)<$\\]{0,200}")
 _BLANK = re.compile(r"(?: {0,3}>)*[ \t]*\Z")
 _QUOTED = re.compile(r" *> ?")  # markdown-it takes any indent where the quote goes on
 _ITEM = re.compile(r"( {0,3})([-+*]|\d{1,9}[.)])( *)")
 _HASHES = frozenset("#" * level for level in range(1, 7))
-_FENCE = re.compile(r"```[\w+-]*\Z")
+_PLAIN_FENCE = re.compile(r"```[\w+-]*\Z")
 _STRUCTURE = re.compile(r"(?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*")
 _LEAVES = {
     "paragraph_open": "paragraph",
@@ -141,7 +147,7 @@ class Blocks:
 
     def whole(self, line: str) -> Step:
         """What a whole line is, where its text matters too."""
-        if self.plain and _FENCE.match(line):
+        if self.plain and _PLAIN_FENCE.match(line):
             return Step(0, (), "fence")
         before = self._skeleton()
         core = len(before) - len(self._blanks)
@@ -185,6 +191,15 @@ class Blocks:
             leaf = "head"
         return _chain(parents, core, leaf, goes_on, level)
 
+    def placed(self, line: str, step: Step) -> tuple[Step, str, tuple[Container, ...]]:
+        """What `walk` gives, behind the step: text where it lies too deep, "formula" for one's sign."""
+        rest, begun = self.walk(line, step)
+        if len(step.fresh) > len(begun):
+            step = step._replace(leaf="paragraph", goes_on=False)
+        if step.leaf == "paragraph" and rest.strip() in FORMULAS:
+            step = step._replace(leaf="formula", goes_on=False)
+        return step, rest, begun
+
     def walk(self, line: str, step: Step) -> tuple[str, tuple[Container, ...]]:
         """What is left of the line behind its containers, and the containers that begin on it."""
         found = _STRUCTURE.match(line) if "\t" in line else None
@@ -223,6 +238,10 @@ class Blocks:
         self.containers, self.leaf, self.text, self._first = containers, leaf, text, first
         self._blanks.clear()
         self._lines = None
+
+    def enter_table(self, count: int) -> None:
+        """A table of so many columns is open."""
+        self.enter(self.containers, "table", f"|{'a|' * count}\n|{'-|' * count}")
 
     def rest(self, line: str) -> None:
         """Take in an empty line, perhaps with marks of quotes."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from arawn.render.blocks import Blocks, Container, Step, html_kind, split
+from arawn.render.blocks import CLOSING, FENCE, FORMULAS, TASK, Blocks, Container, Step, html_kind, split
 from arawn.render.inline import Inline
 from arawn.render.measure import cells
 from arawn.render.styles import ASCII, Marks
@@ -21,14 +21,10 @@ if TYPE_CHECKING:
 
 LONGEST = 16_384
 """Characters of a line that may be held back until it is whole; a longer one is cut there."""
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\{?\.?([^\s`{}]*)")
-_CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\Z")
 _HASHES = re.compile(r" {0,3}#{1,6}(?:[ \t]+|\Z)")
 _TAIL = re.compile(r"[ \t]+#*[ \t]*\Z")
 _ONLY_TAIL = re.compile(r"#+[ \t]*\Z")
-_TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
 _CELL = re.compile(r"(?:(?<=\\)\||[^|])*")
-_FORMULAS = {"$$": "$$", "\\[": "\\]"}
 
 
 class Sheet:
@@ -60,11 +56,7 @@ class Sheet:
 
     def _show(self, step: Step, line: str) -> None:
         """Show a line, of which at least the beginning is there, as what it is."""
-        rest, begun = self._blocks.walk(line, step)
-        if len(step.fresh) > len(begun):
-            step = step._replace(leaf="paragraph", goes_on=False)
-        if step.leaf == "paragraph" and rest.strip() in _FORMULAS:
-            step = step._replace(leaf="formula", goes_on=False)
+        step, rest, begun = self._blocks.placed(line, step)
         if step.goes_on:
             self._more[step.leaf](self, step, rest)
             return
@@ -88,7 +80,7 @@ class Sheet:
             self._writer.begin(kept)
         prefix = kept
         for number, container in enumerate(begun):
-            task = _TASK.match(rest) if number == len(begun) - 1 and step.leaf == "paragraph" else None
+            task = TASK.match(rest) if number == len(begun) - 1 and step.leaf == "paragraph" else None
             mark = self._mark(container, task)
             self._writer.begin((mark, (" ", "")))
             quote = container.quote
@@ -133,7 +125,7 @@ class Sheet:
 
     def _paragraph(self, step: Step, rest: str) -> None:
         rest = rest.lstrip(" \t")
-        task = _TASK.match(rest) if step.fresh else None
+        task = TASK.match(rest) if step.fresh else None
         self._inline.base = ""
         self._begin_line(rest[task.end() :] if task else rest, first=True)
 
@@ -218,7 +210,7 @@ class Sheet:
         self._blocks.enter(self._blocks.containers, "closed")
 
     def _open_fence(self, step: Step, rest: str) -> None:
-        found = _FENCE.match(rest)
+        found = FENCE.match(rest)
         if found is None:
             return
         self._fence = found[1]
@@ -235,7 +227,7 @@ class Sheet:
         self._in_fence(rest)
 
     def _in_fence(self, line: str) -> None:
-        closing = _CLOSING.match(line)
+        closing = CLOSING.match(line)
         if closing and closing[1].startswith(self._fence):
             if not self._color:
                 self._writer.line([(line.strip(), "")])
@@ -279,7 +271,7 @@ class Sheet:
         self._writer.line([(text.rstrip(" "), "")])
 
     def _open_formula(self, step: Step, rest: str) -> None:
-        self._formula = _FORMULAS[rest.strip()]
+        self._formula = FORMULAS[rest.strip()]
         self._raw(rest.strip())
 
     def _in_formula(self, line: str) -> None:
@@ -302,8 +294,7 @@ class Sheet:
         self._inline.close()
         if shown:
             self._writer.settle()
-        text = f"|{'a|' * len(names)}\n|{'-|' * len(names)}"
-        self._blocks.enter(self._blocks.containers, "table", text)
+        self._blocks.enter_table(len(names))
         self._table = Table(self._writer, self._styles, self._marks, names, split(rest), bool(shown))
         self._marked = False
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from arawn.render.blocks import Blocks, Container, Step, html_kind, split
+from arawn.render.blocks import CLOSING, FENCE, FORMULAS, TASK, Blocks, Container, Step, html_kind, split
 from arawn.render.inline import Inline, pieces
 from arawn.render.sentences import Sentences
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\{?\.?([^\s`{}]*)")
-_CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*\Z")
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+|\Z)")
 _CLOSED = re.compile(r"(?:\A|[ \t]+)#+[ \t]*\Z")
-_TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
 _BREAK = re.compile(r"<br\s*/?>", re.I)
-_FORMULAS = {"$$": "$$", "\\[": "\\]"}
 _MARKED: Mapping[str, str] = dict.fromkeys(
     ("heading", "strong", "emphasis", "link", "url", "quote", "rule", "bullet", "math", "html", "table"), ""
 ) | {"code": "code", "strike": "strike"}
@@ -51,11 +47,7 @@ class Telling:
         self._bare()
 
     def _show(self, step: Step, line: str) -> None:
-        rest, begun = self._blocks.walk(line, step)
-        if len(step.fresh) > len(begun):
-            step = step._replace(leaf="paragraph", goes_on=False)
-        if step.leaf == "paragraph" and rest.strip() in _FORMULAS:
-            step = step._replace(leaf="formula", goes_on=False)
+        step, rest, begun = self._blocks.placed(line, step)
         if step.goes_on:
             self._more[step.leaf](self, step, rest)
             return
@@ -135,7 +127,7 @@ class Telling:
 
     def _paragraph(self, step: Step, rest: str) -> None:
         rest = rest.lstrip(" \t")
-        task = _TASK.match(rest) if step.fresh else None
+        task = TASK.match(rest) if step.fresh else None
         prefix, self._prefix = self._prefix, ""
         if task:
             prefix += "To do: " if task[1] == " " else "Done: "
@@ -193,7 +185,7 @@ class Telling:
     # ---- what has lines of its own
 
     def _open_fence(self, step: Step, rest: str) -> None:
-        found = _FENCE.match(rest)
+        found = FENCE.match(rest)
         if found is None:
             return
         self._bare()
@@ -206,7 +198,7 @@ class Telling:
         self._in_fence(rest)
 
     def _in_fence(self, line: str) -> None:
-        closing = _CLOSING.match(line)
+        closing = CLOSING.match(line)
         if closing and closing[1].startswith(self._fence):
             self._closed()
         else:
@@ -238,7 +230,7 @@ class Telling:
 
     def _open_formula(self, step: Step, rest: str) -> None:
         self._bare()
-        self._formula = _FORMULAS[rest.strip()]
+        self._formula = FORMULAS[rest.strip()]
         self._say.line("Formula:")
         self._end_word = "End of formula."
 
@@ -257,9 +249,8 @@ class Telling:
         self._inline.close()
         self._say.drop()
         self._say.end()
-        text = f"|{'a|' * len(self._names)}\n|{'-|' * len(self._names)}"
-        self._blocks.enter(self._blocks.containers, "table", text)
         count = len(self._names)
+        self._blocks.enter_table(count)
         told = ", ".join(name for name in self._names if name)
         self._say.line(f"Table, {count} column{'s' * (count != 1)}" + (f": {told}." if told else "."))
         self._end_word = "End of table."
