@@ -272,8 +272,14 @@ def common(one: tuple[Turn, ...], other: tuple[Turn, ...]) -> int:
 
 
 def title_of(text: str) -> str:
-    """A title from the first prompt: its first line with words in it, at most TITLE characters."""
-    line = next((" ".join(line.split()) for line in text.splitlines() if line.strip(" \t`#>*-")), "")
+    """A title from the first prompt: its first line with words in it, at most TITLE characters.
+
+    Where that line ends with a colon, the next one that is no fence of code goes with it.
+    """
+    lines = (" ".join(line.split()) for line in text.splitlines() if line.strip(" \t`#>*-"))
+    line = next(lines, "")
+    if line.endswith(":"):
+        line = f"{line} {next((more for more in lines if not more.startswith('```')), '')}".rstrip()
     if len(line) <= TITLE:
         return line
     cut = line[:TITLE].rsplit(" ", 1)[0] if " " in line[TITLE // 2 : TITLE] else line[: TITLE - 1]

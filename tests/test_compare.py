@@ -437,6 +437,14 @@ def test_what_differs_is_told_of_an_answer_and_not_of_one_that_failed(start) -> 
     term.say("/diff").wait("Both answers are the same.").prompt()
 
 
+def test_what_it_cost_fits_the_width(start) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    term = start(openai_stream(["hi"], usage=usage), cols=70).say("/compare fake other: why?")
+    term.wait("Go on with which").send("\r")
+    term.prompt().say("/cost").wait("Today:").prompt()
+    assert "####" in term.screen and "\n#" not in term.screen
+
+
 def test_leaving_the_choice_takes_the_first(start) -> None:
     term = start().say("/compare fake other: why?").wait("Go on with which").send("\x03")
     term.wait("Going on with fake").prompt()

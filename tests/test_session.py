@@ -95,6 +95,8 @@ def test_a_summary_takes_the_place_of_what_is_above() -> None:
         ("Hello", "Hello"),
         ("\n\n  # A heading\nmore", "# A heading"),
         ("```\ncode here", "code here"),
+        ("Explain:\n\n```sh\nls  -la\n```", "Explain: ls -la"),
+        ("Explain:\n\n```sh\n```\n", "Explain:"),
         ("a" * 80, "a" * 59 + "…"),
         ("word " * 30, ("word " * 12).strip() + "…"),
         ("", ""),

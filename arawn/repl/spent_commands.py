@@ -65,8 +65,10 @@ def cost(repl: Repl) -> None:
 
     turns = list(repl.session.turns.values())
     here = _by_backend(turns)
+    wide = None if repl.settings.look.accessible else repl.screen.columns  # no bars where it is read aloud
+    columns = None if wide is None else wide - 2
     repl.screen.say("This session:" if here else "Nothing was asked in this session yet.")
-    for line in lines(here, "backend", repl.screen.columns):
+    for line in lines(here, "backend", columns):
         repl.screen.say(f"  {line}")
     if repl.keeper is None or not repl.keeper.enabled:
         return
@@ -74,7 +76,7 @@ def cost(repl: Repl) -> None:
     today = repl.keeper.store.read(lambda db: sums(db, "backend", since))
     if today:
         repl.screen.say("Today:")
-    for line in lines(today, "backend", None if repl.screen.columns is None else repl.screen.columns - 2):
+    for line in lines(today, "backend", columns):
         repl.screen.say(f"  {line}")
 
 
