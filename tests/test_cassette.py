@@ -119,7 +119,9 @@ def test_a_run_is_said_again_without_key_config_or_network(run, env, tape) -> No
 
     def events(text: str) -> list[Any]:
         found = [json.loads(line) for line in text.splitlines()]
-        return [(row["type"], row.get("text"), row.get("usage")) for row in found if row["type"] != "attempt"]
+        said = "".join(row["text"] for row in found if row["type"] == "text")  # pieces may come together
+        rest = [row for row in found if row["type"] not in ("attempt", "text")]
+        return [said, *((row["type"], row.get("text"), row.get("usage")) for row in rest)]
 
     assert events(first.stdout) == events(again.stdout)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -19,6 +20,8 @@ HEAD_START_S = 0.25
 MOST_ADDRESSES = 6
 SMALL = 16 * 1024
 """Bytes of a head that wait for the body behind it: one packet for both, and one call of the system."""
+_NEXT_CHUNK = re.compile(rb"\r\n0*[1-9A-Fa-f][0-9A-Fa-f]*(?:;[^\r\n]*)?\r\n(?=[\s\S])")
+"""What stands between two chunks, and of the second at least a byte (RFC 9112, section 7.1)."""
 GLANCE_S = 0.2
 """How often a read that waits looks whether it still may."""
 
@@ -100,6 +103,8 @@ class Line:
         self._stream = stream
         self._deadline = deadline
         self._held = b""
+        self._last = b""
+        self._at = 0
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """What comes next; raises httpcore.ReadTimeout."""
@@ -110,8 +115,18 @@ class Line:
             self.write(b"", deadline)
         while not deadline.over:
             with contextlib.suppress(ReadTimeout):  # looked at again: another thread may have ended it
-                return bytes(self._stream.read(max_bytes, min(deadline.left(), GLANCE_S)))
+                self._last, self._at = self._stream.read(max_bytes, min(deadline.left(), GLANCE_S)), 0
+                return self._last
         raise ReadTimeout("timed out")
+
+    def more(self, chunk: bytes) -> bool:
+        """Whether more of a chunked body was read already behind `chunk`; to be asked of each in turn."""
+        start = _NEXT_CHUNK.match(self._last, self._at) if self._at else None
+        at = start.end() if start else self._last.find(chunk)
+        if at < 0 or not self._last.startswith(chunk, at):
+            return False
+        self._at = at + len(chunk)
+        return _NEXT_CHUNK.match(self._last, self._at) is not None
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         """Send, a small piece together with what comes behind it. An empty one, which ends a request, or a
