@@ -97,10 +97,17 @@ STEPS = (
     ),
     Step(("/tree", "Enter"), r"◀ here\s+arawn>", "tree", "Nothing is lost: both answers stay in the tree."),
     Step(("/why", "Enter"), r"attempt 1[^>]+arawn>", "why", "Every answer has its receipt."),
+    Step(
+        ("/compare cloud local: Which of both is quicker?", "Enter"),
+        r"Go on with which",
+        "compare",
+        "The same question to several at once; the one that is chosen goes on, the others stay beside it.",
+    ),
+    Step(("2", "Enter"), r"Going on with[^>]+arawn>"),
     Step(("Tell me a long story", "Enter"), r"12\. line", still=False),
     Step(("C-c",), r"stopped[^>]+arawn>", "stopped", "Ctrl-C stops an answer; what came is kept."),
-    Step(("/quit", "Enter"), r"Goodbye", told="All of it is there the next time."),
-    Step(("arawn session list", "Enter"), r"large files", "list"),
+    Step(("/quit", "Enter"), r"Goodbye"),
+    Step(("arawn session list", "Enter"), r"large files", "list", "All of it is there the next time."),
 )
 
 
@@ -208,9 +215,10 @@ def tour(folder: Path) -> None:
             time.sleep(0.5)
             tmux.run("clear-history", "-t", "tour")
             for step in STEPS:
-                after = len(tmux.screen(whole=True).rstrip())
+                before = tmux.screen(whole=True)
+                after = max(before.rfind("arawn>"), before.rfind("$ "), 0)
                 tmux.type(step.keys)
-                tmux.wait(step.seen, 0 if step.picture == "menu" else max(0, after - COLUMNS), step.still)
+                tmux.wait(step.seen, after, step.still)
                 if step.told:
                     lines.append(
                         f"- {step.told}"
@@ -219,8 +227,7 @@ def tour(folder: Path) -> None:
                 if step.picture:
                     picture(tmux.screen(colour=True), "arawn", screens / f"{step.picture}.svg")
             text = "\n".join(line.rstrip() for line in tmux.screen(whole=True).rstrip().splitlines())
-    fence = "`" * 5
-    page = "\n".join([*lines, "", "## The whole screen", "", f"{fence}text", text, fence, ""])
+    page = "\n".join([*lines, "", "## The whole screen", "", "```text", text, "```", ""])
     (folder / "tour.md").write_text(page, encoding="utf-8")
 
 

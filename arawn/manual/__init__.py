@@ -13,6 +13,7 @@ ORDER = (
     "start",
     "ask",
     "chat",
+    "tour",
     "roles",
     "compare",
     "sessions",
