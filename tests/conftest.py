@@ -29,11 +29,9 @@ BLOCKING = {
 _results: dict[tuple[str, int], list[str]] = {}
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    outcome = yield
-    report = outcome.get_result()
-    found = FAULT.match(item.name)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how a test of a fault ended; where several processes run the tests, the first of them is told."""
+    found = FAULT.match(report.nodeid.partition("::")[2])
     if found and (report.when == "call" or report.outcome != "passed"):
         _results.setdefault((found[1], int(found[2])), []).append(report.outcome)
 
