@@ -437,10 +437,15 @@ def test_what_differs_is_told_of_an_answer_and_not_of_one_that_failed(start) -> 
     term.say("/diff").wait("Both answers are the same.").prompt()
 
 
+def test_the_question_is_in_ascii_where_all_else_is(start, env) -> None:
+    env["LC_ALL"] = "C"
+    start().say("/compare fake other: why?").wait("Go on with which: 1 fake - m-1, 2 other - m-2? [1]")
+
+
 def test_what_it_cost_fits_the_width(start) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     term = start(openai_stream(["hi"], usage=usage), cols=70).say("/compare fake other: why?")
-    term.wait("Go on with which").send("\r")
+    term.wait("Go on with which").send("\r").wait("Going on with fake")
     term.prompt().say("/cost").wait("Today:").prompt()
     assert "####" in term.screen and "\n#" not in term.screen
 

@@ -62,6 +62,11 @@ def paste(text: str) -> str:
     return f"\x1b[200~{text}\x1b[201~"
 
 
+def test_a_tab_of_a_paste_is_space_on_the_screen_and_a_tab_in_the_message(start: Start) -> None:
+    term = start().prompt().send(paste("a\tb")).prompt("a   b").send("\r")
+    term.wait("heard 1: 'a\\tb'")
+
+
 def test_a_long_paste_is_folded_and_sent_whole(start: Start) -> None:
     lines = "\r\n".join(f"line {number}" for number in range(20))
     term = start().prompt().send("see ").prompt("see").send(paste(lines)).prompt("see [Pasted 1: 20 lines]")

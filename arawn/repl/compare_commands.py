@@ -144,11 +144,15 @@ def _choose(repl: Repl, comparison: Comparison) -> None:
 
 def _asked_for(repl: Repl, comparison: Comparison, otherwise: Side) -> Side:
     """What the person chooses by number or name; `otherwise` where nobody says anything."""
+    from arawn.render.terminal import in_ascii
+
     answered = comparison.answered
     numbers = {str(comparison.sides.index(side) + 1): side for side in answered}
     offered = ", ".join(f"{number} {side.asked.label}" for number, side in numbers.items())
     if repl.settings.look.accessible:
         offered = ", ".join(f"{number} {side.asked.backend.name}" for number, side in numbers.items())
+    if repl.screen.ascii:
+        offered = in_ascii(offered)
     first = comparison.sides.index(otherwise) + 1
     while True:
         said = repl.ask_back(f"Go on with which: {offered}? [{first}] ").strip()

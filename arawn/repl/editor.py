@@ -22,6 +22,7 @@ from prompt_toolkit.layout import (
     VerticalAlign,
     Window,
 )
+from prompt_toolkit.layout.processors import TabsProcessor
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import DynamicStyle, Style
@@ -147,6 +148,7 @@ class Editor:
             complete_while_typing=completing if not feel.spoken else False,
             key_bindings=Bindings(self._pasting, self._completer, acts, bursting).keys(),
             enable_suspend=True,
+            input_processors=[TabsProcessor(char1=" ", char2=" ")],  # else a tab of a paste is shown as ^I
             input=keyboard,
             output=_output(out),
         )
