@@ -10,14 +10,12 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # the answer needs none of the imports below
         from arawn import __version__
 
-        print(f"arawn {__version__}")
-        return
+        leave(_put(f"arawn {__version__}\n"))
     if sys.argv[1:2] == ["shell-init"] and len(sys.argv) == 3:  # every start of a shell waits for this
         from arawn.shell import SHELLS, script
 
         if sys.argv[2] in SHELLS:
-            sys.stdout.write(script(sys.argv[2]))
-            return
+            leave(_put(script(sys.argv[2])))
     code = 130
     try:
         import gc
@@ -33,6 +31,26 @@ def main() -> None:
     leave(code)
 
 
+def _put(text: str) -> int:
+    """Print all that there is to say; the exit code."""
+    if sys.stdout is None:
+        _complain("Standard output is closed")
+        return 1
+    try:
+        sys.stdout.write(text)
+    except OSError:
+        return 0  # it is tried once more, and told, on leaving
+    return 0
+
+
+def _complain(what: str) -> None:
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(f"Error: {what}\n")
+    except (OSError, ValueError):
+        pass
+
+
 def leave(code: int) -> None:
     """Flush and go at once: all is written and stored, and tearing modules down takes 20 ms."""
     import os
@@ -42,7 +60,9 @@ def leave(code: int) -> None:
             sys.stdout.flush()
     except (BrokenPipeError, ValueError):
         code = code or 141
-    except OSError:
+    except OSError as error:
+        if not code:
+            _complain(error.strerror or str(error))
         code = code or 1
     try:
         if sys.stderr is not None:

@@ -415,6 +415,31 @@ def test_F_TTY_13_to_17(
         assert kept or "head" in command or out == b"", "the turn is stored"
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("{a} --version >/dev/full", 1), ("{a} --version >&-", 1), ("{a} shell-init bash >/dev/full", 1),
+        ("{a} shell-init zsh >&-", 1), ("{a} man >&-", 1), ("{a} config show >/dev/full", 1),
+        ("echo hi | {a} chat >&-", 1), ("{a} compare -b fake -b fake hi >&-", 1),
+    ],
+)  # fmt: skip
+def test_F_TTY_15_every_command_says_that_it_has_no_output(
+    env: dict[str, str], home: Path, command: str, code: int
+) -> None:
+    """In one line, and nothing is asked that nobody could read."""
+    with FakeProvider(openai_stream(["x"])) as fake:
+        write_config(home, fake.url)
+        done = run(command.format(a=ARAWN), env, home)
+        told = b"No space left" if "full" in command else b"output is closed"
+        assert done.returncode == code and done.stderr.startswith(b"Error: ") and told in done.stderr
+        assert done.stderr.count(b"\n") == 1 and not fake.requests
+
+
+def test_F_TTY_13_a_shell_that_reads_no_keys(env: dict[str, str], home: Path) -> None:
+    done = run(f"{ARAWN} shell-init bash | true; exit ${{PIPESTATUS[0]}}", env, home)
+    assert done.returncode in (0, 141) and done.stderr == b""
+
+
 def test_F_TTY_13_a_reader_that_leaves_costs_no_turn(env: dict[str, str], home: Path) -> None:
     """The whole answer is not waited for, and what came is stored."""
     with FakeProvider(stages._slowly("content")) as fake:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from arawn.cli.context import is_terminal
+from arawn.cli.context import is_terminal, need_output
 from arawn.errors import ArawnError, UsageFault
 from arawn.events import (
     Attempt,
@@ -101,8 +101,7 @@ class _Nowhere:
 
 def sink_for(form: Form, context: Context, opened: Opened | None = None) -> Sink:
     """The sink for standard output as it is now; `opened` says whose answer it is."""
-    if sys.stdout is None:
-        raise ArawnError("Standard output is closed; nothing was sent")
+    need_output()
     if form in ("json", "jsonl"):
         return _Nowhere()
     label = f"Answer from {opened.name}, {opened.model}:" if opened and form in ("text", "raw") else ""

@@ -64,6 +64,8 @@ def _known(error: BaseException) -> ArawnError | None:
         return fault
     if isinstance(error, ImportError) and "sqlite" in str(error).lower():
         return StoreFault("this Python was built without SQLite, so there is no store of sessions")
+    if isinstance(error, AttributeError) and sys.stdout is None:  # what would have been told has no place
+        return ArawnError("Standard output is closed")
     if isinstance(error, MemoryError):
         return ArawnError("Out of memory")
     return None

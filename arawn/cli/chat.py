@@ -37,6 +37,7 @@ def chat(
     quiet: Quiet = False,
 ) -> None:
     """Talk with a model. It knows what was said before, sessions are kept, and /help lists the commands."""
+    from arawn.cli.context import need_output
     from arawn.cli.keep import open_for, speak_in
     from arawn.cli.role import manner
     from arawn.config.paths import paths
@@ -45,6 +46,7 @@ def chat(
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
+    need_output()
     config = context.load()
     said = manner(context, role, system, reasoning)
     keeper, session = speak_in(context, continue_, resume, said.system, keep=not no_store, private=private)

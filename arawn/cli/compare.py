@@ -10,6 +10,7 @@ import typer
 
 from arawn.cli import Continue, NoStore, Private, Quiet, Reasoning, Resume, Role, Setting
 from arawn.cli.ask import File, System, Words
+from arawn.cli.context import need_output
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def compare(
     context.take(None, None, option, quiet)
     if len(names) < 2:
         raise UsageFault("arawn compare takes two backends or more", hints=("name each: -b A -b B",))
+    need_output()
     context.load()
     prompt = compose(words or [], piped(words or [], file or []), file or [], context.app.fetch)
     said = manner(context, role, system, reasoning)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from arawn.errors import UsageFault
+from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
     from arawn.app import App
@@ -28,6 +28,12 @@ def is_terminal(stream: IO[Any] | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
+
+
+def need_output() -> None:
+    """Raises ArawnError where standard output is closed: nobody could read an answer that was paid for."""
+    if sys.stdout is None:
+        raise ArawnError("Standard output is closed; nothing was sent")
 
 
 class Context:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arawn.cli import Backend, Model, Quiet, Setting, Timeout
+from arawn.cli.context import need_output
 from arawn.errors import ArawnError, Cut, UsageFault
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def embed(
     context.take(backend, model, option, quiet)
     if purpose is not None and purpose not in PURPOSES:
         raise UsageFault(f"--purpose takes {', '.join(PURPOSES)}, not {purpose!r}")
-    if sys.stdout is None:
-        raise ArawnError("Standard output is closed; nothing was sent")
+    need_output()
     config = context.load()
     texts = gather(context, words or [], file or [], lines)
     for notice in config.notices:
