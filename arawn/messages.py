@@ -124,6 +124,10 @@ class Request(NamedTuple):
     session: str = ""
 
 
+SETTINGS = ("temperature", "top_p", "max_tokens", "stop", "reasoning")
+"""The fields of a Request that a role or a chat may say for all of its requests."""
+
+
 def user(text: str, files: tuple[FilePart, ...] = ()) -> Message:
     """A user message: the files first, as the services advise, then the text."""
     return Message("user", (*files, TextPart(text)))

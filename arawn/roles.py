@@ -16,15 +16,13 @@ from arawn.config.paths import expand, paths
 from arawn.config.read import parse, read, shown_path
 from arawn.config.schema import path_text
 from arawn.errors import ConfigFault, UsageFault
-from arawn.messages import Effort
+from arawn.messages import SETTINGS, Effort
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "roles"
 FENCE = "+++"
-SETTINGS = ("temperature", "top_p", "max_tokens", "stop", "reasoning")
-"""What a role may say of every request, by the names that a Conversation has for it."""
 
 
 class Role(NamedTuple):

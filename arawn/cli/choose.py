@@ -175,6 +175,7 @@ class Choosing:
             else:
                 self._terminal.say(HELP + "\n")
         except ArawnError as fault:  # the command is still there, and so is the question
+            fault.redact(self._asking.context.redact)
             self._asking.context.status.error(fault)
         return command
 
@@ -212,14 +213,14 @@ class Choosing:
         import subprocess
         import tempfile
 
-        from arawn.cli.config_edit import editor
         from arawn.render.terminal import Guard
+        from arawn.repl import external
 
         handle, name = tempfile.mkstemp(prefix="arawn-", suffix=".sh")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(command + "\n")
-            words = [*editor(self._asking.context.env), name]
+            words = [*external.command(self._asking.context.env), name]
             try:
                 with Guard():
                     code = subprocess.run(words, check=False).returncode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ def edit_file(context: Context) -> Path:
     from arawn.config.read import read, shown_path
     from arawn.config.schema import example
     from arawn.config.write import locked, make_private_folder, write_private
+    from arawn.repl import external
 
     path, named = user_file(context.env, context.config_file)
     raw = read(path)
@@ -40,7 +40,7 @@ def edit_file(context: Context) -> Path:
     write_private(copy, example().encode() if before is None else before)
     keep = False
     try:
-        _run([*editor(context.env), str(copy)], context.env)
+        _run([*external.command(context.env), str(copy)], context.env)
         fresh = read(copy, needed=True)
         data = fresh.data if fresh else b""
         keep = True
@@ -64,18 +64,6 @@ def edit_file(context: Context) -> Path:
             with contextlib.suppress(OSError):
                 os.unlink(copy)
     return path
-
-
-def editor(env: Mapping[str, str]) -> list[str]:
-    """The editor's command: $VISUAL, $EDITOR, else the platform's own."""
-    import shlex
-
-    said = env.get("VISUAL", "").strip() or env.get("EDITOR", "").strip()
-    try:
-        words = shlex.split(said)
-    except ValueError:
-        raise UsageFault("$VISUAL or $EDITOR has an open quote") from None
-    return words or (["notepad"] if sys.platform == "win32" else ["vi"])
 
 
 def _run(command: list[str], env: Mapping[str, str]) -> None:

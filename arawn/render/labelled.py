@@ -106,8 +106,9 @@ class AccessibleStatus(Status):
             if self._thoughts is None:
                 self.clear()
                 from arawn.render.accessible import AccessibleStream
+                from arawn.render.prose import Out
 
-                self._thoughts = AccessibleStream(cast(TextIO, _Out(self._write)), "Reasoning:")
+                self._thoughts = AccessibleStream(cast(TextIO, Out(self._write)), "Reasoning:")
             self._thoughts.feed(text)
 
     def _end_thoughts(self) -> None:
@@ -141,13 +142,3 @@ class AccessibleStatus(Status):
                 if not stop.is_set() and asked is self._label and label and label not in self._told:
                     self._told.add(label)
                     self._say("", label[:1].upper() + label[1:] + ".")
-
-
-class _Out:
-    """A text output that is only written to."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self.write = write
-
-    def flush(self) -> None:
-        """Nothing: each piece is flushed."""

@@ -9,7 +9,7 @@ from arawn.render.safe import Filter
 from arawn.render.writer import Writer
 
 
-class _Out:
+class Out:
     """As much of a file as a Writer needs."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -23,7 +23,7 @@ class Prose:
     """Takes text in pieces. `style`: SGR parameters, "" for none."""
 
     def __init__(self, write: Callable[[str], None], width: Callable[[], int], style: str) -> None:
-        self._writer = Writer(cast(TextIO, _Out(write)), width, bool(style))
+        self._writer = Writer(cast(TextIO, Out(write)), width, bool(style))
         self._style = style
         self._filter = Filter()
 

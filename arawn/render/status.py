@@ -176,13 +176,9 @@ class Status:
 
     def fitted(self, text: str) -> str:
         """As much of a line as the terminal has room for: what wraps cannot be taken away again."""
-        from arawn.render.writer import cells
+        from arawn.render.measure import fitting
 
-        columns = self._columns()
-        text = text[: columns - 1]
-        while text and cells(text) >= columns:
-            text = text[:-1]
-        return text
+        return text[: fitting(text, self._columns() - 1)]
 
     def clear(self) -> None:
         """Take away the passing line and end what is open."""

@@ -27,7 +27,7 @@ def color_wanted(env: Mapping[str, str], isatty: bool, choice: str = "auto") -> 
         return False
     if env.get("FORCE_COLOR") or env.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return isatty and env.get("CLICOLOR") != "0" and env.get("TERM", "dumb") not in ("dumb", "")
+    return isatty and env.get("CLICOLOR") != "0" and redraws(env)
 
 
 _MANY = (

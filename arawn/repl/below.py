@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from arawn.messages import Message
 from arawn.render.safe import clean
+from arawn.render.terminal import redraws
 from arawn.repl.toolbar import Bar, fitted
 from arawn.session import MAIN
 from arawn.threads import start
@@ -37,9 +38,7 @@ class Below:
     def on(self) -> bool:
         """Whether there is such a line here."""
         settings, env = self._chat.settings, self._chat.env
-        return (
-            settings.toolbar and not settings.look.accessible and env.get("TERM", "dumb") not in ("", "dumb")
-        )
+        return settings.toolbar and not settings.look.accessible and redraws(env)
 
     @property
     def mode(self) -> tuple[str, ...]:

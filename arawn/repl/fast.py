@@ -11,7 +11,7 @@ from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
 from arawn.repl.folds import is_long
-from arawn.repl.typed import BURST, END, PASTE
+from arawn.repl.typed import BURST, PASTE, of_paste
 
 BURST_CHARS = 64
 """So many characters of text at once were not typed by hand."""
@@ -63,15 +63,14 @@ class Fast(Vt100Input):
         return rest
 
     def _pasted(self, data: str) -> str:
-        found, mark, rest = data.partition(END)
         if self._paste is None:
             return data
-        if not mark:
-            keep = next((size for size in range(len(END) - 1, 0, -1) if data.endswith(END[:size])), 0)
-            self._paste.append(data[: len(data) - keep])
-            self._tail = data[len(data) - keep :]
+        found, ended, rest = of_paste(data)
+        self._paste.append(found)
+        if not ended:
+            self._tail = rest
             return ""
-        self._buffer.append(KeyPress(Keys.BracketedPaste, "".join([*self._paste, found])))
+        self._buffer.append(KeyPress(Keys.BracketedPaste, "".join(self._paste)))
         self._paste = None
         return rest
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -20,7 +19,7 @@ from arawn.repl.known import Known
 from arawn.repl.naming import Naming
 from arawn.repl.screen import Screen
 from arawn.repl.show import Show, advice
-from arawn.repl.signals import TWICE, Ended, Signals
+from arawn.repl.signals import Ended, Signals
 from arawn.repl.tidying import tidy
 from arawn.repl.typeahead import Quiet
 from arawn.session import Session
@@ -68,9 +67,9 @@ def run(chat: Chat) -> int:
 
 def _guard(env: Mapping[str, str]) -> Guard | None:
     """Puts right what escape sequences set; a dumb terminal, which knows none, is spared them."""
-    from arawn.render.terminal import Guard
+    from arawn.render.terminal import Guard, redraws
 
-    return None if env.get("TERM", "dumb") in ("", "dumb") else Guard()
+    return Guard() if redraws(env) else None
 
 
 def _isatty(stream: TextIO | None) -> bool:
@@ -80,7 +79,7 @@ def _isatty(stream: TextIO | None) -> bool:
         return False
 
 
-MODULES = every_command.MODULES
+MODULES = every_command.MODULES  # a module makes its commands known when it is imported
 __all__ = ["Backends", "Chat", "Opened", "Repl", "Settings", "run"]
 
 
@@ -138,7 +137,6 @@ class Repl:
         self._attended = True
         self._welcome()
         out, prompt = self._chat.out, "You: " if self.settings.look.accessible else "arawn> "
-        pressed = -TWICE
         while not self._signals.leave:
             try:
                 draft, self.draft = self.draft, ""
@@ -149,8 +147,7 @@ class Repl:
                 line = self._line()
                 code = commands.LEAVE if line is None else self._one(line)
             except KeyboardInterrupt:
-                before, pressed = pressed, time.monotonic()
-                if pressed - before < TWICE:
+                if self._signals.twice:
                     return 130
                 self.screen.say("\n(Ctrl-D or /quit to leave)")
                 continue
@@ -371,11 +368,12 @@ class Repl:
 
     def _warm(self) -> None:
         """Load what draws Markdown while the person is typing; a fault in it is told when it is used."""
-        from importlib import import_module
 
         def load() -> None:
             with suppress(Exception):
-                import_module("arawn.render.markdown")
+                from arawn.render.markdown import warm
+
+                warm()
 
         if self._chat.settings.look.markdown:
             start(threading.Thread(target=load, daemon=True))

@@ -61,8 +61,9 @@ def size(count: int) -> str:
     """Bytes as people say them."""
     if count < 1000:
         return f"{count} bytes" if count != 1 else "1 byte"
+    large = count / 1000
     for unit in ("kB", "MB"):
-        count_ = count / 1000 if unit == "kB" else count / 1_000_000
-        if count_ < 1000:
-            return f"{count_:.1f} {unit}"
-    return f"{count / 1e9:.1f} GB"
+        if large < 1000:
+            return f"{large:.1f} {unit}"
+        large /= 1000
+    return f"{large:.1f} GB"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import UsageFault
+from arawn.messages import SETTINGS
 from arawn.repl.commands import OFFERS, command
 
 if TYPE_CHECKING:
@@ -15,8 +17,8 @@ SettingText = str
 RoleName = str
 ReasoningWord = str
 
-ASKED = ("temperature", "top_p", "max_tokens", "stop", "reasoning")
-"""The settings of a request that a chat may have for itself, by their names in [llm]."""
+_UNSAID: Mapping[str, Any] = {"stop": (), "stream": True}
+"""What stands for a setting that the chat leaves to the config, where that is not None."""
 _EXTRA = "extra."
 
 
@@ -65,13 +67,13 @@ def _last_thoughts(repl: Repl) -> None:
 
 
 def _known(key: str) -> None:
-    if key in (*ASKED, "stream") or (key.startswith(_EXTRA) and len(key) > len(_EXTRA)):
+    if key in (*SETTINGS, "stream") or (key.startswith(_EXTRA) and len(key) > len(_EXTRA)):
         return
     import difflib
 
-    near = difflib.get_close_matches(key.rpartition(".")[2], (*ASKED, "stream"), 1, 0.6)
+    near = difflib.get_close_matches(key.rpartition(".")[2], (*SETTINGS, "stream"), 1, 0.6)
     hints = (f"did you mean {near[0]}?",) if near else ()
-    there = f"of this chat: {', '.join(ASKED)}, stream, {_EXTRA}NAME"
+    there = f"of this chat: {', '.join(SETTINGS)}, stream, {_EXTRA}NAME"
     raise UsageFault(f"There is no setting {key!r} of a chat", hints=(*hints, there))
 
 
@@ -87,7 +89,7 @@ def _set(repl: Repl, key: str, text: str) -> None:
         rest = {one: value for one, value in conversation.extra.items() if one != name}
         conversation.extra = {**rest, name: parsed(text)} if text else rest
         return
-    value: Any = () if key == "stop" else key == "stream" or None
+    value: Any = _UNSAID.get(key)
     if text:
         row = find(("backends", "any", key))
         try:
@@ -102,7 +104,7 @@ def _shown(repl: Repl, only: str) -> list[str]:
     conversation = repl.conversation
     config = getattr(repl.opened, "settings", {})
     rows: list[tuple[str, str]] = []
-    for key in ASKED:
+    for key in SETTINGS:
         here, there = getattr(conversation, key), config.get(key)
         if here not in (None, ()):
             rows.append((key, f"{_text(here)} (this chat)"))
@@ -201,15 +203,15 @@ def begun(role: Role | None) -> Plain | None:
 
 
 def _plain(repl: Repl) -> Plain:
-    settings = {key: getattr(repl.conversation, key) for key in ASKED}
+    settings = {key: getattr(repl.conversation, key) for key in SETTINGS}
     return Plain(repl.session.system, settings)
 
 
 def _say(repl: Repl, settings: dict[str, Any]) -> None:
-    for key in ASKED:
-        setattr(repl.conversation, key, settings.get(key, () if key == "stop" else None))
+    for key in SETTINGS:
+        setattr(repl.conversation, key, settings.get(key, _UNSAID.get(key)))
 
 
-OFFERS["SettingText"] = lambda repl, begun: [f"{key}=" for key in (*ASKED, "stream")]
+OFFERS["SettingText"] = lambda repl, begun: [f"{key}=" for key in (*SETTINGS, "stream")]
 OFFERS["RoleName"] = lambda repl, begun: repl.settings.roles.names() if repl.settings.roles else []
 OFFERS["ReasoningWord"] = lambda repl, begun: ["show", "hide", "line", "last"]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TextIO
 from arawn.errors import ArawnError
 from arawn.repl import commands, mentions
 from arawn.repl.below import Below
-from arawn.repl.completing import is_command
 from arawn.repl.drafts import Draft
 from arawn.repl.editor import Around, Editor, Feel
 from arawn.repl.folds import Folds
@@ -125,7 +124,7 @@ class Talk:
         try:
             if said.startswith("!") and not said.startswith("!!"):
                 self._shell(self._folds.unfold(said[1:]).strip())
-            elif is_command(said) or said.startswith("/") and not said.startswith("//"):
+            elif said.startswith("/") and not said.startswith("//"):
                 code = repl.command(self._folds.unfold(said))
             else:
                 self._message(text)
@@ -142,16 +141,13 @@ class Talk:
             typed = typed.lstrip()[1:]
         self._signals.begin()
         try:
-            self._signals.waiting()
-            files = mentions.take(typed, repl.taken, repl.attached)
+            files = repl.patient(lambda: mentions.take(typed, repl.taken, repl.attached))
         except KeyboardInterrupt:
             repl.draft, repl.stopped = text, True
             return
         except ArawnError:
             repl.draft = text
             raise
-        finally:
-            self._signals.busy()
         if files:
             self._chat.status.note(mentions.told(files))
         try:
@@ -190,12 +186,9 @@ class Talk:
         out.flush()
         self._signals.begin()
         try:
-            self._signals.waiting()
-            key = self._quiet.key()
+            key = self._repl.patient(self._quiet.key)
         except KeyboardInterrupt:
             key = ""
-        finally:
-            self._signals.busy()
         text = tidy(key).strip("\n")
         yes = text in ("y", "Y")
         out.write("yes\n" if yes else "no\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from arawn.render.writer import cells
+from arawn.render.measure import cells, fitting
 
 LEAST = 30
 """Columns under which there is no such line."""
@@ -45,10 +45,8 @@ def fitted(bar: Bar, columns: int, ascii: bool = False) -> str:
     tail = gap.join(["", *state]) if state else ""
     if cells(tail) > columns // 2:
         tail = ""
-    name, more = f"{bar.backend}{dot}{bar.model}"[:columns], "..." if ascii else "…"
-    while cells(name + more + tail) >= columns:
-        name = name[:-1]
-    return name + more + tail
+    name, more = f"{bar.backend}{dot}{bar.model}", "..." if ascii else "…"
+    return name[: fitting(name, columns - 1 - cells(more + tail))] + more + tail
 
 
 def _context(bar: Bar, ascii: bool, numbers: bool) -> str:

@@ -26,6 +26,15 @@ def ends_open(text: str) -> bool:
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
+def of_paste(data: str) -> tuple[str, bool, str]:
+    """What of `data` is pasted, whether the paste ends in it, and the rest: keys, or the beginning of END."""
+    found, mark, rest = data.partition(END)
+    if mark:
+        return found, True, rest
+    keep = next((size for size in range(len(END) - 1, 0, -1) if data.endswith(END[:size])), 0)
+    return data[: len(data) - keep], False, data[len(data) - keep :]
+
+
 class Typed:
     """What was typed so far: `queue` are messages that were ended by Enter, `text` is what follows them.
 
@@ -92,15 +101,13 @@ class Typed:
 
     def _pasted(self, data: str) -> str:
         """Take a piece of a paste; what follows its end."""
-        found, mark, rest = data.partition(END)
         if self._paste is None:
             return data
-        if not mark:
-            keep = next((size for size in range(len(END) - 1, 0, -1) if data.endswith(END[:size])), 0)
-            self._paste.append(data[: len(data) - keep])
-            self._held = data[len(data) - keep :]
-            return ""
+        found, ended, rest = of_paste(data)
         self._paste.append(found)
+        if not ended:
+            self._held = rest
+            return ""
         self._take_paste()
         return rest
 
