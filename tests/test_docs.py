@@ -402,6 +402,11 @@ def test_pages_named_are_pages() -> None:
             assert name in manual.ORDER or name.isupper(), f"{page.name}: {name}"
 
 
+def test_the_first_page_names_every_command() -> None:
+    told = manual.text("start")
+    assert not [name for name in COMMANDS if f"`arawn {name}" not in told]
+
+
 def test_slash_commands() -> None:
     import_module("arawn.repl.loop")  # makes all of them known
     rows = re.findall(r"^\| (`/.*?) \|", manual.text("chat"), re.M)
