@@ -163,7 +163,7 @@ _arawn() {
     "shell-init") COMPREPLY+=($(compgen -W "bash zsh fish" -- "$cur")); ;;
     "completions install") COMPREPLY+=($(compgen -W "bash zsh fish powershell" -- "$cur")); ;;
     "completions show") COMPREPLY+=($(compgen -W "bash zsh fish powershell" -- "$cur")); ;;
-    "help") COMPREPLY+=($(compgen -W "start ask chat roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy look shell" -- "$cur")); ;;
+    "help") COMPREPLY+=($(compgen -W "start ask chat tour roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy look shell" -- "$cur")); ;;
   esac
 }
 complete -o default -F _arawn arawn

@@ -390,4 +390,4 @@ complete -c arawn -n '__fish_seen_subcommand_from completions; and __fish_seen_s
 complete -c arawn -n '__fish_seen_subcommand_from man' -l roff -d 'Print its source, for man itself'
 complete -c arawn -n '__fish_seen_subcommand_from man' -l help -s h -d 'Show this message and leave.'
 complete -c arawn -n '__fish_seen_subcommand_from help' -l help -s h -d 'Show this message and leave.'
-complete -c arawn -n '__fish_seen_subcommand_from help' -a 'start ask chat roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy look shell'
+complete -c arawn -n '__fish_seen_subcommand_from help' -a 'start ask chat tour roles compare sessions transfer context tasks batch backends routing money config secrets trust errors json embed cassettes privacy look shell'

@@ -144,7 +144,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'shell-init' = @('bash', 'zsh', 'fish')
     'completions install' = @('bash', 'zsh', 'fish', 'powershell')
     'completions show' = @('bash', 'zsh', 'fish', 'powershell')
-    'help' = @('start', 'ask', 'chat', 'roles', 'compare', 'sessions', 'transfer', 'context', 'tasks', 'batch', 'backends', 'routing', 'money', 'config', 'secrets', 'trust', 'errors', 'json', 'embed', 'cassettes', 'privacy', 'look', 'shell')
+    'help' = @('start', 'ask', 'chat', 'tour', 'roles', 'compare', 'sessions', 'transfer', 'context', 'tasks', 'batch', 'backends', 'routing', 'money', 'config', 'secrets', 'trust', 'errors', 'json', 'embed', 'cassettes', 'privacy', 'look', 'shell')
   }
   $said = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
   if ($wordToComplete -ne '' -and $said.Count -gt 0) { $said = @($said | Select-Object -SkipLast 1) }
