@@ -539,6 +539,12 @@ def test_keys_while_an_answer_comes(start: Start, keys: str, left: str) -> None:
     start().say("brief").wait("begun").send(keys).wait("brief done").prompt(left)
 
 
+@pytest.mark.parametrize("name", ["xterm", "dumb"])
+def test_F_TTY_01_ctrl_backslash_leaves_the_terminal_as_it_was(start: Start, name: str) -> None:
+    term = start(TERM=name).wait("arawn>").send("slow\r").wait("w2 ").send("\x1c")
+    assert term.end() == -signal.SIGQUIT and term.restored
+
+
 def test_esc_takes_no_letter_that_follows(start: Start) -> None:
     term = start().say("brief").wait("begun").send("\x1b")
     time.sleep(0.2)

@@ -37,10 +37,12 @@ class Signals:
         self._correcting = False
         self.ended: Ended | None = None
         self._pressed = float("-inf")
+        self.twice = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        for name, handler in (("SIGINT", self._interrupt), ("SIGTERM", self._end), ("SIGHUP", self._end)):
+        ours = {"SIGINT": self._interrupt, "SIGTERM": self._end, "SIGHUP": self._end, "SIGQUIT": self._quit}
+        for name, handler in ours.items():
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, handler)
@@ -73,9 +75,9 @@ class Signals:
     def press(self) -> bool:
         """Note that Ctrl-C was pressed; whether it is the second time within a second."""
         now = time.monotonic()
-        twice = now - self._pressed < TWICE
+        self.twice = now - self._pressed < TWICE
         self._pressed = now
-        return twice
+        return self.twice
 
     def correct(self) -> None:
         """Stop an answer as Ctrl-C does, from any thread; it does not count as Ctrl-C pressed."""
@@ -105,3 +107,9 @@ class Signals:
         if self.on_end is None:
             raise self.ended
         self.on_end(self.ended)
+
+    def _quit(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-\\: gone at once, as the person wants it, but the terminal is as it was."""
+        self._last_resort()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
