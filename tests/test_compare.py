@@ -30,8 +30,8 @@ from arawn.events import Event, Finish, Notice, Text, Usage
 from arawn.messages import Request
 from arawn.render.beside import LEAST, Columns, Nowhere, Stacked, beside, fits
 from arawn.render.look import Look
+from arawn.render.measure import cells
 from arawn.render.status import Status
-from arawn.render.writer import cells
 from arawn.repl.compare_commands import parsed
 
 

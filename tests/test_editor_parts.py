@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from arawn.attach import Attachment
 from arawn.errors import UsageFault
-from arawn.render.writer import cells
+from arawn.render.measure import cells
 from arawn.repl import shell
 from arawn.repl.drafts import Draft
 from arawn.repl.folds import Folds, is_long

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 import time
@@ -272,16 +271,11 @@ def test_a_script_gets_no_keys(kit, shell) -> None:
 
 def test_it_costs_a_shell_little(env, tmp_path) -> None:
     """Neither typer nor a config is loaded for the line that every start of a shell runs."""
-    program = (
-        "import sys; sys.argv = ['arawn', 'shell-init', 'zsh']\n"
-        "from arawn.__main__ import main; main()\n"
-        "print(sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert "_arawn_suggest" in done.stdout
-    assert not {"typer", "tomllib", "typing", "json", "httpx", "rich"} & set(ast.literal_eval(done.stderr))
+    program = [sys.executable, "-P", "-X", "importtime", "-m", "arawn", "shell-init", "zsh"]
+    done = subprocess.run(program, env=env, cwd=tmp_path, capture_output=True, text=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.split("\n")}
+    assert "_arawn_suggest" in done.stdout and "arawn.shell" in loaded
+    assert not {"typer", "tomllib", "typing", "json", "httpx", "rich"} & loaded
 
 
 def test_it_reads_no_config(arawn) -> None:

@@ -18,8 +18,8 @@ from term import Term
 
 from arawn.events import Attempt, Usage
 from arawn.messages import Message, TextPart, user
+from arawn.render.measure import cells
 from arawn.render.usage import lines, table
-from arawn.render.writer import cells
 from arawn.session import Receipt, Session, Turn
 from arawn.store.schema import MIGRATIONS, sessions_and_turns, spent_in
 from arawn.store.sessions import Store

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from arawn.render.measure import cells
 from arawn.render.safe import Filter, clean
-from arawn.render.writer import cells
 
 if TYPE_CHECKING:
     from arawn.render.look import Look, Sink

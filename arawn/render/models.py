@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from arawn.render.measure import cells
 from arawn.render.safe import clean
-from arawn.render.writer import cells
 
 if TYPE_CHECKING:
     from arawn.catalog import Facts

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from arawn.render.measure import cells
 from arawn.render.models import tokens as short
 from arawn.render.receipt import money
 from arawn.render.safe import clean
-from arawn.render.writer import cells
 
 HEADS = ("BACKEND", "MODEL", "TOKENS", "WINDOW", "PROMPT", "IN ALL", "FIRST", "")
 

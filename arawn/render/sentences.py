@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from arawn.render.writer import cells
+from arawn.render.measure import cells
 from arawn.threads import start
 
 PATIENCE_S = 2.0

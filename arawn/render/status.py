@@ -166,7 +166,7 @@ class Status:
 
     def fitting(self, parts: Sequence[str]) -> str:
         """So many of the parts, from the first, as fit on a line; of the first what fits."""
-        from arawn.render.writer import cells
+        from arawn.render.measure import cells
 
         between = " - " if self._ascii else " · "
         taken = list(parts)
@@ -216,7 +216,7 @@ class Status:
         self._tail = (self._tail + self._thought.feed(text))[-TAIL:]
 
     def _thinks(self, since: float) -> str:
-        from arawn.render.writer import cells
+        from arawn.render.measure import cells
 
         seconds = int(time.monotonic() - since)
         head = "thinking" + (f" {span(seconds)}" if seconds else "") + (" - " if self._ascii else " · ")

@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+from arawn.render.measure import cells
 from arawn.render.receipt import money
 from arawn.render.safe import clean
-from arawn.render.writer import cells
 from arawn.sums import Sum, total
 
 LONGEST_BAR, SHORTEST_BAR = 40, 4

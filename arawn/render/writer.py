@@ -8,8 +8,6 @@ from typing import TextIO
 
 from arawn.render.measure import atoms, cells, clusters, fitting
 
-__all__ = ["Piece", "Writer", "cells"]
-
 RESET = "\x1b[0m"
 SYNC_ON, SYNC_OFF = "\x1b[?2026h", "\x1b[?2026l"
 ROOM = 40

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError, UsageFault
 from arawn.folding import fold
+from arawn.repl.nearby import scanned
 from arawn.repl.screen import is_clean
 
 if TYPE_CHECKING:
@@ -149,16 +150,9 @@ def candidates(repl: Repl, text: str) -> Iterable[tuple[str, str]]:
 
 
 def paths(begun: str) -> list[str]:
-    """Files and folders that begin as what was typed."""
-    import os
-
-    folder, _, _ = begun.rpartition("/")
-    try:
-        with os.scandir(os.path.expanduser(folder + "/") if folder or begun[:1] == "/" else ".") as entries:
-            names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
-    except OSError:
-        return []
-    return [f"{folder}/{name}" if folder or begun[:1] == "/" else name for name in names]
+    """What is in the folder of a path as far as that is typed."""
+    folder, slash, _ = begun.rpartition("/")
+    return scanned(folder + slash)
 
 
 def _typed(one: Command) -> str:

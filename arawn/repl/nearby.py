@@ -47,10 +47,10 @@ class Nearby:
             return ["~/"]
         folder, slash, base = begun.rpartition("/")
         if slash and (folder.startswith(("~", "/")) or ".." in folder.split("/")):
-            return _matching(_scanned(folder + slash), begun, base)[:MOST]
+            return _matching(scanned(folder + slash), begun, base)[:MOST]
         listed = self._known()
         if listed is None:
-            return _matching(_scanned(folder + slash), begun, base)[:MOST]
+            return _matching(scanned(folder + slash), begun, base)[:MOST]
         here = _matching(_level(listed, folder + slash), begun, base)
         return [*here, *_below(listed, begun, set(here))][:MOST]
 
@@ -80,7 +80,7 @@ class Nearby:
             self._grown()
 
 
-def _scanned(folder: str) -> list[str]:
+def scanned(folder: str) -> list[str]:
     """What is in a folder, as paths that begin with `folder` as typed; folders end in a slash."""
     try:
         with os.scandir(os.path.expanduser(folder) or ".") as entries:
