@@ -45,7 +45,7 @@ class Sheet:
         self._tail = ""
         self._table: Table | None = None
         self._colours: Colours | None = None
-        self._fence = ""
+        self._fence = self._language = ""
         self._indent = 0
         self._ends: re.Pattern[str] | None = None
         self._formula = ""
@@ -216,12 +216,8 @@ class Sheet:
         self._fence = found[1]
         self._indent = len(rest) - len(rest.lstrip(" "))
         self._blocks.enter(self._blocks.containers, "fence", self._fence)
-        if self._color:
-            from arawn.render.code import Colours
-
-            self._colours = Colours(found[2], self._styles)
-        else:
-            self._writer.line([(rest.strip(), "")])
+        self._language = found[2]
+        self._writer.line([(rest.strip(), self._styles["rule"])])
 
     def _more_fence(self, step: Step, rest: str) -> None:
         self._in_fence(rest)
@@ -229,13 +225,16 @@ class Sheet:
     def _in_fence(self, line: str) -> None:
         closing = CLOSING.match(line)
         if closing and closing[1].startswith(self._fence):
-            if not self._color:
-                self._writer.line([(line.strip(), "")])
+            self._writer.line([(line.strip(), self._styles["rule"])])
             self._finish()
             self._close_leaf()
             return
         line = line[min(len(line) - len(line.lstrip(" ")), self._indent) :]
         self._marked = False
+        if self._color and self._colours is None:
+            from arawn.render.code import Colours  # the fence stands there already while this is loaded
+
+            self._colours = Colours(self._language, self._styles)
         self._writer.line([(line, "")] if self._colours is None else list(self._colours.line(line)))
 
     def _html(self, step: Step, rest: str) -> None:
