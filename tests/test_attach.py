@@ -474,8 +474,10 @@ def test_what_is_attached_stays_where_the_next_backend_cannot_take_it(env: dict[
         path.write_text((CONFIG + blind).format(url=fake.url))
         with Term([sys.executable, "-m", "arawn", "chat"], env=env, cwd=home) as term:
             term.say("/attach 'a b.png'").wait("a b.png (image").say("/backend blind").wait("Backend blind")
-            term.say("what?").wait("cannot go to blind").say("/backend fake").wait("Backend fake")
-            term.say("what?").wait("Hello you").prompt().send("\x04")
+            term.say("what?").wait("cannot go to blind").prompt("what?").send("\x15")  # it comes back to edit
+            term.say("/backend fake").wait("Backend fake").say("what?").wait("Hello you").prompt().send(
+                "\x04"
+            )
             assert term.end() == 0
     assert len(fake.requests) == 1
     assert [part["type"] for part in fake.requests[0].json["messages"][0]["content"]] == ["image_url", "text"]
