@@ -232,7 +232,8 @@ class Sheet:
         line = line[min(len(line) - len(line.lstrip(" ")), self._indent) :]
         self._marked = False
         if self._color and self._colours is None:
-            from arawn.render.code import Colours  # the fence stands there already while this is loaded
+            self._writer.flush()  # so that the fence stands there while this is loaded
+            from arawn.render.code import Colours
 
             self._colours = Colours(self._language, self._styles)
         self._writer.line([(line, "")] if self._colours is None else list(self._colours.line(line)))
