@@ -8,21 +8,23 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple
 
 from arawn.errors import UsageFault
-from arawn.media import MEDIA_LIMIT, TEXT_LIMIT, media_type, text_of
+from arawn.media import MEDIA_LIMIT, TEXT_LIMIT, UNREADABLE, media_type, text_of
 from arawn.messages import FilePart
 
 Fetch = Callable[[str], tuple[bytes, str]]
+_LOST = "\ufffd"
 STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 """How standard input is called among files."""
 
 
 class Attachment(NamedTuple):
-    """One file: its text, or its bytes as a part; `size` in bytes."""
+    """One file: its text, or its bytes as a part; `size` in bytes, `lost` of them stand as U+FFFD in it."""
 
     name: str
     size: int
     text: str = ""
     part: FilePart | None = None
+    lost: int = 0
 
     @property
     def kind(self) -> str:
@@ -41,15 +43,20 @@ def take(name: str, fetch: Fetch) -> Attachment:
     return from_bytes(read_bytes(name), name)
 
 
-def from_bytes(data: bytes, name: str, page: bool = False) -> Attachment:
-    """What `data` is. A web page is turned into its words where `page` is set."""
+def from_bytes(data: bytes, name: str, page: bool = False, most: float = UNREADABLE) -> Attachment:
+    """What `data` is. A web page is turned into its words where `page` is set.
+
+    A text that cannot be read is refused where that is more than the share `most` of it.
+    """
     short = os.path.basename(name.rstrip("/")) or name
     kind = media_type(data)
     if kind:
         return Attachment(name, len(data), part=FilePart(data, kind, _shown(short)))
     if len(data) > TEXT_LIMIT:
         raise _too_large(name, TEXT_LIMIT)
-    return Attachment(name, len(data), _page(data, name) if page else text_of(data, name))
+    text = _page(data, name) if page else text_of(data, name, most)
+    lost = 0 if page else max(0, text.count(_LOST) - data.count(_LOST.encode()))
+    return Attachment(name, len(data), text, lost=lost)
 
 
 def _page(data: bytes, address: str) -> str:

@@ -46,7 +46,7 @@ _NOT_TAKEN = (
     (b"MZ", "a program", "send its source"),
 )
 _OFFICE = (b"[Content_Types].xml", b"mimetypeapplication/")
-_UNREADABLE = 0.3
+UNREADABLE = 0.3
 """From this share of characters that are no UTF-8 on, it is not read as text."""
 
 
@@ -104,10 +104,11 @@ def _mpeg(data: bytes) -> str:
     return "audio/aac" if data[1] & 0xF6 == 0xF0 else ""
 
 
-def text_of(data: bytes, name: str) -> str:
+def text_of(data: bytes, name: str, most: float = UNREADABLE) -> str:
     """Text: UTF-8 with or without BOM, UTF-16 and UTF-32 with BOM; bad bytes become U+FFFD, CRLF becomes LF.
 
-    Raises UsageFault for what is not text, saying what it is where that can be told.
+    Raises UsageFault for what is not text, saying what it is where that can be told, and where more than
+    this share of it cannot be read.
     """
     wide = "utf-32" if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff") else "utf-16"
     if wide == "utf-32" or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -116,7 +117,7 @@ def text_of(data: bytes, name: str) -> str:
     if what:
         raise UsageFault(f"{name} cannot be sent: it is {what}", hints=(advice,))
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    if text.count("\ufffd") > _UNREADABLE * len(text):
+    if text.count("\ufffd") > most * len(text):
         raise UsageFault(
             f"{name} cannot be sent: it is not text in UTF-8",
             hints=(f"if it is text, convert it: iconv -f windows-1252 -t UTF-8 {name}",),

@@ -149,6 +149,8 @@ def _ask(
         context.app.check_files(opened, prompt.parts)
     for sent in prompt.files:
         context.status.note(f"{sent.name}: {sent.kind}, {sent.size:,} bytes")
+    for told in prompt.notes:
+        context.status.warn(told)
     if opened.provider != "guide":
         context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
     events = conversation.ask(opened.backend, prompt.text, prompt.parts)

@@ -13,18 +13,20 @@ if TYPE_CHECKING:
 
 
 class Prompt(NamedTuple):
-    """The text, what goes beside it, and all files that were taken."""
+    """The text, what goes beside it, all files that were taken, and what is to be told of them."""
 
     text: str
     parts: tuple[FilePart, ...] = ()
     files: tuple[Attachment, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def compose(words: Sequence[str], piped: bytes | None, files: Sequence[str], fetch: Fetch) -> Prompt:
     """One prompt: `-` among the words is where piped text goes, else it follows the words.
 
     Files follow, texts each fenced under its name; `-` among them is what is piped in. Raises UsageFault
-    where nothing but blanks remains, and for a file that cannot be sent.
+    where nothing but blanks remains, and for a file that cannot be sent. What is piped in as text is sent
+    also where it cannot be read, and that is told.
     """
     words = [_whole(word) for word in words]
     if piped is None and not files:
@@ -32,7 +34,8 @@ def compose(words: Sequence[str], piped: bytes | None, files: Sequence[str], fet
     from arawn.attach import STDIN, enclosed, from_bytes, parts, take
 
     taken = [from_bytes(piped or b"", "stdin") if name in STDIN else take(name, fetch) for name in files]
-    into = from_bytes(piped, "stdin") if piped and not any(name in STDIN for name in files) else None
+    is_file = any(name in STDIN for name in files)
+    into = from_bytes(piped, "stdin", most=1.0) if piped and not is_file else None
     if into is not None and into.part is not None:
         taken.insert(0, into)
     inside = into.text if into is not None else ""
@@ -42,7 +45,16 @@ def compose(words: Sequence[str], piped: bytes | None, files: Sequence[str], fet
     if not any(file.part is not None or file.text.strip() for file in taken):
         _some(text)
     texts = [text] if text.strip() else []
-    return Prompt("\n\n".join([*texts, *enclosed(taken)]), parts(taken), tuple(taken))
+    notes = tuple(_told(file) for file in (*taken, into) if file is not None and file.lost)
+    return Prompt("\n\n".join([*texts, *enclosed(taken)]), parts(taken), tuple(taken), notes)
+
+
+def _told(file: Attachment) -> str:
+    count = "1 byte is" if file.lost == 1 else f"{file.lost:,} bytes are"
+    return (
+        f"{file.name}: {count} no UTF-8 and sent as \ufffd; "
+        "if it is other text: iconv -f windows-1252 -t UTF-8"
+    )
 
 
 def _some(text: str) -> str:
