@@ -140,8 +140,9 @@ def _tls(place: Place) -> Set:
     seen: list[bytes] = []
 
     def hear(conn: socket.socket) -> None:
-        seen.append(conn.recv(1))
-        time.sleep(10)
+        with conn:
+            seen.append(conn.recv(1))
+            time.sleep(10)
 
     import threading
 
