@@ -238,9 +238,9 @@ def test_the_label_stands_before_the_first_word_alone() -> None:
 # ---- the line for people
 
 
-def status(quiet: bool = False) -> tuple[AccessibleStatus, Recorded]:
+def status(quiet: bool = False, late: float = 1.0) -> tuple[AccessibleStatus, Recorded]:
     out = Recorded()
-    return AccessibleStatus(out, quiet, tty=True), out
+    return AccessibleStatus(out, quiet, tty=True, late=late), out
 
 
 def test_lines_have_labels() -> None:
@@ -267,9 +267,8 @@ def test_quiet_is_quiet() -> None:
     assert out.getvalue() == ""
 
 
-def test_waits_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arawn.render.labelled.LATE_S", 0.03)
-    line, out = status()
+def test_waits_are_told_once() -> None:
+    line, out = status(late=0.03)
     line.working(lambda: "waiting for one")
     until(lambda: out.getvalue() != "")
     time.sleep(0.15)

@@ -97,7 +97,7 @@ def test_a_fault_of_ours_is_told_as_one() -> None:
 
 
 def test_stopping_keeps_what_came_and_takes_no_time() -> None:
-    aborted = threading.Event()
+    aborted, over = threading.Event(), threading.Event()
 
     def stuck(request: Request) -> Iterator[Event]:
         yield Text("half")
@@ -107,7 +107,7 @@ def test_stopping_keeps_what_came_and_takes_no_time() -> None:
 
     def deaf(request: Request) -> Iterator[Event]:
         yield Text("x")
-        time.sleep(3)
+        over.wait(20)
 
     session = Conversation()
     asked = [
@@ -133,6 +133,7 @@ def test_stopping_keeps_what_came_and_takes_no_time() -> None:
     assert "b" not in turns, "who does not hear is left to itself"
     assert turns["c"].answer == "whole"
     assert told(comparison.sides[1]) == "[stopped]" and told(comparison.sides[0]).startswith("[stopped]")
+    over.set()
 
 
 def test_notices_are_told_behind_the_answers() -> None:

@@ -22,16 +22,19 @@ LATE_S = 1.0
 class AccessibleStatus(Status):
     """As Status, on a terminal that is listened to: no colour, no line that is drawn again.
 
-    What is waited for is told once, when it takes long; reasoning by sentences, with a label.
+    What is waited for is told once, when it takes `late` seconds; reasoning by sentences, with a label.
     """
 
-    def __init__(self, err: TextIO | None, quiet: bool, tty: bool, ascii: bool = False) -> None:
+    def __init__(
+        self, err: TextIO | None, quiet: bool, tty: bool, ascii: bool = False, late: float = LATE_S
+    ) -> None:
         super().__init__(err, False, quiet, live=False, ascii=ascii, tty=tty)
         self._lock = threading.RLock()
         self._thoughts: AccessibleStream | None = None
         self._waits: threading.Event | None = None
         self._label: Callable[[], str] = str
         self._told: set[str] = set()
+        self._late = late
 
     def note(self, text: str, style: str = "dim") -> None:
         """One line."""
@@ -132,7 +135,7 @@ class AccessibleStatus(Status):
             self._waits = None
 
     def _watch(self, stop: threading.Event) -> None:
-        while not stop.wait(LATE_S):
+        while not stop.wait(self._late):
             asked = self._label
             try:
                 label = clean(asked(), newlines=False)
