@@ -83,9 +83,12 @@ def test_a_colour_becomes_one_that_the_terminal_has(rgb: tuple[int, int, int]) -
     words = "#{:02x}{:02x}{:02x}".format(*rgb)
     kind, _, number = parameters(words, 8).rpartition(";")
     assert kind == "38;5" and 16 <= int(number) <= 255
-    near = _xterm(int(number))
-    assert sum(abs(one - other) for one, other in zip(rgb, near, strict=True)) <= 100
+    assert _apart(rgb, int(number)) == min(_apart(rgb, one) for one in range(16, 256))
     assert int(parameters(words, 4)) in {*range(30, 38), *range(90, 98)}
+
+
+def _apart(rgb: tuple[int, int, int], number: int) -> int:
+    return sum((one - other) ** 2 for one, other in zip(rgb, _xterm(number), strict=True))
 
 
 def _xterm(number: int) -> tuple[int, ...]:
