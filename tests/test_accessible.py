@@ -25,7 +25,7 @@ from arawn.render.accessible import AccessibleStream
 from arawn.render.labelled import AccessibleStatus
 from arawn.render.look import Look, accessible_wanted
 from arawn.render.sentences import LONGEST, Sentences
-from arawn.repl.picker import numbered
+from arawn.repl.prompt.picker import numbered
 from arawn.session import Receipt, Session, Turn
 from arawn.store.trees import Info
 

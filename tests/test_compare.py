@@ -32,7 +32,7 @@ from arawn.render.beside import LEAST, Columns, Nowhere, Stacked, beside, fits
 from arawn.render.look import Look
 from arawn.render.measure import cells
 from arawn.render.status import Status
-from arawn.repl.compare_commands import parsed
+from arawn.repl.commands.compare import parsed
 
 
 def status() -> Status:

@@ -25,7 +25,7 @@ from arawn.messages import Message, TextPart, user
 from arawn.providers import PROVIDERS
 from arawn.render.document import document
 from arawn.render.markdown import MarkdownStream
-from arawn.repl.commands import listed as slash
+from arawn.repl.commands.registry import listed as slash
 from arawn.session import Receipt, Session, Turn
 from arawn.store.sessions import Store
 

@@ -17,12 +17,12 @@ from arawn.attach import Attachment
 from arawn.errors import UsageFault
 from arawn.render.measure import cells
 from arawn.repl import shell
-from arawn.repl.drafts import Draft
-from arawn.repl.folds import Folds, is_long
-from arawn.repl.inputrc import keys
 from arawn.repl.mentions import mentioned, size, take, told
-from arawn.repl.nearby import Nearby
-from arawn.repl.reflow import reflows
+from arawn.repl.prompt.drafts import Draft
+from arawn.repl.prompt.folds import Folds, is_long
+from arawn.repl.prompt.inputrc import keys
+from arawn.repl.prompt.nearby import Nearby
+from arawn.repl.prompt.reflow import reflows
 from arawn.repl.tidying import tidy
 from arawn.repl.toolbar import Bar, fitted, short
 from arawn.repl.typed import END, PASTE, Typed, ends_open

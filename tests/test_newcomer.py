@@ -16,7 +16,7 @@ from test_session_cli import config, echo
 from arawn.folding import cells, clipped, fold, shared
 from arawn.ports import Outlook
 from arawn.render.sessions import found
-from arawn.repl.context_commands import told
+from arawn.repl.commands.context import told
 
 
 def cut(conn: Conn) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from arawn.errors import UsageFault
 from arawn.messages import user
-from arawn.repl import commands
 from arawn.repl.chat import Settings
-from arawn.repl.history import TAIL, HistoryFile
+from arawn.repl.commands import registry as commands
+from arawn.repl.prompt.history import TAIL, HistoryFile
 from arawn.repl.typeahead import tidy
 from arawn.session import Session, Turn
 

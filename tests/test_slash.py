@@ -13,9 +13,10 @@ from fake_provider import Conn, FakeProvider, openai_stream
 from test_session_cli import config
 
 from arawn import manual
-from arawn.repl import commands
+from arawn.repl.commands import registry as commands
+from arawn.repl.commands.basics import overview
 
-import_module("arawn.repl.every_command")
+import_module("arawn.repl.commands")
 
 CODE = "Two blocks:\n\n```python\nprint(1)\n```\n\nand\n\n```sh\nls\nls -l\n```\n"
 ROLES = '\n[roles.poet]\nsystem = "In rhymes."\ntemperature = 0.9\n[roles.judge]\nbackend = "other"\nstop = ["END"]\n'
@@ -120,7 +121,7 @@ def test_help_completion_and_manual_say_the_same(one: commands.Command) -> None:
 
     offered = dict(commands.candidates(Nobody(), f"/{one.name}"))
     assert offered[f"/{one.name}" + (" " if one.argument else "")] == one.short
-    assert any(f"/{one.name} " in line and one.short in line for line in commands.overview(80))
+    assert any(f"/{one.name} " in line and one.short in line for line in overview(80))
     rows = [row for row in manual.text("chat").splitlines() if row.startswith(f"| `/{one.name}")]
     assert any(one.help in row for row in rows)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arawn.cli.role import Manner
     from arawn.config.load import Config
     from arawn.repl.chat import Settings
-    from arawn.repl.inputrc import Keys
+    from arawn.repl.prompt.inputrc import Keys
 
 Named = Callable[[str], tuple[str | None, str | None] | None]
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -92,7 +92,7 @@ def _settings(context: Context, said: Manner, private: bool) -> Settings:
 
 
 def _keys(config: Config, env: Mapping[str, str]) -> Keys:
-    from arawn.repl.inputrc import keys
+    from arawn.repl.prompt.inputrc import keys
 
     said = config.get("ui.keys")
     return keys(said if said != "auto" else config.get("ui.editing_mode") or said, env)

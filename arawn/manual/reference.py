@@ -46,9 +46,9 @@ def slash() -> str:
     """Every slash command as `/help` has it: how it is typed, and what it does."""
     from importlib import import_module
 
-    from arawn.repl.commands import listed
+    from arawn.repl.commands.registry import listed
 
-    import_module("arawn.repl.every_command")
+    import_module("arawn.repl.commands")
     lines = ["| command | what it does |", "|---|---|"]
     for one in listed():
         also = "".join(f" Also `/{alias}`." for alias in one.aliases)

@@ -13,8 +13,10 @@ from arawn.errors import ArawnError
 from arawn.events import Event
 from arawn.messages import FilePart
 from arawn.render.thoughts import Thoughts
-from arawn.repl import backdrop, commands, every_command, settings_commands, tree_commands, using
+from arawn.repl import backdrop, using
 from arawn.repl.chat import Backends, Chat, Opened, Settings
+from arawn.repl.commands import registry, tree
+from arawn.repl.commands.settings import begun
 from arawn.repl.known import Known
 from arawn.repl.naming import Naming
 from arawn.repl.screen import Screen
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from arawn.attach import Attachment
     from arawn.ports import Backend
     from arawn.render.terminal import Guard
-    from arawn.repl.editor import Editor
+    from arawn.repl.prompt.editor import Editor
 
 T = TypeVar("T")
 
@@ -79,7 +81,6 @@ def _isatty(stream: TextIO | None) -> bool:
         return False
 
 
-MODULES = every_command.MODULES  # a module makes its commands known when it is imported
 __all__ = ["Backends", "Chat", "Opened", "Repl", "Settings", "run"]
 
 
@@ -93,7 +94,7 @@ class Repl:
         self.keeper = chat.keeper
         self.settings: Settings = chat.settings
         self.role = chat.settings.role
-        self.plain = settings_commands.begun(self.role)
+        self.plain = begun(self.role)
         self.draft = ""
         self._naming = Naming(chat.keeper, chat.app.title) if chat.keeper is not None else None
         self._chat = chat
@@ -145,7 +146,7 @@ class Repl:
                 out.write(prompt)
                 out.flush()
                 line = self._line()
-                code = commands.LEAVE if line is None else self._one(line)
+                code = registry.LEAVE if line is None else self._one(line)
             except KeyboardInterrupt:
                 if self._signals.twice:
                     return 130
@@ -187,7 +188,7 @@ class Repl:
         self._signals.begin()
         try:
             self._signals.waiting()
-            return commands.run(self, said)
+            return registry.run(self, said)
         except KeyboardInterrupt:
             self._chat.status.clear()
             if not self._attended:
@@ -275,7 +276,7 @@ class Repl:
         """What the person answers; "" where nobody is there."""
         if self._editor is None:
             return ""
-        from arawn.repl.asking_back import ask
+        from arawn.repl.prompt.asking_back import ask
 
         return ask(self._editor, question)
 
@@ -322,7 +323,7 @@ class Repl:
             if not sessions:
                 self.screen.say("There is no other session.")
             return ""
-        from arawn.repl.picker import numbered, pick
+        from arawn.repl.prompt.picker import numbered, pick
 
         if self.settings.look.accessible:
             return numbered(sessions, self.screen.say, self.ask_back)
@@ -364,7 +365,7 @@ class Repl:
         self.tell_opened()
         self.screen.say("/help for commands, Ctrl-D to leave")
         if self.session.turns:
-            tree_commands.show_session(self)
+            tree.show_session(self)
 
     def _warm(self) -> None:
         """Load what draws Markdown while the person is typing; a fault in it is told when it is used."""

@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from arawn.errors import ArawnError
-from arawn.repl import commands, mentions
+from arawn.repl import mentions
 from arawn.repl.below import Below
-from arawn.repl.drafts import Draft
-from arawn.repl.editor import Around, Editor, Feel
-from arawn.repl.folds import Folds
+from arawn.repl.commands import registry
 from arawn.repl.listening import Listener
+from arawn.repl.prompt.drafts import Draft
+from arawn.repl.prompt.editor import Around, Editor, Feel
+from arawn.repl.prompt.folds import Folds
 from arawn.repl.tidying import tidy
 from arawn.repl.typed import Typed
 from arawn.snippets import expand
@@ -54,7 +55,7 @@ class Talk:
                 lambda: theme.words("prompt") if theme is not None else "bold cyan",
             ),
             around=Around(
-                candidates=lambda text: commands.candidates(repl, text),
+                candidates=lambda text: registry.candidates(repl, text),
                 snippets=lambda: settings.snippets,
                 secret=self._is_secret,
                 picture=self._picture,
@@ -86,7 +87,7 @@ class Talk:
                 self._repl.screen.say("(Ctrl-D or /quit to leave)")
                 continue
             except EOFError:
-                code = commands.LEAVE
+                code = registry.LEAVE
             if code is not None:
                 self._repl.screen.say("Goodbye!")
                 return code

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from arawn.repl.folds import Folds, is_long
+from arawn.repl.prompt.folds import Folds, is_long
 from arawn.repl.tidying import tidy
 
 PASTE, END = "\x1b[200~", "\x1b[201~"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
-from arawn.repl.folds import Folds, is_long
+from arawn.repl.prompt.folds import Folds, is_long
 from arawn.repl.tidying import tidy
 
 TOGETHER = 0.1

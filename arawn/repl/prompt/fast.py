@@ -10,7 +10,7 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
-from arawn.repl.folds import is_long
+from arawn.repl.prompt.folds import is_long
 from arawn.repl.typed import BURST, PASTE, of_paste
 
 BURST_CHARS = 64

@@ -15,7 +15,7 @@ from prompt_toolkit.output import Output
 from arawn.render.safe import clean
 
 if TYPE_CHECKING:
-    from arawn.repl.editor import Editor
+    from arawn.repl.prompt.editor import Editor
 
 
 def ask(editor: Editor, question: str) -> str:

@@ -12,8 +12,8 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 
 from arawn.render.safe import clean
-from arawn.repl.folds import Folds
-from arawn.repl.history import HistoryFile
+from arawn.repl.prompt.folds import Folds
+from arawn.repl.prompt.history import HistoryFile
 from arawn.repl.tidying import tidy
 
 LONGEST = 64 * 1024

@@ -28,16 +28,16 @@ from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import DynamicStyle, Style
 
 from arawn.errors import ArawnError
-from arawn.repl import reflow
-from arawn.repl.completing import Candidates, Completions
-from arawn.repl.drafts import LATE_S, Draft
-from arawn.repl.folds import Folds
-from arawn.repl.input import open_input
-from arawn.repl.keys import Acts, Bindings
-from arawn.repl.nearby import Nearby
-from arawn.repl.paint import painted
-from arawn.repl.past import Past, Suggested
-from arawn.repl.pasting import Pasting
+from arawn.repl.prompt import reflow
+from arawn.repl.prompt.completing import Candidates, Completions
+from arawn.repl.prompt.drafts import LATE_S, Draft
+from arawn.repl.prompt.folds import Folds
+from arawn.repl.prompt.input import open_input
+from arawn.repl.prompt.keys import Acts, Bindings
+from arawn.repl.prompt.nearby import Nearby
+from arawn.repl.prompt.paint import painted
+from arawn.repl.prompt.past import Past, Suggested
+from arawn.repl.prompt.pasting import Pasting
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.tidying import tidy
 from arawn.repl.typeahead import Quiet

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from arawn.repl.commands import command
-from arawn.repl.context_commands import seen
+from arawn.repl.commands.context import seen
+from arawn.repl.commands.registry import command
 
 if TYPE_CHECKING:
     from arawn.events import Usage

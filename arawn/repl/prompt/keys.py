@@ -18,8 +18,8 @@ from prompt_toolkit.keys import Keys
 from arawn.repl.typed import BURST, ends_open
 
 if TYPE_CHECKING:
-    from arawn.repl.completing import Completions
-    from arawn.repl.pasting import Pasting
+    from arawn.repl.prompt.completing import Completions
+    from arawn.repl.prompt.pasting import Pasting
 
 
 class Acts(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arawn.errors import UsageFault
-from arawn.repl.commands import FreeText, PathName, command
-from arawn.repl.settings_commands import forget
+from arawn.repl.commands.registry import FreeText, PathName, command
+from arawn.repl.commands.settings import forget
 from arawn.session import Session, Turn, common
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from arawn.errors import UsageFault
 from arawn.events import Text
 from arawn.messages import Message, user
-from arawn.repl.commands import FreeText, command
+from arawn.repl.commands.registry import FreeText, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import UsageFault
-from arawn.repl.commands import OFFERS, PathName, command, paths
+from arawn.repl.commands.registry import OFFERS, PathName, command, paths
 
 if TYPE_CHECKING:
     from arawn.extract import Block

@@ -28,7 +28,7 @@ def open_input(source: TextIO, sift: Callable[[str], str] = str) -> tuple[Input,
     ANSI_SEQUENCES[END] = Keys.Ignore  # of a paste whose beginning was read before the prompt
     if sys.platform == "win32":
         return create_input(source), lambda: False
-    from arawn.repl.fast import Fast
+    from arawn.repl.prompt.fast import Fast
 
     opened = Fast(source, sift)
     return opened, lambda: opened.bursting

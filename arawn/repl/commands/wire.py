@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arawn.errors import UsageFault
-from arawn.repl.commands import command
+from arawn.repl.commands.registry import command
 
 if TYPE_CHECKING:
     from arawn.repl.loop import Repl

@@ -1,4 +1,4 @@
-"""The slash commands, one function each: its name, its docstring as help, its annotation as completion.
+"""What a slash command is: a function whose name, docstring and annotation are its name, help, completion.
 
 It knows nothing of the terminal; `Repl` in loop.py says and does what a command asks for.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from arawn.errors import ArawnError, UsageFault
-from arawn.folding import fold
-from arawn.repl.nearby import scanned
+from arawn.errors import UsageFault
+from arawn.repl.prompt.nearby import scanned
 from arawn.repl.screen import is_clean
 
 if TYPE_CHECKING:
@@ -157,108 +156,3 @@ def paths(begun: str) -> list[str]:
 
 def _typed(one: Command) -> str:
     return f"/{one.name} " if one.argument else f"/{one.name}"
-
-
-@command("h", "?")
-def help_(repl: Repl, name: CommandName = "") -> None:
-    """This list, or about one. With the name of a command it tells all about that one."""
-    if name:
-        found = find(name.lstrip("/"))
-        if found is None:
-            raise unknown(name.lstrip("/"))
-        others = ", ".join(f"/{alias}" for alias in found.aliases)
-        told = f"{found.usage}  {found.help}" + (f" (also {others})" if others else "")
-        repl.screen.say(fold(told, repl.screen.columns, "  "))
-        return
-    columns = repl.screen.columns
-    if repl.settings.look.accessible:
-        lines, columns = overview(1), None
-    else:
-        lines = overview(columns)
-    for line in lines:
-        repl.screen.say(fold(line, columns, "  "))
-
-
-def overview(columns: int | None) -> list[str]:
-    """All commands by their groups, two beside each other where the width allows, and the keys."""
-    left = max(len(one.name) for one in listed()) + 1
-    half = max(left + 2 + len(one.short) for one in listed())
-    beside = 2 if (columns or 80) >= 2 * half + 2 else 1
-    lines = []
-    for group, heading in GROUPS.items():
-        rows = [f"/{one.name:<{left}} {one.short}" for one in listed() if one.group == group]
-        height = -(-len(rows) // beside)
-        lines.append(heading)
-        for place in range(height):
-            lines.append("  ".join(f"{row:<{half}}" for row in rows[place::height]).rstrip())
-    lines.append("/help COMMAND tells more of one. Enter sends; Alt-Enter or Ctrl-J: a new line.")
-    lines.append("Ctrl-C stops the answer, Ctrl-R searches, Ctrl-D leaves; // sends a slash.")
-    return lines
-
-
-@command(group="who")
-def backend(repl: Repl, name: BackendName = "") -> None:
-    """Switch the backend. Without a name it shows them."""
-    if name:
-        repl.switch(name, None)
-        return
-    repl.tell_opened()
-    repl.screen.say(fold("Backends: " + ", ".join(repl.app.backend_names()), repl.screen.columns, "  "))
-
-
-@command(group="who")
-def model(repl: Repl, name: ModelName = "") -> None:
-    """Switch the model. Without a name it lists those of this backend."""
-    if name:
-        repl.switch(repl.opened.name, name)
-        return
-    repl.tell_opened()
-    try:
-        names = repl.fetch_models()
-    except ArawnError as error:
-        repl.screen.fault(error)
-        return
-    repl.screen.say(
-        fold(
-            "Models: " + (", ".join(names) if names else "this backend lists none"), repl.screen.columns, "  "
-        )
-    )
-
-
-@command(group="who")
-def system(repl: Repl, text: FreeText = "") -> None:
-    """Set the system prompt. A dash clears it; without a text it is shown."""
-    session = repl.conversation.session
-    if text:
-        session.system = None if text == "-" else text
-    repl.screen.say(
-        f"System prompt: {session.system}" if session.system else "No system prompt of this chat."
-    )
-
-
-@command(group="who")
-def json(repl: Repl, fields: FreeText = "") -> None:
-    """Have answers in JSON. TEXT is the shape, such as 'name, age int'; off ends it."""
-    if fields == "off":
-        repl.conversation.format = None
-        repl.screen.say("Answers are text again.")
-        return
-    from arawn.attach import read_text
-    from arawn.messages import Format
-    from arawn.structure import from_argument
-
-    repl.conversation.format = Format(from_argument(fields, read_text)) if fields else Format()
-    repl.screen.say("Answers are JSON now; /json off ends it.")
-
-
-@command("new", group="tree")
-def clear(repl: Repl) -> None:
-    """Begin anew. What was said stays in its session."""
-    repl.begin_anew()
-    repl.screen.say("Started a new conversation.")
-
-
-@command("q", "exit")
-def quit_(repl: Repl) -> int:
-    """Leave."""
-    return LEAVE

@@ -1,13 +1,14 @@
-"""The slash commands about how is asked: settings for this chat, and roles; they know no service."""
+"""The slash commands about who is asked, and how: settings for this chat, and roles; they know no service."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.errors import UsageFault
+from arawn.errors import ArawnError, UsageFault
+from arawn.folding import fold
 from arawn.messages import SETTINGS
-from arawn.repl.commands import OFFERS, command
+from arawn.repl.commands.registry import OFFERS, BackendName, FreeText, ModelName, command
 
 if TYPE_CHECKING:
     from arawn.repl.loop import Repl
@@ -20,6 +21,61 @@ ReasoningWord = str
 _UNSAID: Mapping[str, Any] = {"stop": (), "stream": True}
 """What stands for a setting that the chat leaves to the config, where that is not None."""
 _EXTRA = "extra."
+
+
+@command(group="who")
+def backend(repl: Repl, name: BackendName = "") -> None:
+    """Switch the backend. Without a name it shows them."""
+    if name:
+        repl.switch(name, None)
+        return
+    repl.tell_opened()
+    repl.screen.say(fold("Backends: " + ", ".join(repl.app.backend_names()), repl.screen.columns, "  "))
+
+
+@command(group="who")
+def model(repl: Repl, name: ModelName = "") -> None:
+    """Switch the model. Without a name it lists those of this backend."""
+    if name:
+        repl.switch(repl.opened.name, name)
+        return
+    repl.tell_opened()
+    try:
+        names = repl.fetch_models()
+    except ArawnError as error:
+        repl.screen.fault(error)
+        return
+    repl.screen.say(
+        fold(
+            "Models: " + (", ".join(names) if names else "this backend lists none"), repl.screen.columns, "  "
+        )
+    )
+
+
+@command(group="who")
+def system(repl: Repl, text: FreeText = "") -> None:
+    """Set the system prompt. A dash clears it; without a text it is shown."""
+    session = repl.conversation.session
+    if text:
+        session.system = None if text == "-" else text
+    repl.screen.say(
+        f"System prompt: {session.system}" if session.system else "No system prompt of this chat."
+    )
+
+
+@command(group="who")
+def json(repl: Repl, fields: FreeText = "") -> None:
+    """Have answers in JSON. TEXT is the shape, such as 'name, age int'; off ends it."""
+    if fields == "off":
+        repl.conversation.format = None
+        repl.screen.say("Answers are text again.")
+        return
+    from arawn.attach import read_text
+    from arawn.messages import Format
+    from arawn.structure import from_argument
+
+    repl.conversation.format = Format(from_argument(fields, read_text)) if fields else Format()
+    repl.screen.say("Answers are JSON now; /json off ends it.")
 
 
 @command(group="who")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from arawn.errors import ArawnError, UsageFault
-from arawn.repl.commands import OFFERS, command
+from arawn.repl.commands.registry import OFFERS, command
 
 if TYPE_CHECKING:
     from arawn.comparing import Asked, Comparison, Side

@@ -25,7 +25,7 @@ from prompt_toolkit.output import Output
 from arawn.render.safe import clean
 
 if TYPE_CHECKING:
-    from arawn.repl.editor import Editor
+    from arawn.repl.prompt.editor import Editor
     from arawn.session import Session
     from arawn.store.trees import Info
 
