@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+# Started in the background of a shell, the tests and all they start would ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 FAULT = re.compile(r"test_F_([A-Z]+)_(\d+)")
 
 # The faults that block a release, by family.
