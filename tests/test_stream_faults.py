@@ -236,6 +236,8 @@ AFTER = [
     ({}, '{"detail":"Request was throttled. Expected available in 2 seconds."}', 2.0),
     ({}, '{"error":{"message":"try again in %s"}}' % ("9" * 400 + "h"), None),
     ({}, '{"error":{"message":"try again in a moment"}}', None),
+    ({}, '{"error":{"message":"Please retry after 26 seconds."}}', 26.0),
+    ({}, '{"error":{"message":"Rate limit of 10 per 60s exceeded. Please wait 31 seconds before retrying."}}', 31.0),
 ]  # fmt: skip
 
 

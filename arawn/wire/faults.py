@@ -23,6 +23,19 @@ from arawn.errors import (
     Unreachable,
 )
 from arawn.wire import Target
+from arawn.wire.fault_words import (
+    CONTEXT,
+    FAILED,
+    KEY,
+    LATE,
+    MODEL,
+    OVERLOAD,
+    PACE,
+    PACE_TOO,
+    POLICY,
+    QUOTA,
+    QUOTA_OR_PACE,
+)
 from arawn.wire.frames import encodable, loads
 from arawn.wire.reading import tables
 from arawn.wire.retry_after import retry_after, should_retry, until_reset
@@ -37,69 +50,6 @@ class Said(NamedTuple):
     message: str
     words: str
     status: int | None = None
-
-
-CONTEXT = (
-    "context_length",
-    "context length",
-    "context window",
-    "context size",
-    "exceed_context",
-    "prompt is too long",
-    "prompt too long",
-    "too many tokens",
-    "too_many_prompt_tokens",
-    "input tokens exceed",
-    "input token count",
-    "exceeds the maximum number of tokens",
-    "maximum context",
-    "input is too long",
-    "request too large",
-    "string_above_max_length",
-    "request_too_large",
-    "maximum input length",
-    "inputs` must have less than",
-)
-MODEL = (
-    "model_not_found",
-    "invalid_model",
-    "deploymentnotfound",
-    "model not found",
-    "no such model",
-    "invalid model",
-    "not a valid model",
-    "unknown model",
-    "model does not exist",
-    "supported api model names",
-    "version does not exist",
-)
-KEY = (
-    "invalid_api_key",
-    "incorrect api key",
-    "invalid api key",
-    "api key not valid",
-    "api_key_invalid",
-    "no api key",
-    "authentication_error",
-    "authentication fails",
-    "missing authentication",
-    "api key is invalid",
-)
-POLICY = ("content_filter", "content management policy", "content_policy", "responsibleai", "safety system")
-QUOTA = (
-    "insufficient_quota",
-    "credit balance",
-    "insufficient credit",
-    "insufficient balance",
-    "limit: 0,",
-    "limit: 0 ",
-    "perday",
-    "payment required",
-    "purchase credits",
-)
-QUOTA_OR_PACE = ("exceeded your current quota",)
-"""Google says so of a minute's quota too, and then tells how long to wait."""
-OVERLOAD = ("overloaded", "service unavailable", "at capacity", "server_busy")
 
 
 def fault(
@@ -147,7 +97,7 @@ def _said(payload: Any) -> Said:
         return _said(payload[0]) if payload else Said("", "")
     if not isinstance(payload, Mapping):
         return Said(_line(str(payload)), str(payload).lower())
-    inner = payload.get("error")
+    inner = payload.get("error") or payload.get("errors")
     body: Mapping[str, Any] = inner if isinstance(inner, Mapping) else payload
     message = inner if isinstance(inner, str) else _message(body)
     if isinstance(inner, list):
@@ -156,11 +106,8 @@ def _said(payload: Any) -> Said:
     if isinstance(meta, Mapping) and meta.get("raw"):
         message = f"{message}: {meta['raw']}"
     marks = [body.get("type"), body.get("code"), body.get("status"), payload.get("code"), payload.get("type")]
-    marks += [
-        kind.get("quotaId")
-        for detail in tables(body.get("details"))
-        for kind in tables(detail.get("violations"))
-    ]
+    for detail in tables(body.get("details")):
+        marks += [detail.get("reason"), *(kind.get("quotaId") for kind in tables(detail.get("violations")))]
     words = " ".join(str(mark) for mark in (*marks, message) if mark is not None)
     return Said(_line(str(message)), " ".join([*words.lower().split(), ""]), _status(body, payload))
 
@@ -224,13 +171,13 @@ def _classify(status: int, said: Said, target: Target, after: float | None) -> S
         return RateLimited(
             f'Backend "{target.backend}" limits how often it is asked', detail=detail, status=known
         )
-    if status in (408, 504):
+    if status in (408, 504, 522, 524):
         return TimedOut(f'Backend "{target.backend}" took too long', detail=detail, status=known)
-    if status == 502:
+    if status in (502, 521, 523):
         return Unreachable(
             f'The gateway before backend "{target.backend}" gets no answer', detail=detail, status=known
         )
-    if status >= 500 or _has(said, OVERLOAD):
+    if status == 424 or (status >= 500 and status != 501) or _has(said, OVERLOAD):
         words = "is overloaded" if status in (503, 529) or _has(said, OVERLOAD) else "failed"
         return Overloaded(f'Backend "{target.backend}" {words}', detail=detail, status=known)
     return Refused(
@@ -243,7 +190,7 @@ def _classify(status: int, said: Said, target: Target, after: float | None) -> S
 
 def _by_words(status: int | None, said: Said, target: Target, after: float | None) -> ServiceFault | None:
     detail = said.message
-    if _has(said, QUOTA) or (after is None and _has(said, QUOTA_OR_PACE)):
+    if status == 402 or _has(said, QUOTA) or (after is None and _has(said, QUOTA_OR_PACE)):
         kind = RateLimited if status in (429, None) else Refused
         return kind(
             f'The quota of backend "{target.backend}" is used up',
@@ -254,7 +201,7 @@ def _by_words(status: int | None, said: Said, target: Target, after: float | Non
         )
     if _has(said, KEY):
         return _auth(target, detail, status)
-    if _has(said, CONTEXT) or status == 413 or _too_large(said):
+    if _has(said, CONTEXT) or status == 413 or (status != 429 and _has(said, PACE_TOO)) or _too_large(said):
         return ContextFault(
             f'The prompt is too long for "{target.model}"',
             detail=detail,
@@ -272,11 +219,20 @@ def _by_words(status: int | None, said: Said, target: Target, after: float | Non
             detail=detail,
             status=status,
         )
-    if "rate_limit" in said.words or "too many requests" in said.words:
+    if _has(said, PACE):
         return RateLimited(
             f'Backend "{target.backend}" limits how often it is asked', detail=detail, status=status or 429
         )
-    return None
+    return None if status else _in_reply(said, target)
+
+
+def _in_reply(said: Said, target: Target) -> ServiceFault | None:
+    """A fault without a status, as services tell it in a reply that had begun."""
+    if _has(said, LATE):
+        return TimedOut(f'Backend "{target.backend}" took too long', detail=said.message)
+    if _has(said, FAILED):
+        return Overloaded(f'Backend "{target.backend}" failed while answering', detail=said.message)
+    return _auth(target, said.message, None) if "unauthorized" in said.words else None
 
 
 def _too_large(said: Said) -> bool:

@@ -66,10 +66,12 @@ def _from_body(payload: Any) -> float | None:
 
 
 def _from_words(message: str) -> float | None:
-    """`try again in 1m2.5s`, `retry in 20s`, `try again in 350ms`, `available in 2 seconds`."""
+    """`try again in 1m2.5s`, `retry after 20 seconds`, `available in 2 seconds`, `wait 31 seconds`."""
     import re
 
-    found = re.search(r"(?:try again|retry|available) in +(.{1,40})", message.lower(), re.DOTALL)
+    found = re.search(
+        r"(?:(?:try again|retry|available) (?:in|after)|wait) +(\d.{0,40})", message.lower(), re.DOTALL
+    )
     if found is None:
         return None
     rest = found[1].replace(" ", "")

@@ -1,0 +1,143 @@
+"""What services say when they fail, by what it means: parts of types, codes and sentences, lower case. Pure.
+
+Sources: the services' error references, and recorded replies.
+"""
+
+from __future__ import annotations
+
+CONTEXT = (
+    "context_length",
+    "context length",
+    "context window",
+    "context size",
+    "context limit",
+    "contextwindow",
+    "exceed_context",
+    "prompt is too long",
+    "prompt too long",
+    "prompt exceeds",
+    "prompt token count",
+    "too_many_prompt_tokens",
+    "input tokens exceed",
+    "input token count",
+    "exceeds the maximum number of tokens",
+    "maximum context",
+    "input is too long",
+    "request too large",
+    "string_above_max_length",
+    "request_too_large",
+    "maximum input length",
+    "maximum prompt length",
+    "max_prompt_tokens",
+    "model token limit",
+    "range of input length",
+    "max tokens of",
+    "inputs` must have less than",
+    "max_new_tokens` must be",
+)
+PACE_TOO = ("too many tokens",)
+"""Said of one request, and with 429 of those of a minute or day."""
+MODEL = (
+    "model_not_found",
+    "invalid_model",
+    "deploymentnotfound",
+    "model not found",
+    "no such model",
+    "invalid model",
+    "not a valid model",
+    "unknown model",
+    "model does not exist",
+    "supported api model names",
+    "version does not exist",
+    "model_not_supported",
+    "model_not_available",
+    "unable to access model",
+    "unavailable_model",
+    "unavailable model",
+    "model identifier is invalid",
+    "the specified model id",
+    "model access denied",
+    "not a chat model",
+    "only supported in v1/",
+    "no endpoints found",
+    "no allowed providers",
+    "not found for account",
+)
+KEY = (
+    "invalid_api_key",
+    "incorrect api key",
+    "invalid api key",
+    "api key not valid",
+    "api_key_invalid",
+    "no api key",
+    "authentication_error",
+    "authentication fails",
+    "missing authentication",
+    "api key is invalid",
+    "api key expired",
+    "api key not found",
+    "wrong_api_key",
+    "invalid_authentication",
+    "permission_error",
+)
+POLICY = (
+    "content_filter",
+    "content filtering",
+    "content management policy",
+    "content_policy",
+    "responsibleai",
+    "safety system",
+    "safety_check",
+    "usage policy",
+    "usage guidelines",
+    "was flagged",
+    "requires moderation",
+    "data_inspection_failed",
+    "unsafe or sensitive",
+)
+QUOTA = (
+    "insufficient_quota",
+    "credit balance",
+    "insufficient credit",
+    "insufficient balance",
+    "exceeded_current_quota",
+    "billing_not_active",
+    "billing_error",
+    "all available credits",
+    "spending limit",
+    "specified api usage limits",
+    "budget_exceeded",
+    "arrearage",
+    "calls / month",
+    "limit: 0,",
+    "limit: 0 ",
+    "perday",
+    "payment required",
+    "purchase credits",
+)
+QUOTA_OR_PACE = ("exceeded your current quota",)
+"""Google says so of a minute's quota too, and then tells how long to wait."""
+OVERLOAD = ("overloaded", "service unavailable", "at capacity", "capacity_exceeded", "server_busy")
+PACE = ("rate_limit", "too many requests", "throttl", "resource_exhausted")
+LATE = ("timeout", "timed out", "deadline exceeded")
+FAILED = (
+    "server_error",
+    "server error",
+    "servererror",
+    "serverexception",
+    "internal error",
+    "internal_error",
+    "api_error",
+    "engine_error",
+    "unavailable",
+    "an error occurred",
+    "had an error",
+    "during generation",
+    "while running the model",
+    "unexpected eof",
+    "has terminated",
+    "has crashed",
+    "out of memory",
+    "cuda error",
+)
+"""Said in a reply that had begun, where no status tells whose fault it is."""
