@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from arawn.errors import ArawnError, ContextFault, Cut, EmptyAnswer, Incomplete, Refused, ServiceFault
-from arawn.events import Collector, Event, FinishReason, Reasoning, Reply, Text, ToolCall
+from arawn.events import Collector, Event, Reasoning, Reply, Text, ToolCall, outcome
 from arawn.messages import (
     Effort,
     FilePart,
@@ -204,15 +204,6 @@ def receipt_of(
         attempts=tuple(reply.attempts),
         settings=settings,
     )
-
-
-def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReason:
-    """How a turn ended, in one word."""
-    if stopped:
-        return "interrupted"
-    if reply.finish is not None:
-        return reply.finish.reason
-    return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
 
 
 def origin_of(reply: Reply, backend: Backend, stopped: bool) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, assert_never
 
+from arawn.errors import ArawnError
+
 FinishReason = Literal[
     "stop", "length", "tool_calls", "content_filter", "refusal", "cut", "interrupted", "error"
 ]
@@ -220,3 +222,12 @@ def collect(events: Iterable[Event]) -> Reply:
     for event in events:
         collector.add(event)
     return collector.reply
+
+
+def outcome(reply: Reply, fault: ArawnError | None, stopped: bool) -> FinishReason:
+    """How a turn ended, in one word."""
+    if stopped:
+        return "interrupted"
+    if reply.finish is not None:
+        return reply.finish.reason
+    return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"

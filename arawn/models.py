@@ -26,6 +26,8 @@ TEXTS, COUNTS = ("name", "family", "parameters", "quantization"), ("context", "o
 PRICES = ("input_price", "output_price", "cached_price")
 LONGEST = 200
 """Of a name no more is compared with others."""
+MOST = 3
+"""So many names at most are said to be like another."""
 
 
 class Door(Protocol):
@@ -249,7 +251,7 @@ def _asked(door: Door, limit: float | None, pages: int) -> tuple[Entry, ...]:
     return fetch(path, lambda where: door.get_json(where, limit), pages) if path else ()
 
 
-def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+def near(name: str, known: Iterable[str]) -> list[str]:
     """Names like `name`, best first: spelt alike, or the same behind a slash. None for a known name."""
     from difflib import get_close_matches
 
@@ -260,6 +262,6 @@ def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
         by_low.setdefault(one.lower().rpartition("/")[2], one)
     if name in by_low.values():
         return []
-    found = [by_low[low] for low in get_close_matches(name.lower()[:LONGEST], by_low, most, 0.55)]
+    found = [by_low[low] for low in get_close_matches(name.lower()[:LONGEST], by_low, MOST, 0.55)]
     within = [one for low, one in by_low.items() if len(name) > 3 and name.lower() in low]
-    return list(dict.fromkeys([*found, *within]))[:most]
+    return list(dict.fromkeys([*found, *within]))[:MOST]

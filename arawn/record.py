@@ -56,6 +56,8 @@ def _masked(part: Part, mask: Callable[[str], str]) -> Part:
     match part:
         case TextPart():
             return part._replace(text=mask(part.text))
+        case FilePart():
+            return part._replace(name=mask(part.name))
         case ReasoningPart():
             text = mask(part.text)
             return part if text == part.text else part._replace(text=text, opaque=None)
@@ -74,6 +76,23 @@ def turn_without_keys(turn: Turn, mask: Callable[[str], str]) -> Turn:
     settings = {key: _masked_value(value, mask) for key, value in receipt.settings.items()}
     messages = tuple(without_keys(message, mask) for message in turn.messages)
     return turn._replace(messages=messages, receipt=receipt._replace(told=told, settings=settings))
+
+
+def session_without_keys(session: Session, mask: Callable[[str], str], turns: bool = True) -> Session:
+    """The session with title, system prompt, names of branches and, where asked, all `turns` masked."""
+    system = None if session.system is None else mask(session.system)
+    branches = {mask(name): turn for name, turn in session.branches.items()}
+    told = (mask(session.title), system, branches)
+    if not turns and told == (session.title, session.system, session.branches):
+        return session
+    from copy import copy
+
+    made = copy(session)
+    made.title, made.system, made.branches = told
+    made.branch = None if session.branch is None else mask(session.branch)
+    if turns:
+        made.turns = {id: turn_without_keys(turn, mask) for id, turn in session.turns.items()}
+    return made
 
 
 def _masked_value(value: Any, mask: Callable[[str], str]) -> Any:
@@ -225,7 +244,7 @@ def _seam(value: Any) -> Seam:
     return Seam(_count(made.get("at")) or 0, str(made.get("backend", "")), str(made.get("model", "")))
 
 
-def turn_out(turn: Turn, *, whole: bool = True) -> Json:
+def turn_out(turn: Turn) -> Json:
     """A turn with its messages and its receipt."""
     return {
         "id": turn.id,
@@ -233,15 +252,15 @@ def turn_out(turn: Turn, *, whole: bool = True) -> Json:
         "kind": turn.kind,
         "at": turn.at,
         "session": turn.session,
-        "messages": [message_out(message, whole=whole) for message in turn.messages],
+        "messages": [message_out(message) for message in turn.messages],
         "receipt": receipt_out(turn.receipt),
     }
 
 
-def turn_in(value: Any, bytes_of: Bytes | None = None) -> Turn:
+def turn_in(value: Any) -> Turn:
     """A turn from its JSON. Raises ValueError."""
     made = _table(value)
-    messages = tuple(message_in(one, bytes_of) for one in _list(made.get("messages")))
+    messages = tuple(message_in(one) for one in _list(made.get("messages")))
     if not messages:
         raise ValueError("a turn without a message")
     parent = made.get("parent")

@@ -14,6 +14,8 @@ from arawn.errors import ConfigFault
 COMMON_NAME = bytes((0x55, 4, 3))
 ORGANISATION = bytes((0x55, 4, 10))
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+ISSUER_S = 2.0
+"""What may be spent on learning whose certificate was refused."""
 
 
 def context(ca_bundle: str | None, insecure: bool = False) -> ssl.SSLContext:
@@ -88,7 +90,7 @@ def _checked(value: str, place: str) -> str:
     return address
 
 
-def issuer_of(host: str, port: int, seconds: float = 2.0) -> str:
+def issuer_of(host: str, port: int) -> str:
     """Who issued the certificate that `host` shows, as far as it says; empty where that cannot be learnt.
 
     A handshake of its own that verifies nothing and sends nothing: Python tells why a certificate is refused,
@@ -99,7 +101,7 @@ def issuer_of(host: str, port: int, seconds: float = 2.0) -> str:
     blind.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection((host, port), seconds) as plain,
+            socket.create_connection((host, port), ISSUER_S) as plain,
             blind.wrap_socket(plain, server_hostname=host) as secure,
         ):
             return issuer(secure.getpeercert(True) or b"")

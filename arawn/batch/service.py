@@ -16,9 +16,9 @@ from arawn.batch.kept import SENDING, UNSURE, Kept, Part, Shelf
 from arawn.batch.lines import Item
 from arawn.config.load import Config
 from arawn.doors import Doors, options, settings_of, system_of
-from arawn.engine import outcome, verdict
+from arawn.engine import verdict
 from arawn.errors import ArawnError, ConfigFault, Cut, EmptyAnswer, InvalidAnswer, TimedOut, UsageFault
-from arawn.events import Collector, Event, Reply, collect
+from arawn.events import Collector, Event, Reply, collect, outcome
 from arawn.fitting import FactsOf, kinds, ways
 from arawn.messages import Format, Request
 from arawn.money import cost

@@ -57,6 +57,8 @@ Reasoning = Annotated[
 Role = Annotated[
     str | None, typer.Option("--role", metavar="ROLE", help="Speak as this role: system prompt and settings.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+JsonAlways = Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Longest silence to bear.")

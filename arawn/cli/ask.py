@@ -10,6 +10,7 @@ import typer
 from arawn.cli import (
     Backend,
     Continue,
+    JsonAlways,
     Model,
     NoStore,
     Private,
@@ -53,7 +54,6 @@ Schema = Annotated[
 Keys = Annotated[
     str | None, typer.Option(metavar="KEY,KEY", help="Have a JSON object with exactly these keys.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")]
 Jsonl = Annotated[
     bool, typer.Option("--jsonl", help="Print the events as they come, one JSON object a line.")
 ]
@@ -91,7 +91,7 @@ def ask(
     json_mode: JsonMode = False,
     schema: Schema = None,
     keys: Keys = None,
-    json: Json = False,
+    json: JsonAlways = False,
     jsonl: Jsonl = False,
     raw: Raw = False,
     extract: Extract = False,

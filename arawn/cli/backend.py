@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arawn.cli import Json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, help="The backends that can be asked."
 )
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PROBE_S = 0.3
 WIDEST = 48
 QUESTION = "Reply with OK"

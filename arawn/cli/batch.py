@@ -93,9 +93,7 @@ def run(
         raise UsageFault("A task says itself which form its answer has (schema), so --task stands alone")
     if context.load().get("budget.action") == "ask":
         context.say("budget.action", "refuse", "arawn batch")  # nobody is asked for every line
-    config = context.load()
-    for notice in config.notices:
-        context.status.warn(notice)
+    context.warned()
     if provider_batch:
         if task is not None:
             raise UsageFault(

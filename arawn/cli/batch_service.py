@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arawn.cli import Json
 from arawn.errors import ArawnError, Cut, EmptyAnswer, Incomplete, Refused, TimedOut, UsageFault
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ TOLD = 5
 """Lines that cannot be handed over are told one by one up to so many."""
 
 Which = Annotated[str | None, typer.Argument(metavar="ID", help="The batch, or how its id begins.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def hand_over(

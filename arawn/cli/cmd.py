@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting
+from arawn.cli import Backend, JsonAlways, Model, NoStore, Private, Quiet, Setting
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
@@ -18,7 +18,6 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(metavar="WORDS...", help="What the command is to do; - is standard input."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")]
 Shell = Annotated[
     str | None, typer.Option("--shell", metavar="NAME", help="The shell that it is for; yours unless said.")
 ]
@@ -37,7 +36,7 @@ def cmd(
     model: Model = None,
     option: Setting = None,
     shell: Shell = None,
-    json: Json = False,
+    json: JsonAlways = False,
     no_store: NoStore = False,
     private: Private = False,
     quiet: Quiet = False,

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from arawn.cli import Json
+
 app = typer.Typer(
     rich_markup_mode=None, pretty_exceptions_enable=False, help="Look at the settings, check and change them."
 )
@@ -29,7 +31,7 @@ def show(
     force: Annotated[
         bool, typer.Option("--force", help="With --reveal: do not ask, not even a pipe.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Show what holds: files, backends, limits. Keys are hidden."""
     from arawn.cli import config_secrets, config_show

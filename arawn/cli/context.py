@@ -116,6 +116,13 @@ class Context:
             self._config = config if self._tape is None else self._tape.config(config)
         return self._config
 
+    def warned(self) -> Config:
+        """The effective config; what it warns of is said."""
+        config = self.load()
+        for notice in config.notices:
+            self.status.warn(notice)
+        return config
+
     def say(self, key: str, value: str, who: str) -> None:
         """A setting that this command itself insists on."""
         self.flags.append((key, value, who))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arawn.cli import Json
+
 if TYPE_CHECKING:
     from arawn.cli.context import Context
 
@@ -20,7 +22,7 @@ def doctor(
     recover: Annotated[
         bool, typer.Option("--recover", help="Take in what damaged stores of sessions still hold, instead.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Check what can be wrong around the program.
 

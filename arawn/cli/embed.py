@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting, Timeout
+from arawn.cli import Backend, JsonAlways, Model, Quiet, Setting, Timeout
 from arawn.cli.context import need_output
 from arawn.errors import ArawnError, Cut, UsageFault
 
@@ -33,7 +33,6 @@ Purpose = Annotated[
 Dimensions = Annotated[
     int | None, typer.Option(min=1, metavar="NUMBER", help="Length of the vectors, where it can be chosen.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")]
 
 
 @app.command()
@@ -47,7 +46,7 @@ def embed(
     option: Setting = None,
     purpose: Purpose = None,
     dimensions: Dimensions = None,
-    json: Json = False,
+    json: JsonAlways = False,
     timeout: Timeout = None,
     quiet: Quiet = False,
 ) -> None:
@@ -57,10 +56,9 @@ def embed(
     if purpose is not None and purpose not in PURPOSES:
         raise UsageFault(f"--purpose takes {', '.join(PURPOSES)}, not {purpose!r}")
     need_output()
-    config = context.load()
+    context.load()
     texts = gather(context, words or [], file or [], lines)
-    for notice in config.notices:
-        context.status.warn(notice)
+    context.warned()
     embedder = context.app.embedder(context.backend, context.model, timeout)
     context.status.note(f"{embedder.name} · {embedder.model} ({embedder.why})")
     made: Vectors | None = None

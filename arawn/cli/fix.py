@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting
-from arawn.cli.cmd import Json, Shell, Widget, whole
+from arawn.cli import Backend, JsonAlways, Model, NoStore, Private, Quiet, Setting
+from arawn.cli.cmd import Shell, Widget, whole
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
@@ -36,7 +36,7 @@ def fix(
     model: Model = None,
     option: Setting = None,
     shell: Shell = None,
-    json: Json = False,
+    json: JsonAlways = False,
     no_store: NoStore = False,
     private: Private = False,
     quiet: Quiet = False,

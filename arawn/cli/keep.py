@@ -17,8 +17,7 @@ def speak_in(
     context: Context, continue_: bool, resume: str | None, system: str | None, *, keep: bool, private: bool
 ) -> tuple[Keeper, Session]:
     """What keeps this run, and the session it speaks in. Raises UsageFault, StoreFault."""
-    for notice in context.load().notices:
-        context.status.warn(notice)
+    context.warned()
     context.app.private = private
     keeper = context.app.keeper(keep)
     return keeper, session_for(keeper, continue_, resume, system)

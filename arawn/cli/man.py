@@ -38,18 +38,20 @@ def man(
 def _shown() -> int:
     """Let man or a pager show it; the exit code of who did."""
     import shlex
-    from shutil import which
 
     from arawn.cli.man_page import PLACE, plain
+    from arawn.programs import found
 
-    viewer = which("man")
+    path = os.environ.get("PATH")
+    viewer = found("man", path)
     if viewer is not None and PLACE.is_file():
         return _run([viewer, str(PLACE)])  # a name with a slash in it is a file to man
     pager = shlex.split(os.environ.get("PAGER", "")) or ["less", "-FRX"]
-    if which(pager[0]) is None:
+    place = found(pager[0], path)
+    if place is None:
         sys.stdout.write(plain())
         return 0
-    return _run(pager, plain())
+    return _run([place, *pager[1:]], plain())
 
 
 def _run(command: list[str], text: str | None = None) -> int:

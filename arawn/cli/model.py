@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from arawn.cli import Backend
+from arawn.cli import Backend, Json
 from arawn.cli.model_pick import pick
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help="The models of a backend.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LIST_S = 15.0
 """A service that does not list its models within this time is told from a kept list, or the catalogue."""
 GRACE_S = 5.0

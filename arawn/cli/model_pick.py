@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arawn.cli import Json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ def pick(
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=50, help="How many to show.")] = 3,
     explain: Annotated[bool, typer.Option("--explain", help="Tell of each how it was scored.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Which model suits a piece of work: by context, speed, cost, quality and what it is known for."""
     from arawn.cli.stored import print_json

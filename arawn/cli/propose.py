@@ -62,8 +62,7 @@ class Asking:
     def introduce(self, opened: Opened) -> None:
         """Say once what the config has to say, and who is asked."""
         if not self._introduced:
-            for notice in self.context.load().notices:
-                self.context.status.warn(notice)
+            self.context.warned()
             self.context.status.note(f"{opened.name} · {opened.model} ({opened.why})")
         self._introduced = True
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arawn.cli import Json
 from arawn.cli.ask import File, Keys, Schema, System, Words
 from arawn.errors import ConfigFault, UsageFault
 
@@ -39,7 +40,7 @@ def quote(
     fast: Annotated[
         bool, typer.Option("--fastest", help="Print BACKEND:MODEL of the one whose first token came soonest.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """What a question would cost at each backend. Tokens, fit, what is missing, cost; nothing is sent."""
     from arawn.cli.ask import piped

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from arawn.cli import Json
+
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -15,7 +17,7 @@ def receipt(
     which: Annotated[
         str | None, typer.Argument(metavar="ID", help="A turn or a session; the last answer unless said.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """How an answer came to be. Attempts, who answered, waits, time, tokens, cost, settings, files."""
     from arawn.cli.stored import found_turn, opened, print_json

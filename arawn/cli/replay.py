@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting
+from arawn.cli import Backend, Json, Model, Quiet, Setting
 
 if TYPE_CHECKING:
     from arawn.app import Opened
@@ -26,7 +26,7 @@ def replay(
     backend: Backend = None,
     model: Model = None,
     option: Setting = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Ask the prompts of a session again elsewhere. What differs, cost and time: may I change the model?
@@ -38,8 +38,7 @@ def replay(
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
-    for notice in context.load().notices:
-        context.status.warn(notice)
+    context.warned()
     _, store = opened_store(ctx)
     session = store.load(store.find(which))
     opened = context.app.open(context.backend, context.model)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arawn.cli import Backend, Model, Quiet, Setting
+from arawn.cli import Backend, JsonAlways, Model, Quiet, Setting
 from arawn.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def resume(
         ),
     ] = None,
     show_only: Annotated[bool, typer.Option("--show", help="Show what came, and ask nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, on failure too.")] = False,
+    json: JsonAlways = False,
     backend: Backend = None,
     model: Model = None,
     option: Setting = None,
@@ -40,8 +40,7 @@ def resume(
 
     context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
-    for notice in context.load().notices:
-        context.status.warn(notice)
+    context.warned()
     keeper = context.app.keeper()
     session, turn = _broken(context, keeper, which, json)
     session.stand_at(turn.id)

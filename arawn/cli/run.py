@@ -87,10 +87,7 @@ def known(context: Context, file: str | None) -> dict[str, Task]:
     """The tasks of the config and of a file, which goes before it."""
     from arawn.tasks import from_config, from_file
 
-    config = context.load()
-    for notice in config.notices:
-        context.status.warn(notice)
-    return {**from_config(config), **(from_file(file) if file else {})}
+    return {**from_config(context.warned()), **(from_file(file) if file else {})}
 
 
 def _list(tasks: dict[str, Task], json: bool) -> None:

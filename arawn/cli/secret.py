@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arawn.cli import Json
+
 if TYPE_CHECKING:
     from arawn.keychain import Keychain
 
@@ -83,9 +85,7 @@ def _value(name: str) -> str:
 
 
 @app.command("list")
-def list_(
-    ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-) -> None:
+def list_(ctx: typer.Context, json: Json = False) -> None:
     """List the names of stored keys, never their values."""
     from arawn.keychain import names
 

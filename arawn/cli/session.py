@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arawn.cli import session_transfer
+from arawn.cli import Json, session_transfer
 from arawn.cli.stored import columns_of, done, moment, opened, print_json, session_of
 from arawn.errors import UsageFault
 
@@ -26,7 +26,6 @@ app = typer.Typer(
 app.command("export")(session_transfer.export)
 app.command("import")(session_transfer.import_)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Which = Annotated[
     str | None, typer.Argument(metavar="ID|TITLE", help="The session; the last one unless said.")
 ]

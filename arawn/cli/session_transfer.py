@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arawn.cli import Json
 from arawn.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def import_(
             help="What wrote it: chatgpt, claude, llm, aichat, gptme, or a form of export.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Take in sessions: exports of Arawn, ChatGPT and Claude, logs of llm, sessions of aichat and gptme.
 

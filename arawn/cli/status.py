@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from arawn.cli import Json
 
 if TYPE_CHECKING:
     from arawn.backends.health import Seen
@@ -14,9 +16,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
-def status(
-    ctx: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-) -> None:
+def status(ctx: typer.Context, json: Json = False) -> None:
     """How the backends did lately; nothing is asked. First tokens, failures and limits."""
     from arawn.cli.stored import print_json
     from arawn.render.safe import clean

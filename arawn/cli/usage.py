@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from arawn.cli import Json
+
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -20,7 +22,7 @@ def usage(
         typer.Option(metavar="SPAN|DATE", help="From then on: 30d, 12h, 2026-11-01; 30d unless said."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="From the beginning.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """What was asked, and what it cost. Turns, tokens and money, from the turns in the store."""

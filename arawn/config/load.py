@@ -94,7 +94,7 @@ def load(
     layers: list[Layer] = []
     files: list[Path] = []
     for path, needed in _user_files(env, config_file):
-        layer = _file_layer("user", path, needed, mistakes, notices)
+        layer = _file_layer(path, needed, mistakes, notices)
         if layer is not None:
             layers.append(layer)
             files.append(path)
@@ -136,9 +136,7 @@ def _user_files(env: Mapping[str, str], config_file: str | None) -> list[tuple[P
     return [(path, True)] if named else [(legacy_file(env), False), (path, False)]
 
 
-def _file_layer(
-    name: str, path: Path, needed: bool, mistakes: list[Mistake], notices: list[str]
-) -> Layer | None:
+def _file_layer(path: Path, needed: bool, mistakes: list[Mistake], notices: list[str]) -> Layer | None:
     try:
         raw = read(path, needed=needed)
         source = parse(raw.data, shown_path(path)) if raw is not None else None
@@ -149,7 +147,7 @@ def _file_layer(
         return None
     values, found, _ = check_file(source)
     mistakes += found
-    layer = Layer(name, values, source)
+    layer = Layer("user", values, source)
     notices += _literal_keys(layer, raw, path)
     return layer
 

@@ -104,11 +104,10 @@ def terms(text: str) -> list[str]:
 
 
 class Hit(NamedTuple):
-    """A section and how well it fits: `score` to compare by, `covers` the share of the question it covers."""
+    """A section and how well it fits, a `score` to compare by."""
 
     section: Section
     score: float
-    covers: float
 
 
 class _Entry(NamedTuple):
@@ -216,4 +215,4 @@ def _hit(
             covered += _weight(index, variants)
     if not strong or covered < ENOUGH * total:
         return None
-    return Hit(entry.section, score * covered / total, covered / total)
+    return Hit(entry.section, score * covered / total)

@@ -252,11 +252,6 @@ class Blocks:
         if self.leaf not in ("", "empty", "code"):
             self.leaf, self._lines = "closed", None
 
-    @property
-    def rested(self) -> bool:
-        """Whether an empty line came last."""
-        return bool(self._blanks)
-
 
 def _chain(parents: list[tuple[int, bool]], core: int, leaf: str, goes_on: bool, level: int) -> Step:
     fresh = tuple(same for begin, same in parents if begin >= core)

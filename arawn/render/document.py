@@ -19,6 +19,7 @@ from arawn.events import (
     ToolCall,
     Usage,
     Wait,
+    outcome,
 )
 from arawn.session import Turn
 
@@ -64,7 +65,7 @@ def document(
         ],
         "citations": [dict(citation) for citation in finish.citations] if finish else [],
         "refusal": finish.refusal if finish else None,
-        "finish": _finish(reply, fault, interrupted),
+        "finish": outcome(reply, fault, interrupted),
         "finish_raw": (finish.raw or None) if finish else None,
         "usage": {
             "input": usage.input, "output": usage.output,
@@ -97,14 +98,6 @@ def error(fault: ArawnError | None, redact: Callable[[str], str]) -> Document | 
 
 def _interruption() -> Document:
     return {"code": "cut", "message": "Interrupted before the answer was whole", "hint": None, "status": None}
-
-
-def _finish(reply: Reply, fault: ArawnError | None, interrupted: bool) -> str:
-    if interrupted:
-        return "interrupted"
-    if reply.finish is not None:
-        return reply.finish.reason
-    return "cut" if fault is not None and (fault.code == "cut" or reply.text) else "error"
 
 
 def _attempt(attempt: Attempt) -> Document:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from arawn.programs import found
 from arawn.threads import start
 
 FRESH_S = 5.0
@@ -16,7 +17,6 @@ MOST = 60
 """Names that are offered at once."""
 # A repository may be anybody's: without this its own config could name a program that Git runs.
 _GIT = (
-    "git",
     "-c",
     "core.fsmonitor=false",
     "--no-optional-locks",
@@ -30,9 +30,8 @@ _GIT = (
 class Nearby:
     """Names of files. `grown` is called, in any thread, when a listing is there that was asked for."""
 
-    def __init__(self, grown: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, grown: Callable[[], None]) -> None:
         self._grown = grown
-        self._clock = clock
         self._listed: list[str] | None = None
         self._at = float("-inf")
         self._busy = False
@@ -56,28 +55,36 @@ class Nearby:
 
     def _known(self) -> list[str] | None:
         """What git lists, as far as it is known; None where there is no repository, or nothing yet."""
-        if self._clock() - self._at > FRESH_S and not self._busy:
+        if time.monotonic() - self._at > FRESH_S and not self._busy:
             self._busy = True
             start(threading.Thread(target=self._list, daemon=True))
         return self._listed
 
     def _list(self) -> None:
-        import subprocess
-
         before = self._listed
-        try:
-            done = subprocess.run(
-                _GIT, capture_output=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL
-            )
-            names = (
-                done.stdout.decode("utf-8", "surrogateescape").split("\0") if done.returncode == 0 else None
-            )
-            self._listed = None if names is None else sorted({name for name in names if name})
-        except (OSError, subprocess.TimeoutExpired):
-            self._listed = None
-        self._at, self._busy = self._clock(), False
+        self._listed = _tracked()
+        self._at, self._busy = time.monotonic(), False
         if self._listed != before:
             self._grown()
+
+
+def _tracked() -> list[str] | None:
+    """What git lists; None where there is no repository, or no git."""
+    import subprocess
+
+    git = found("git", os.environ.get("PATH"))
+    if git is None:
+        return None
+    try:
+        done = subprocess.run(
+            [git, *_GIT], capture_output=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode:
+        return None
+    names = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    return sorted({name for name in names if name})
 
 
 def scanned(folder: str) -> list[str]:

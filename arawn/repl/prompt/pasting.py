@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
@@ -20,9 +19,8 @@ SHOWN = 100_000
 class Pasting:
     """What is pasted into the buffer of the prompt. `folds` keeps it."""
 
-    def __init__(self, folds: Folds, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folds: Folds) -> None:
         self._folds = folds
-        self._clock = clock
         self._before = ""
         self._mending = False
         self._at = float("-inf")
@@ -37,7 +35,7 @@ class Pasting:
     @property
     def just_now(self) -> bool:
         """Whether text came in so late that what follows may belong to it."""
-        return self._clock() - self._at < TOGETHER
+        return time.monotonic() - self._at < TOGETHER
 
     def paste(self, buffer: Buffer, data: str) -> int:
         """Put a paste in; how many controls were left out, which would act on the terminal."""
@@ -55,7 +53,7 @@ class Pasting:
                 self._text = ""
         end = buffer.cursor_position if self._start < buffer.cursor_position else self._start
         self._put(buffer, self._start, end, shown)
-        self._end, self._at = buffer.cursor_position, self._clock()
+        self._end, self._at = buffer.cursor_position, time.monotonic()
         return len(data.replace("\r\n", "\n")) - len(text)
 
     def unfold(self, buffer: Buffer) -> bool:
