@@ -166,6 +166,16 @@ def test_arawn_fix_after_success_says_so(kit, shell) -> None:
 
 
 @each
+def test_arawn_fix_may_be_asked_again(kit, shell) -> None:
+    with kit.shell(shell) as term:
+        typed(prompt(term), "false")
+        for _ in range(2):
+            typed(prompt(term.send("\r" if not kit.asked else KILL)), "arawn fix")
+            prompt(term.send("\r"), "echo mended")
+        assert [text.count("exit status 1:\n\n```\nfalse\n") for text in kit.asked] == [1, 1]
+
+
+@each
 def test_arawn_fix_into_a_pipe_prints(kit, shell) -> None:
     with kit.shell(shell) as term:
         typed(prompt(term), "false")

@@ -4,7 +4,7 @@ if [[ $- == *i* ]] && ((BASH_VERSINFO[0] < 4)); then
   echo 'The keys of arawn need bash 4 or later.' >&2
 elif [[ $- == *i* ]]; then
 
-_arawn_last='' _arawn_code='' _arawn_status='' _arawn_next='' _arawn_said=''
+_arawn_last='' _arawn_code='' _arawn_status='' _arawn_next='' _arawn_said='' _arawn_fixing=''
 
 # Run arawn; Ctrl-C stops it and nothing else. _arawn_last and _arawn_code are told to it alone.
 _arawn_run() {
@@ -91,6 +91,7 @@ function arawn {
     command arawn "$@"
     return
   fi
+  _arawn_fixing=1
   _arawn_recall
   if [[ ${2-} == -* || ! -t 1 ]]; then
     _ARAWN_COMMAND=$_arawn_last _ARAWN_STATUS=$_arawn_code command arawn "$@"
@@ -101,9 +102,12 @@ function arawn {
   ( (sleep 0.1; printf '\e[5n' >/dev/tty) & ) 2>/dev/null
 }
 
+# How the last command ended; "arawn fix" is none, so that it may be asked again.
 _arawn_before() {
-  _arawn_status=$?
-  return "$_arawn_status"
+  local code=$?
+  [[ -n $_arawn_fixing ]] || _arawn_status=$code
+  _arawn_fixing=
+  return "$code"
 }
 [[ ${PROMPT_COMMAND[*]} == *_arawn_before* ]] || PROMPT_COMMAND="_arawn_before${PROMPT_COMMAND:+
 $PROMPT_COMMAND}"
