@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from arawn.errors import ArawnError
+from arawn.programs import found
 
 # What serves the clipboard may stay in the background for hours; it needs no key.
 _NAMES = """
@@ -56,13 +57,11 @@ def copy(text: str, env: Mapping[str, str] | None = None, platform: str = sys.pl
 
     Raises ArawnError that says which program is missing, or why the one that is there did not take it.
     """
-    from shutil import which
-
     env = os.environ if env is None else env
     known = [tool for tool in tools(platform) if not tool.needs or env.get(tool.needs)]
     failed = ""
     for tool in known:
-        place = which(tool.command[0], path=env.get("PATH"))
+        place = found(tool.command[0], env.get("PATH"))
         if place is None:
             continue
         failed = _give(place, tool, text.encode(tool.encoding, "replace"), env)
@@ -140,20 +139,18 @@ def paste_image(env: Mapping[str, str] | None = None, platform: str = sys.platfo
 
     Raises ArawnError that says which program is missing, or that no picture is there.
     """
-    from shutil import which
-
     env = os.environ if env is None else env
     known = [reader for reader in readers(platform) if not reader.needs or env.get(reader.needs)]
-    found = False
+    there = False
     for reader in known:
-        place = which(reader.command[0], path=env.get("PATH"))
+        place = found(reader.command[0], env.get("PATH"))
         if place is None:
             continue
-        found = True
+        there = True
         data = _picture(place, reader, env)
         if data:
             return data
-    if found:
+    if there:
         raise ArawnError("There is no picture on the clipboard")
     wanted = [reader for reader in known if reader.package]
     if wanted:

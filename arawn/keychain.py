@@ -104,9 +104,7 @@ class Keychain:
     def _backend(self) -> Any:
         module = self._module
         if module is None:
-            import keyring
-
-            module = keyring
+            module = _library()
         backend = module.get_keyring()
         kind = type(backend)
         name = f"{kind.__module__}.{kind.__name__}"
@@ -122,6 +120,22 @@ class Keychain:
                 hints=(ELSEWHERE, "or install gnome-keyring or KWallet"),
             )
         return backend
+
+
+def _library() -> Any:
+    """The library, kept from trying what another system's keyring needs.
+
+    Its part for macOS looks for that system's libraries when it is imported: elsewhere that runs a compiler
+    and a linker, found by PATH, for nothing.
+    """
+    import sys
+
+    if sys.platform != "darwin":
+        modules: dict[str, Any] = sys.modules
+        modules.setdefault("keyring.backends.macOS.api", None)  # its import fails, as it would anyway
+    import keyring
+
+    return keyring
 
 
 def _ours(error: BaseException, what: str) -> SecretFault:

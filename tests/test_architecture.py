@@ -30,7 +30,7 @@ ports
 session
 events
 messages
-errors | threads | keyboard
+errors | threads | keyboard | programs
 """
 LEVEL = {
     name: (-number, name)

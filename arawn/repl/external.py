@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from arawn.errors import UsageFault
+from arawn.programs import found
 from arawn.repl import child
 from arawn.repl.signals import Signals
 from arawn.repl.tidying import tidy
@@ -31,11 +31,22 @@ def command(env: Mapping[str, str]) -> list[str]:
         except ValueError:
             raise UsageFault(f"${name} cannot be read: {said}", hints=("is a quote missing?",)) from None
         if words:
-            return words
-    found = next((name for name in KNOWN if shutil.which(name, path=env.get("PATH"))), None)
-    if found is None:
+            return [_placed(words[0], env), *words[1:]]
+    place = next((at for name in KNOWN if (at := found(name, env.get("PATH")))), None)
+    if place is None:
         raise UsageFault("There is no editor to open", hints=("set EDITOR to the one you use",))
-    return [found]
+    return [place]
+
+
+def _placed(name: str, env: Mapping[str, str]) -> str:
+    """Where the editor lies; what is named with a folder is as it was said."""
+    place = name if os.path.dirname(name) else found(name, env.get("PATH"))
+    if place is None:
+        raise UsageFault(
+            f"The editor {name} does not start: it is not on PATH",
+            hints=("VISUAL and EDITOR say which one is opened",),
+        )
+    return place
 
 
 def edited(text: str, env: Mapping[str, str], quiet: Quiet, signals: Signals) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from arawn.errors import UsageFault
+from arawn.programs import found
 from arawn.repl import child
 from arawn.repl.signals import Signals
 from arawn.repl.tidying import tidy
@@ -79,7 +79,8 @@ class _Kept:
 def run(command: str, env: Mapping[str, str], quiet: Quiet, signals: Signals) -> Ran:
     """Run a command in $SHELL on a terminal of its own that is shown on ours. Raises UsageFault."""
     shell = env.get("SHELL") or "/bin/sh"
-    if sys.platform != "win32" and shutil.which(shell, path=env.get("PATH")) is None:
+    place = found(shell, env.get("PATH"))
+    if sys.platform != "win32" and place is None:
         raise UsageFault(f"There is no shell {shell}", hints=("SHELL says which one runs a command",))
     try:
         if sys.platform == "win32":
@@ -87,7 +88,7 @@ def run(command: str, env: Mapping[str, str], quiet: Quiet, signals: Signals) ->
                 return Ran(child.run([env.get("COMSPEC", "cmd.exe"), "/c", command], signals), "")
         kept = _Kept()
         with quiet.lent():
-            code = _on_terminal([shell, "-c", command], quiet.fd, kept, signals)
+            code = _on_terminal([place or shell, "-c", command], quiet.fd, kept, signals)
     except OSError as error:
         raise UsageFault(f"The shell {shell} does not start: {error.strerror or error}") from None
     output = kept.text()

@@ -59,14 +59,14 @@ def system(platform: str = sys.platform, release: str = "/etc/os-release") -> st
 
 def run_with(env: Mapping[str, str], shell: str = "", platform: str = sys.platform) -> list[str]:
     """What runs a line of the person's shell: the program and its flag; the line follows."""
-    from shutil import which
+    from arawn.programs import found
 
     name = shell or name_of(env, platform)
     said = env.get("SHELL", "").strip()
     if said and os.path.isabs(said) and os.path.basename(said).removesuffix(".exe") == name:
         place: str | None = said
     else:
-        place = which(name, path=env.get("PATH"))
+        place = found(name, env.get("PATH"))
     if platform == "win32":
         flag = "-Command" if name in ("powershell", "pwsh") else "/c" if name == "cmd" else "-c"
         return [place or env.get("COMSPEC", "cmd.exe"), flag if place else "/c"]
