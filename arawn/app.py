@@ -138,7 +138,7 @@ class App:
         known = Known(lambda: self.takes(name), lambda: self.models.near(name), lambda: self.rungs(choice))
         system, said = system_of(self.config, choice), options(choice, self._env)
         routed: Backend = Configured(asked, settings, system, said, known)
-        if "budget" in self.config.values and backends.tape is None:
+        if "budget" in self.config.values:
             from arawn.budget import guarded
 
             routed = guarded(self, self._env, choice, routed, settings)
@@ -272,7 +272,12 @@ class App:
             self._status.warn(notice)
         places = (choice.base_url, *choice.regions)
         doors = [self._doors.open(choice._replace(base_url=place), timeout) for place in places]
-        return Embedder(choice, doors, lambda asked: self._retry(asked, choice, None), dimensions)
+        from arawn.budget import guarded
+
+        def guard(whole: Backend) -> Backend:
+            return guarded(self, self._env, choice, whole, NOTHING, vectors=True)
+
+        return Embedder(choice, doors, lambda asked: self._retry(asked, choice, None), dimensions, guard)
 
     def reach(self, backend: str, limit: float) -> tuple[str, str]:
         """Origin of a backend, and the Date header of whatever answers there in time; no key goes along."""

@@ -51,7 +51,7 @@ class Needs(NamedTuple):
 
     limits: the `[budget]` table. facts: what is known of the model. settings: what goes with each request.
     cheaper: another backend whose answer to a request costs no more than so many USD, None without one.
-    agreed: whether the person says yes.
+    agreed: whether the person says yes. trims: whether an answer is kept to what there is room for.
     """
 
     limits: Mapping[str, Any]
@@ -60,6 +60,7 @@ class Needs(NamedTuple):
     ledger: Callable[[], Ledger]
     cheaper: Callable[[Request, float], Backend | None] = lambda request, usd: None
     agreed: Callable[[], bool] = lambda: False
+    trims: bool = True
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
@@ -168,7 +169,7 @@ class Guard:
     def _fitted(self, request: Request, price: Cost, facts: Facts, left: float) -> tuple[Request, float]:
         """The request with an answer no longer than there is room for, and the USD that holds."""
         said = request.max_tokens or self._needs.settings.get("max_tokens")
-        if said or price.token <= 0 or left == float("inf"):
+        if said or price.token <= 0 or left == float("inf") or not self._needs.trims:
             return request, price.likely
         room = min(left, max(left / SHARE, SHARE * price.likely))
         most = int((room - price.prompt) / price.token) - thinking(request, self._needs.settings)
@@ -179,8 +180,9 @@ class Guard:
 
     def _passed(self, request: Request, price: Cost, limit: Limit) -> Generator[Event, None, _Go]:
         """What the config says is to be done where a limit would be passed. Raises BudgetFault."""
+        answer = f", an answer of {price.length:,}" if price.token else ""
         told = (
-            f"this may cost ${price.likely:.4f} ({price.tokens:,} tokens, an answer of {price.length:,})"
+            f"this may cost ${price.likely:.4f} ({price.tokens:,} tokens{answer})"
             f", and of budget.{limit.name} = ${limit.usd:g} there is ${max(0.0, limit.left):.4f} left"
         )
         if self.action == "cheaper":
@@ -290,19 +292,34 @@ class Program(Protocol):
 
 
 def guarded(
-    program: Program, env: Mapping[str, str], choice: Choice, inner: Backend, settings: Mapping[str, Any]
+    program: Program,
+    env: Mapping[str, str],
+    choice: Choice,
+    inner: Backend,
+    settings: Mapping[str, Any],
+    vectors: bool = False,
 ) -> Backend:
-    """A backend within the limits of `[budget]`; itself where the config has none."""
+    """A backend within the limits of `[budget]`; itself where the config has none.
+
+    Where `vectors` are asked for, nothing is written that costs, and no other backend can stand in.
+    """
+    from arawn import backends
     from arawn.config.paths import paths
 
-    limits = program.config.values.get("budget", {})
-    if not limits.keys() - {"action"}:
+    limits, tape = program.config.values.get("budget", {}), backends.tape
+    if not limits.keys() - {"action"} or (tape is not None and tape.replays):
         return inner
 
     def facts(name: str, provider: str, model: str) -> Facts:
         return program.models.facts(name, provider, model)
 
+    def own() -> Facts:
+        known = facts(choice.name, choice.provider.name, choice.model)
+        return known._replace(output_price=0.0) if vectors else known
+
     def cheaper(request: Request, usd: float) -> Backend | None:
+        if vectors:
+            return None
         found = [one for one in offers(program.config, env, facts, request) if one.backend != choice.name]
         best = cheapest(found, usd)
         if best is None:
@@ -316,11 +333,12 @@ def guarded(
         inner,
         Needs(
             limits,
-            lambda: facts(choice.name, choice.provider.name, choice.model),
+            own,
             settings,
             lambda: Ledger(paths(env).data_dir),
             cheaper,
             agreed,
+            tape is None,  # what is recorded is asked again as it was, when other limits hold
         ),
     )
     if made.action == "ask" and not _can_answer():

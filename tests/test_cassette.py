@@ -33,6 +33,7 @@ from fake_provider import (
     stall,
     torn,
 )
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -207,6 +208,20 @@ def test_a_key_in_the_environment_that_chose_the_backend(env, arawn, tape) -> No
     again = replay(env, tape, "ask", "hi", ANTHROPIC_API_KEY="sk-ant-another-0123456789")
     assert first.stdout == again.stdout == "Hi\n", first.stderr + again.stderr
     assert KEY not in tape.read_text() and '"OPENAI_API_KEY":"****"' in tape.read_text()
+
+
+def test_limits_of_money_hold_where_it_is_recorded_and_change_nothing_of_what_is_asked(
+    run, env, tape
+) -> None:
+    known = CONFIG + "[catalog.m-1]\ninput_price = 10.0\noutput_price = 100.0\n[budget]\nper_day = "
+    with FakeProvider(openai_stream(["Hi"])) as fake:
+        done = run(fake, "--record", str(tape), "ask", "hi", config=known + "0.01\n")
+        assert done.returncode == 7 and not fake.requests, done.stderr
+        tape.unlink(missing_ok=True)
+        done = run(fake, "--record", str(tape), "ask", "hi", config=known + "0.5\n")
+        assert done.returncode == 0 and "max_tokens" not in fake.requests[0].json, done.stderr
+    again = replay(env, tape, "ask", "hi")
+    assert (again.returncode, again.stdout) == (0, "Hi\n"), again.stderr
 
 
 @pytest.mark.parametrize("reference", ["$env:NOT_THERE", "$keyring:nobody", "$file:/nowhere/key"])
@@ -681,9 +696,8 @@ def test_a_full_disk_costs_no_answer(run, tape) -> None:
 def test_a_recording_that_was_killed_is_readable_as_far_as_it_went(
     run, env, arawn, tape, home, tmp_path
 ) -> None:
-    (home / ".config/arawn").mkdir(parents=True)
     with FakeProvider(stall(openai_stream(["Hello ", "there ", "wor", "ld"]), 3)) as fake:
-        (home / ".config/arawn/config.toml").write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "arawn", "--record", str(tape), "ask", "hi"],
             env={**env, "FAKE_KEY": KEY}, cwd=tmp_path, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
@@ -879,8 +893,7 @@ def test_another_host_or_key_in_the_address_does_not_matter_but_the_right_one_is
 def test_without_the_flags_nothing_of_it_is_loaded(env, home, tmp_path) -> None:
     from test_startup import loaded
 
-    (home / ".config/arawn").mkdir(parents=True)
     with FakeProvider(openai_stream(["Hi"])) as fake:
-        (home / ".config/arawn/config.toml").write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         found = loaded(tmp_path, env, "ask", "hi", FAKE_KEY=KEY)
     assert not [name for name in found if "cassette" in name or name == "arawn.curl"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -411,3 +412,40 @@ def test_a_key_goes_only_where_it_was_given_for(
     assert (choice.key, choice.key_place, choice.base_url) == (key, place, address)
     assert bool(choice.notices) == (key is None)
     assert not choice.notices or "is not sent to" in choice.notices[0]
+
+
+BUDGET = """
+[backends.openai]
+model = "gpt-4o"
+[catalog."text-embedding-3-small"]
+input_price = 1000.0
+[budget]
+per_day = {usd}
+action = "{action}"
+"""
+
+
+def test_a_limit_of_money_holds_for_all_texts_together(arawn) -> None:
+    words = ["embed", *("one " * 20 for _ in range(100))]
+    with FakeProvider(embedded) as fake:
+        for action in ("refuse", "ask", "cheaper"):
+            config = BUDGET.format(usd=1.5, action=action)
+            done = arawn(*words, "-b", "openai", config=config, env=env_of(fake))
+            assert done.returncode == 7 and not done.stdout and not fake.requests, done.stderr
+            assert "budget.per_day = $1.5" in done.stderr and "an answer of" not in done.stderr
+        config = BUDGET.format(usd=1.5, action="warn")
+        done = arawn(*words, "-b", "openai", config=config, env=env_of(fake))
+        assert done.returncode == 0 and "budget.per_day" in done.stderr and len(fake.requests) == 1
+
+
+def test_what_vectors_cost_counts_for_what_is_asked_next(arawn, env) -> None:
+    with FakeProvider(embedded) as fake:
+        for usd, code in ((1.0, 0), (0.0031, 7)):  # 3 tokens at $1,000 a million are $0.003
+            config = BUDGET.format(usd=usd, action="refuse")
+            done = arawn("embed", "hi", "-b", "openai", config=config, env=env_of(fake))
+            assert done.returncode == code and len(fake.requests) == 1, done.stderr
+    book = sqlite3.connect(Path(env["HOME"], ".local/share/arawn/budget.db"))
+    assert book.execute("SELECT backend, usd, process FROM hold").fetchall() == [
+        ("openai", pytest.approx(0.003), 0)
+    ]
+    book.close()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.backends.choose import Choice
 from arawn.backends.routing import Regions
 from arawn.errors import ContextFault, Cut, Refused, ServiceFault
 from arawn.events import Event, Notice, Progress, Usage
-from arawn.messages import Request
+from arawn.messages import Request, user
 from arawn.ports import Backend
+from arawn.sums import whole
 from arawn.wire import dialect
 from arawn.wire.vectors import Vectors, read
 
@@ -63,8 +64,25 @@ class _Asked:
         self.found = read(self._door.send_json(call), len(job.texts), target)
 
 
+class _All:
+    """All texts of a run as one request, so that a limit of money holds for the whole of it."""
+
+    def __init__(self, name: str, model: str, work: Callable[[], Iterator[Event]], end: Callable[[], None]):
+        self.name = name
+        self.model = model
+        self.close = end
+        self._work = work
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """Make the vectors; what was read so far is told after each request."""
+        return self._work()
+
+
 class Embedder:
-    """One service and model that make vectors. `dimensions` is the length that the config asks for."""
+    """One service and model that make vectors. `dimensions` is the length that the config asks for.
+
+    `guard` stands before a run as a whole, whose request has the texts as its messages.
+    """
 
     def __init__(
         self,
@@ -72,6 +90,7 @@ class Embedder:
         doors: Sequence[HttpBackend],
         retried: Callable[[Backend], Backend],
         dimensions: int | None,
+        guard: Callable[[Backend], Backend] = lambda one: one,
     ) -> None:
         self.name = choice.name
         self.provider = choice.provider.name
@@ -83,10 +102,13 @@ class Embedder:
         places = (choice.base_url, *choice.regions)
         self._backend = retried(self._asked[0] if len(doors) == 1 else Regions(self._asked, places))
         self._size = min(int(doors[0].target.options.get("embed_batch", BATCH)), MOST)
+        self._job = _Job((), None, None)
+        self._found: list[Vectors] = []
+        self._guarded = guard(_All(self.name, self.model, self._made, self._backend.close))
 
     def close(self) -> None:
         """Close the connections."""
-        self._backend.close()
+        self._guarded.close()
 
     def embed(
         self,
@@ -104,12 +126,18 @@ class Embedder:
         if purpose is not None and not hasattr(self._dialect, "PURPOSES"):
             tell(Notice(f"{self.name} cannot be told a purpose: it is left out", warning=True))
             purpose = None
-        found: list[Vectors] = []
-        done = 0
+        self._job, self._found = _Job(texts, purpose, dimensions), []
+        for event in self._guarded.stream(Request(tuple(map(user, texts)))):
+            tell(event)
+        return self._joined(self._found)
+
+    def _made(self) -> Iterator[Event]:
+        """Ask for the vectors of the job, batch after batch; they are in `_found` then."""
+        texts, done = self._job.texts, 0
         while done < len(texts):
             batch = self._batch(texts, done)
             try:
-                made = self._ask(_Job(batch, purpose, dimensions), tell)
+                made = yield from self._ask(self._job._replace(texts=batch))
             except ServiceFault as fault:
                 if len(batch) == 1 and isinstance(fault, ContextFault):
                     fault.sentence = f'Text {done + 1} is too long for "{self.model}"'
@@ -117,11 +145,11 @@ class Embedder:
                     raise
                 self._size = len(batch) // 2
                 continue
-            found.append(made)
+            self._found.append(made)
             done += len(batch)
+            yield _read(self._found)
             if len(batch) < len(texts):
-                tell(Progress(f"{done} of {len(texts)} texts"))
-        return self._joined(found)
+                yield Progress(f"{done} of {len(texts)} texts")
 
     def _batch(self, texts: Sequence[str], start: int) -> Sequence[str]:
         """The texts of the next request, at least one."""
@@ -133,11 +161,10 @@ class Embedder:
             end += 1
         return texts[start:end]
 
-    def _ask(self, job: _Job, tell: Callable[[Event], object]) -> Vectors:
+    def _ask(self, job: _Job) -> Generator[Event, None, Vectors]:
         for asked in self._asked:
             asked.job, asked.found = job, None
-        for event in self._backend.stream(Request(())):
-            tell(event)
+        yield from self._backend.stream(Request(()))
         made = next(asked.found for asked in self._asked if asked.found is not None)
         if job.dimensions is not None and made.dimensions != job.dimensions:
             raise Refused(
@@ -150,10 +177,13 @@ class Embedder:
         vectors = tuple(vector for made in found for vector in made.vectors)
         if len(set(map(len, vectors))) > 1:
             raise Cut(f'"{self.model}" made vectors of different lengths', retryable=False)
-        read_tokens = [made.usage.input for made in found if made.usage.input is not None]
-        usage = Usage(sum(read_tokens) if len(read_tokens) == len(found) > 0 else None)
         model = next((made.model for made in found if made.model), "")
-        return Vectors(vectors, usage, model, any(made.pooled for made in found))
+        return Vectors(vectors, _read(found)._replace(output=None), model, any(made.pooled for made in found))
+
+
+def _read(found: Sequence[Vectors]) -> Usage:
+    """The tokens that were read, as far as they were counted; none were written."""
+    return Usage(whole([made.usage.input for made in found]), 0)
 
 
 def _too_much(fault: ServiceFault) -> bool:
