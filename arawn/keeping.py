@@ -13,7 +13,7 @@ from arawn.errors import ArawnError, StoreFault
 from arawn.events import Event
 from arawn.messages import Message
 from arawn.ports import Backend
-from arawn.record import Json, turn_without_keys, without_keys
+from arawn.record import Json, session_without_keys, turn_without_keys, without_keys
 from arawn.session import MAIN, Receipt, Session, Turn, title_of
 from arawn.store.journal import Writer, new_id, outset
 
@@ -63,7 +63,7 @@ class Keeper:
         self.rules = rules
         self.place = place
         self._tell = tell
-        self._mask = mask if rules.mask_keys else lambda text: text
+        self.mask = mask if rules.mask_keys else lambda text: text
         self._complete = complete
         self._told: set[str] = set()
         self._entries: list[_Entry] = []
@@ -83,7 +83,7 @@ class Keeper:
                 from arawn.store.sessions import Store
             except ImportError as error:  # a Python that was built without SQLite
                 raise StoreFault(f"nothing can be stored: {error}") from None
-            self._store = Store(self.folder, self.tell, BUSY_S)
+            self._store = Store(self.folder, self.tell, BUSY_S, self.mask)
         return self._store
 
     def new(self, system: str | None = None) -> Session:
@@ -118,24 +118,24 @@ class Keeper:
         """Keep what is about to be asked, before it is sent."""
         id, at = new_id(), time.time()
         if not self.enabled:
-            return _Entry(id, at, session, None, self._complete, self._mask)
-        kept = without_keys(message, self._mask)
+            return _Entry(id, at, session, None, self._complete, self.mask)
+        kept = without_keys(message, self.mask)
         if kept is not message:
             self.tell(
                 "this message holds what looks like a key: it is stored as ****; "
                 "in a chat /undo takes it out of what is sent from here on"
             )
         asked = (backend.name, backend.model)
-        first = outset(session, parent, kept, self._mask(before), asked, id, at)
+        heading = session_without_keys(session, self.mask, turns=False)
+        first = outset(heading, parent, kept, self.mask(before), asked, id, at)
         first["session"]["terminal"] = self.place.terminal
-        first["session"]["system"] = self._said(session).system
         first["masked"] = self.rules.mask_keys
         writer = None
         try:
             writer = Writer(self.folder / "journal", first, lambda: self._make_ready(*asked))
         except OSError as error:
             self.tell(f"this answer may not be kept: {self.folder}: {error.strerror or error}")
-        entry = _Entry(id, at, session, writer, self._complete, self._mask)
+        entry = _Entry(id, at, session, writer, self._complete, self.mask)
         entry.first = first
         self._entries.append(entry)
         return entry
@@ -173,7 +173,7 @@ class Keeper:
         if turn is None:
             return
         if not session.title:
-            session.title = title_of(self._mask(turn.prompt.text))
+            session.title = title_of(self.mask(turn.prompt.text))
         self._store_turns(session, [turn])
         if entry.writer is not None:
             entry.writer.drop()
@@ -186,10 +186,16 @@ class Keeper:
             if fault is not None:
                 raise fault
             if title is not None and self.enabled:
-                session.title = self._mask(title)
+                session.title = self.mask(title)
                 self.store.rename(session.id, session.title, by_person=False)
         except ArawnError as error:
             self.tell(f"this session has no better title: {error.sentence}")
+
+    def rename(self, session: Session, title: str) -> None:
+        """The title that the person gives. Raises StoreFault."""
+        session.title = self.mask(title)
+        if session.turns:
+            self.store.rename(session.id, session.title)
 
     def moved(self, session: Session) -> None:
         """Keep where a session stands now; told, not raised, where that fails."""
@@ -202,28 +208,11 @@ class Keeper:
 
     def masked(self, message: Message) -> Message:
         """The message as it is stored: the same one where it holds no key."""
-        return without_keys(message, self._mask)
+        return without_keys(message, self.mask)
 
     def _store_turns(self, session: Session, turns: list[Turn]) -> None:
-        """Put turns of a session without keys. Raises StoreFault."""
-        kept = [turn_without_keys(turn, self._mask) for turn in turns]
-        self.store.put(
-            self._said(session),
-            kept,
-            self.place.terminal,
-            lambda: [turn_without_keys(turn, self._mask) for turn in session.turns.values()],
-        )
-
-    def _said(self, session: Session) -> Session:
-        """The session as it is stored."""
-        system = None if session.system is None else self._mask(session.system)
-        if system == session.system:
-            return session
-        from copy import copy
-
-        made = copy(session)
-        made.system = system
-        return made
+        """Put turns of a session. Raises StoreFault."""
+        self.store.put(session, turns, self.place.terminal, lambda: list(session.turns.values()))
 
     def tell(self, text: str) -> None:
         """Say a line, each only once."""
@@ -265,7 +254,7 @@ class Keeper:
 
         if entry.turn is None or entry.first is None:
             return None
-        end = turn_out(turn_without_keys(entry.turn, self._mask))
+        end = turn_out(turn_without_keys(entry.turn, self.mask))
         end["messages"] = end["messages"][1:]
         try:
             handle, name = tempfile.mkstemp(".jsonl", "arawn-")

@@ -63,3 +63,38 @@ def test_an_export_to_a_terminal_does_nothing_there(
         term.wait("arawn:close")
         assert term.end() == 0
         assert b"\x1b]0;" not in term.raw and b"\x1b[31m" not in term.raw
+
+
+def test_a_key_is_nowhere_in_what_is_taken_in_renamed_and_given_out(
+    arawn: Callable, home: Path, tmp_path: Path
+) -> None:
+    """Those with the shape of one, and that of a backend, whatever it looks like."""
+    shaped, own = "sk-proj-" + "A1b2" * 10, "Qq7Qq7Qq7Qq7Qq7"
+    config = f'[backends.mine]\nprovider = "custom"\nbase_url = "http://127.0.0.1:1"\napi_key = "{own}"\n'
+    session = chat((f"why is {shaped} wrong", f"{own} is right"))
+    session.title = f"About {shaped}"
+    session.system, session.branches[f"b-{shaped}"] = f"You know {own}", session.head
+    path = put(tmp_path, "".join(export([session], "json")))
+
+    def is_in(text: str) -> list[str]:
+        return [key for key in (shaped, own) if key in text]
+
+    kept = ("-o", "store.mask_keys=false")
+    assert arawn(*kept, "session", "import", str(path), config=config).stdout.startswith("1 session")
+    assert is_in(arawn(*kept, "session", "export", "--format", "json").stdout) == [shaped, own]
+    for form in ("markdown", "html", "json", "jsonl"):
+        done = arawn("session", "export", "--format", form)
+        assert "****" in done.stdout and not is_in(done.stdout), form
+    file = tmp_path / "out.json"
+    arawn("session", "export", "-O", str(file))
+    assert not is_in(file.read_text())
+
+    other = {"XDG_DATA_HOME": str(tmp_path / "other")}
+    assert arawn("session", "import", str(path), env=other).stdout.startswith("1 session")
+    done = arawn("session", "rename", session.id, f"{shaped} and {own}", env=other)
+    assert done.stdout == f"{session.id}: **** and ****\n"
+    lines = f"/resume {session.id}\n/rename at {shaped}\n/export {tmp_path / 'chat.json'}\n"
+    assert "Title: at ****" in arawn("chat", "--model", "m", stdin=lines, env=other).stdout
+    files = [file for file in (tmp_path / "other").rglob("*") if file.is_file()]
+    assert files and not is_in("".join(file.read_bytes().decode("latin-1") for file in files))
+    assert "****" in (tmp_path / "chat.json").read_text()

@@ -159,8 +159,8 @@ def rename(
     json: Json = False,
 ) -> None:
     """Give a session a title."""
-    context, store = opened(ctx)
-    id, words = store.find(which), " ".join(title).strip()
+    context, store = opened(ctx, masked=True)
+    id, words = store.find(which), store.mask(" ".join(title).strip())
     if not words:
         raise UsageFault("A title needs a word")
     store.rename(id, words)
@@ -174,7 +174,7 @@ def pin(
     off: Annotated[bool, typer.Option("--off", help="No longer.")] = False,
     json: Json = False,
 ) -> None:
-    """Keep a session at the top of the list, and from being cleared away."""
+    """Keep a session at the top of the list. It is not cleared away either."""
     context, store = opened(ctx)
     id = store.find(which)
     store.pin(id, not off)
@@ -191,7 +191,7 @@ def delete(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Delete sessions for good, so that nothing stays in the file; turns that others share stay with them."""
+    """Delete sessions for good. Nothing stays in the file; turns that others share stay with them."""
     context, store = opened(ctx)
     if which and before is None:
         names = store.listing(None, ids=[store.find(word) for word in which])
@@ -287,7 +287,7 @@ def backup(
 
 @app.command()
 def check(ctx: typer.Context, json: Json = False) -> None:
-    """Read the whole store and say whether all of it is sound; exit code 1 where it is not."""
+    """Read the whole store and say whether all of it is sound. Exit code 1 where it is not."""
     from arawn.render.safe import clean
     from arawn.store.care import check as look
 

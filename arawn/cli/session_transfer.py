@@ -35,8 +35,9 @@ def export(
         typer.Option("--output", "-O", metavar="FILE", help="Write a file; its ending tells the form."),
     ] = None,
 ) -> None:
-    """Write sessions as Markdown, HTML, JSON or JSONL (messages for training), to stdout or a file."""
-    from arawn.cli.stored import opened, session_of
+    """Write sessions as Markdown, HTML, JSON or JSONL. To stdout or a file; JSONL is messages for training."""
+    from arawn.cli.stored import mask_of, opened, session_of
+    from arawn.record import session_without_keys
     from arawn.transfer import export as pieces
     from arawn.transfer.file import write_file
 
@@ -46,13 +47,14 @@ def export(
         raise UsageFault("--all exports every session; name none beside it")
 
     def chosen() -> Iterator[Session]:
+        mask = mask_of(context)
         if every:
             for info in store.listing(None):
-                yield store.load(info.id)
+                yield session_without_keys(store.load(info.id), mask)
         else:
             words: list[str | None] = [*which] if which else [None]
             for word in words:
-                yield session_of(store, word)
+                yield session_without_keys(session_of(store, word), mask)
 
     if output is not None and output != "-":
         path = write_file(chosen(), output, form)
@@ -81,14 +83,14 @@ def import_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take in sessions: exports of Arawn, ChatGPT and Claude, logs of llm, sessions of aichat and gptme.
+    """Take in sessions, Arawn's and others'. Exports of ChatGPT and Claude, logs of llm, of aichat, of gptme.
 
     What is here already is passed over, so a file can be taken in again.
     """
     from arawn.cli.stored import done, opened
     from arawn.render.safe import clean
 
-    context, store = opened(ctx)
+    context, store = opened(ctx, masked=True)
     sessions = turns = 0
     for file in files:
         for session in _read(file, form, lambda line: context.status.warn(clean(line, newlines=False))):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -14,13 +16,39 @@ if TYPE_CHECKING:
     from arawn.store.sessions import Store
 
 
-def opened(ctx: typer.Context) -> tuple[Context, Store]:
-    """The store of this run, opened. Raises StoreFault."""
+def opened(ctx: typer.Context, masked: bool = False) -> tuple[Context, Store]:
+    """The store of this run, opened; `masked`: what it takes in is kept without keys. Raises StoreFault."""
     from arawn.config.paths import paths
     from arawn.store.sessions import Store
 
     context = ctx.find_root().obj
-    return context, Store(paths(context.env).data_dir, context.status.warn)
+    mask = mask_of(context) if masked else str
+    return context, Store(paths(context.env).data_dir, context.status.warn, mask=mask)
+
+
+def mask_of(context: Context) -> Callable[[str], str]:
+    """What takes keys out of a text that is kept or given away: those of all backends, and whatever has the
+    shape of one. `[store] mask_keys = false` leaves them; a config with mistakes in it does not."""
+    from arawn.backends.choose import choose
+    from arawn.config.paths import paths
+    from arawn.errors import ArawnError, ConfigFault
+    from arawn.providers import PROVIDERS
+    from arawn.secret import Redactor, Resolver
+
+    redactor = Redactor()
+    try:
+        config = context.load()
+    except ConfigFault:
+        return redactor.redact
+    if not config.get("store.mask_keys"):
+        return str
+    resolver = Resolver(context.env, home=paths(context.env).config_dir)
+    for name in {**config.backends, **PROVIDERS}:
+        with suppress(ArawnError):
+            choice = choose(config, context.env, name, None)
+            if choice is not None and choice.key and "$keyring:" not in choice.key:  # those take too long
+                redactor.add(resolver.resolve(choice.key).reveal())
+    return redactor.redact
 
 
 def found_turn(store: Store, which: str | None) -> tuple[Session, Turn]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arawn.errors import StoreFault, UsageFault
-from arawn.record import clean, turn_without_keys
+from arawn.record import clean, session_without_keys, turn_without_keys
 from arawn.session import ASIDE, MAIN, Session, Turn
 from arawn.store import journal, trees
 from arawn.store.database import Database, Tell, Unfit, is_damage
@@ -41,9 +41,13 @@ class Store:
     one goes on.
     """
 
-    def __init__(self, folder: Path, tell: Tell, busy: float = 30.0) -> None:
+    def __init__(
+        self, folder: Path, tell: Tell, busy: float = 30.0, mask: Callable[[str], str] = str
+    ) -> None:
+        """`mask`: what is put or taken in is kept as it says."""
         self.folder = folder
         self.tell = tell
+        self.mask = mask
         self.db = Database(folder / FILE, tell, busy)
         self.waiting = 0
         self._in_file: dict[str, int] = {}
@@ -65,11 +69,13 @@ class Store:
         `whole` gives all its turns, for when the file was begun anew while it is spoken in.
         """
         given = list(turns)
+        session = session_without_keys(session, self.mask, turns=not session.title)
 
         def work() -> None:
             with self.db.writing() as db:
                 anew = self._in_file.get(session.id, 0) < self.db.replaced
-                kept = whole() if whole is not None and anew else given
+                said = whole() if whole is not None and anew else given
+                kept = [turn_without_keys(turn, self.mask) for turn in said]
                 if not kept and not trees.is_known(db, session):
                     return  # deleted meanwhile, with all that was said in it
                 row = trees.session_row(db, session, terminal)
@@ -85,6 +91,7 @@ class Store:
 
         Where it is here already it gets what it lacks, and stays where it stands.
         """
+        session = session_without_keys(session, self.mask)
 
         def work() -> int:
             with self.db.writing() as db:
@@ -209,7 +216,7 @@ class Store:
         """Give a title; what a model proposes does not go over what a person gave."""
         self._change(
             "UPDATE session SET title = ?, named = ? WHERE name = ? AND named <= ?",
-            (clean(title), int(by_person), id, int(by_person)),
+            (clean(self.mask(title)), int(by_person), id, int(by_person)),
         )
 
     def pin(self, id: str, pinned: bool) -> None:

@@ -195,10 +195,8 @@ def rename(repl: Repl, title: FreeText = "") -> None:
     keeper = _keeper(repl, "there is no title to change")
     if not title:
         raise UsageFault("/rename takes the new title")
-    repl.session.title = title
-    if repl.session.turns:
-        keeper.store.rename(repl.session.id, title)
-    repl.screen.say(f"Title: {title}")
+    keeper.rename(repl.session, title)
+    repl.screen.say(f"Title: {repl.session.title}")
 
 
 @command(group="tree")
@@ -218,11 +216,13 @@ def search(repl: Repl, words: FreeText = "") -> None:
 @command(group="out")
 def export(repl: Repl, name: PathName = "") -> None:
     """Write the whole session. FILE ends in .md, .html, .json or .jsonl."""
+    from arawn.record import session_without_keys
     from arawn.transfer.file import write_file
 
     if not name:
         raise UsageFault("/export takes a file: .md, .html, .json or .jsonl")
-    path = write_file([repl.session], name, hint="")
+    mask = repl.app.redact if repl.keeper is None else repl.keeper.mask
+    path = write_file([session_without_keys(repl.session, mask)], name, hint="")
     repl.screen.say(f"Written: {path}")
 
 
