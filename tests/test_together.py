@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+import h11
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from arawn.backends.http_body import TOGETHER, gathered
-from arawn.backends.http_connect import Deadline, Line
+from arawn.backends.http_chunks import Chunks
+from arawn.backends.http_connect import TOGETHER, Deadline, Line
 from arawn.wire.frames import Followed, Frame, split
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class _Stream:
@@ -16,50 +19,85 @@ class _Stream:
         self.reads = reads
 
     def read(self, size: int, timeout: float) -> bytes:
-        return self.reads.pop(0)
+        read, self.reads[0] = self.reads[0][:size], self.reads[0][size:]
+        if not self.reads[0]:
+            del self.reads[0]
+        return read
 
 
 def _framed(chunk: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(chunk), chunk)
 
 
-WHOLE = b"HTTP/1.1 200 OK\r\n\r\n" + _framed(b"one") + _framed(b"two")
+ONE_TWO = _framed(b"one") + _framed(b"two")
 
 
 @pytest.mark.parametrize(
-    ("read", "more"),
+    ("reads", "joined"),
     [
-        (WHOLE, [True, False]),
-        (WHOLE + b"3", [True, False]),
-        (WHOLE + b"3\r\n", [True, False]),
-        (WHOLE + b"3\r\nt", [True, True]),
-        (WHOLE + b"3;name=value\r\nt", [True, True]),
-        (WHOLE + b"0\r\n\r\n", [True, False]),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nonetwo", [False, False]),
+        ([HEAD + ONE_TWO], [HEAD + b"6\r\nonetwo"]),
+        ([HEAD, ONE_TWO], [HEAD, b"6\r\nonetwo"]),
+        ([HEAD[:-1], HEAD[-1:] + ONE_TWO], [HEAD[:-1], b"\n6\r\nonetwo"]),
+        ([HEAD + ONE_TWO + b"3\r\nt", b"en\r\n"], [HEAD + b"7\r\nonetwot", b"\r\n2\r\nen"]),
+        ([HEAD + ONE_TWO + b"3\r", b"\nten\r\n"], [HEAD + b"6\r\nonetwo", b"\r\n3\r\nten"]),
+        ([HEAD + b"3;a=b\r\none\r\n03\r\ntwo\r\n"], [HEAD + b"6\r\nonetwo"]),
+        ([HEAD + ONE_TWO + b"0\r\n\r\n"], [HEAD + b"6\r\nonetwo\r\n0\r\n\r\n"]),
+        ([HEAD + b"3\r\nonemore"], [HEAD + b"3\r\nonemore"]),
+        ([HEAD.replace(b"chunked", b"gzip") + ONE_TWO], [HEAD.replace(b"chunked", b"gzip") + ONE_TWO]),
+        ([b"HTTP/1.1 103 Early Hints\r\n\r\n" + HEAD + ONE_TWO],) * 2,
     ],
 )
-def test_a_line_knows_what_it_has_read(read: bytes, more: list[bool]) -> None:
-    line = Line(_Stream([read]), Deadline("idle", 5))
-    line.read(65536)
-    assert [line.more(chunk) for chunk in (b"one", b"two")] == more
+def test_a_line_joins_the_chunks_of_a_read(reads: list[bytes], joined: list[bytes]) -> None:
+    line = Line(_Stream([*reads, b""]), Deadline("idle", 5))
+    assert [line.read(65536) for _ in joined] == joined
 
 
-def test_chunks_are_joined_as_long_as_more_is_here() -> None:
-    here = {b"a": True, b"b": False, b"c": False, b"d": True}
-    assert list(gathered(iter([b"a", b"b", b"c", b"d"]), here.__getitem__)) == [b"ab", b"c", b"d"]
-    many = list(gathered(iter([b"x" * 1024] * 100), lambda chunk: True))
-    assert max(map(len, many)) <= TOGETHER and sum(map(len, many)) == 102_400
+def test_a_line_joins_no_more_than_can_be_shown_at_once() -> None:
+    line = Line(_Stream([HEAD + _framed(b"x" * 1024) * 100]), Deadline("idle", 5))
+    assert len(line.read(65536)) <= TOGETHER
 
 
-def test_what_came_before_a_fault_is_passed_on() -> None:
-    def broken() -> Iterator[bytes]:
-        yield b"a"
-        raise OSError
+def _read(reads: list[bytes]) -> tuple[bytes, str, list[int]]:
+    """What h11 makes of these: the body, how it ended, and how much of it there was after each."""
+    reader = h11.Connection(h11.CLIENT)
+    reader.send(h11.Request(method="GET", target="/", headers=[("host", "x")]))
+    reader.send(h11.EndOfMessage())
+    body = b""
+    sizes: list[int] = []
+    for read in reads:
+        if read:  # none would be the end
+            reader.receive_data(read)
+        try:
+            while (event := reader.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+                if isinstance(event, h11.EndOfMessage):
+                    return body, "end", sizes
+                body += bytes(event.data) if isinstance(event, h11.Data) else b""
+        except h11.RemoteProtocolError:
+            return body, "fault", sizes
+        sizes.append(len(body))
+    return body, "open", sizes
 
-    found = gathered(broken(), lambda chunk: True)
-    assert next(found) == b"a"
-    with pytest.raises(OSError):
-        next(found)
+
+@given(
+    chunks=st.lists(st.text("ab\r\n0;", min_size=1, max_size=9), max_size=6),
+    last=st.sampled_from([b"", b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n", b"oh\r\n"]),
+    cuts=st.lists(st.integers(1, 160), max_size=8),
+    spoiled=st.none() | st.tuples(st.integers(0, 120), st.sampled_from(b"\r\n0a;")),
+)
+@settings(max_examples=200, deadline=None)
+def test_joined_chunks_say_what_they_said_and_say_it_at_once(
+    chunks: list[str], last: bytes, cuts: list[int], spoiled: tuple[int, int] | None
+) -> None:
+    whole = bytearray(HEAD + b"".join(_framed(chunk.encode()) for chunk in chunks) + last)
+    if spoiled is not None and spoiled[0] < len(whole):
+        whole[spoiled[0]] = spoiled[1]
+    ends = sorted({*(cut for cut in cuts if cut < len(whole)), len(whole)})
+    reads = [bytes(whole[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+    joiner = Chunks()
+    plain, joined = _read(reads), _read([joiner.join(read) for read in reads])
+    assert joined[:2] == plain[:2]
+    if plain[1] == "open":
+        assert joined[2] == plain[2]
 
 
 def test_the_last_frame_of_a_chunk_is_followed_by_none() -> None:

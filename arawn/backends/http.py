@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from arawn.backends.http_access import PLAIN, Access, request_headers
-from arawn.backends.http_body import PIECE, decoded, gathered
-from arawn.backends.http_connect import Deadline, Line
+from arawn.backends.http_body import PIECE, decoded
+from arawn.backends.http_connect import Deadline
 from arawn.backends.http_course import Course, Exchange
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, too_large, translate
 from arawn.backends.http_net import address, load_httpx, parsed, probe
@@ -340,9 +340,7 @@ class HttpBackend:
         httpx = load_httpx()
         size = 0
         try:
-            line = response.extensions.get("network_stream")
-            raw = gathered(response.iter_raw(), line.more) if isinstance(line, Line) else response.iter_raw()
-            for chunk in decoded(raw, response.headers.get("content-encoding", "")):
+            for chunk in decoded(response.iter_raw(), response.headers.get("content-encoding", "")):
                 size += len(chunk)
                 if size > limit:
                     exchange.failure = too_large(limit)

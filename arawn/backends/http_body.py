@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 PIECE = 64 * 1024
-TOGETHER = 8 * 1024
-"""Bytes that are passed on at once at most: to work through more would keep the first of them waiting."""
-
-
-def gathered(chunks: Iterator[bytes], more: Callable[[bytes], bool]) -> Iterator[bytes]:
-    """Join small chunks that are here already: of each, in turn, `more` tells whether the next one is."""
-    held: list[bytes] = []
-    size = 0
-    try:
-        for chunk in chunks:
-            held.append(chunk)
-            size += len(chunk)
-            if not more(chunk) or size >= TOGETHER:
-                joined, held, size = b"".join(held), [], 0
-                yield joined
-    except Exception:
-        if held:
-            yield b"".join(held)
-        raise
-    if held:
-        yield b"".join(held)
 
 
 def decoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

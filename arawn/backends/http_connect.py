@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from arawn.backends.http_chunks import Chunks
 from arawn.backends.http_net import is_address, is_loopback
 from arawn.errors import TimedOut, Unreachable
 
@@ -20,8 +20,8 @@ HEAD_START_S = 0.25
 MOST_ADDRESSES = 6
 SMALL = 16 * 1024
 """Bytes of a head that wait for the body behind it: one packet for both, and one call of the system."""
-_NEXT_CHUNK = re.compile(rb"\r\n0*[1-9A-Fa-f][0-9A-Fa-f]*(?:;[^\r\n]*)?\r\n(?=[\s\S])")
-"""What stands between two chunks, and of the second at least a byte (RFC 9112, section 7.1)."""
+TOGETHER = 8 * 1024
+"""Bytes that are read at once at most: to work through more would keep the first of them waiting."""
 GLANCE_S = 0.2
 """How often a read that waits looks whether it still may."""
 
@@ -59,12 +59,16 @@ class Deadline:
 
 
 class Network:
-    """The network backend of httpcore (https://www.encode.io/httpcore/network-backends/)."""
+    """The network backend of httpcore (https://www.encode.io/httpcore/network-backends/).
 
-    def __init__(self, label: str) -> None:
+    `joins`: chunks that come together are passed on as one.
+    """
+
+    def __init__(self, label: str, joins: bool = True) -> None:
         from httpcore import SyncBackend
 
         self._label = label
+        self._joins = joins
         self._tcp = SyncBackend()
 
     def connect_tcp(
@@ -83,7 +87,7 @@ class Network:
             return self._tcp.connect_tcp(address, port, timeout.left(), local_address, socket_options)
 
         found = connect(addresses[0]) if len(addresses) == 1 else race(addresses, connect, timeout)
-        return Line(found, timeout)
+        return Line(found, timeout, self._joins)
 
     def _addresses(self, host: str, port: int, limit: float) -> list[str]:
         """Where `host` is, found within `limit` seconds."""
@@ -99,12 +103,12 @@ class Network:
 class Line:
     """A network stream whose every read and write ends with its deadline."""
 
-    def __init__(self, stream: Any, deadline: Deadline) -> None:
+    def __init__(self, stream: Any, deadline: Deadline, joins: bool = True) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._joins = joins
         self._held = b""
-        self._last = b""
-        self._at = 0
+        self._chunks = Chunks()
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """What comes next; raises httpcore.ReadTimeout."""
@@ -115,18 +119,11 @@ class Line:
             self.write(b"", deadline)
         while not deadline.over:
             with contextlib.suppress(ReadTimeout):  # looked at again: another thread may have ended it
-                self._last, self._at = self._stream.read(max_bytes, min(deadline.left(), GLANCE_S)), 0
-                return self._last
+                read = self._stream.read(min(max_bytes, TOGETHER), min(deadline.left(), GLANCE_S))
+                found = self._chunks.join(read) if self._joins else read
+                if found or not read:
+                    return found
         raise ReadTimeout("timed out")
-
-    def more(self, chunk: bytes) -> bool:
-        """Whether more of a chunked body was read already behind `chunk`; to be asked of each in turn."""
-        start = _NEXT_CHUNK.match(self._last, self._at) if self._at else None
-        at = start.end() if start else self._last.find(chunk)
-        if at < 0 or not self._last.startswith(chunk, at):
-            return False
-        self._at = at + len(chunk)
-        return _NEXT_CHUNK.match(self._last, self._at) is not None
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         """Send, a small piece together with what comes behind it. An empty one, which ends a request, or a
@@ -141,6 +138,7 @@ class Line:
             return
         buffer, self._held = self._held + buffer, b""
         self._stream.write(buffer, deadline.left())
+        self._chunks = Chunks()  # a response of its own follows
         deadline.used = True
 
     def close(self) -> None:
@@ -150,7 +148,8 @@ class Line:
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: Any = None) -> Line:
         """The same line, encrypted."""
         deadline = timeout or self._deadline
-        return Line(self._stream.start_tls(ssl_context, server_hostname, deadline.left()), deadline)
+        stream = self._stream.start_tls(ssl_context, server_hostname, deadline.left())
+        return Line(stream, deadline, self._joins)
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks of a stream, `is_readable` above all: it tells that a server hung up."""

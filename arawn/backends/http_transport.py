@@ -49,7 +49,7 @@ def way_to(target: Target, access: Access) -> tuple[Any, str]:
             limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE_S),
         )
         # httpx hands no network backend through; without ours a look-up or a slow peer has no limit
-        transport._pool._network_backend = Network(target.label)
+        transport._pool._network_backend = Network(target.label, joins=backends.tape is None)
         return transport
 
     return through(make), proxy_place
