@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, openai_stream
+from home import configure
 from term import Term
 
 CONFIG = """
@@ -76,9 +77,7 @@ class Kit:
             "TMPDIR": str(folder),
         }
         self.env.pop("DISPLAY", None)
-        file = home / ".config" / "arawn" / "config.toml"
-        file.parent.mkdir(parents=True)
-        file.write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
 
     @property
     def asked(self) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fake_provider import Conn, FakeProvider, openai_stream, silent, sse
+from home import configure
 from term import Term
 
 ROOT = Path(__file__).parents[1]
@@ -320,14 +321,12 @@ def begun(name: str, mode: str, home: Path, env: Mapping[str, str]) -> Iterator[
         place = Place(home, stack)
         place.ready.unlink(missing_ok=True)
         made = STAGES[name](place)
-        folder = home / ".config/arawn"
-        folder.mkdir(parents=True, exist_ok=True)
         config = CONFIG.format(url=made.url, key=made.key)
         if made.config.startswith("[ui]\n"):
             config += made.config.removeprefix("[ui]\n")
         else:
             config += made.config
-        (folder / "config.toml").write_text(config)
+        configure(home, config)
         variables = {
             **env,
             "STAGE_KEY": "sk-stage-0123456789",

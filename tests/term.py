@@ -98,10 +98,10 @@ class Term:
         """Until `text` stands on the screen."""
         return self.until(lambda: text in self.screen, repr(text), seconds)
 
-    def prompt(self, typed: str = "") -> Term:
+    def prompt(self, typed: str = "", seconds: float = 10.0) -> Term:
         """Until the cursor stands behind the prompt and what was `typed` after it."""
         return self.until(
-            lambda: self.line.rstrip() == f"arawn> {typed}".rstrip(), f"a prompt with {typed!r}"
+            lambda: self.line.rstrip() == f"arawn> {typed}".rstrip(), f"a prompt with {typed!r}", seconds
         )
 
     def send(self, text: str | bytes) -> Term:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from payloads import PAYLOADS, forbidden
@@ -383,8 +384,7 @@ def asking(env: dict[str, str], fake: FakeProvider, **more: str) -> dict[str, st
 @pytest.mark.parametrize("way", ["before", "after", "env", "config"])
 def test_ask_on_a_terminal(env: dict[str, str], home: Path, way: str) -> None:
     if way == "config":
-        (home / ".config/arawn").mkdir(parents=True)
-        (home / ".config/arawn/config.toml").write_text("[ui]\naccessible = true\n")
+        configure(home, "[ui]\naccessible = true\n")
     words = {"before": ("--accessible", "ask", "hi"), "after": ("ask", "hi", "--accessible")}
     more = {"ACCESSIBLE": "1"} if way == "env" else {}
     with provider() as fake:
@@ -441,8 +441,7 @@ def test_a_command_and_a_page_of_the_manual_are_plain_lines(env: dict[str, str],
         term.wait("[a]bort", 8).send("a")
         term.end()
         assert "ls -l" in term.screen and not OURS.search(bytes(term.raw))
-    (home / ".config/arawn").mkdir(parents=True)
-    (home / ".config/arawn/config.toml").write_text("[ui]\naccessible = true\n")
+    configure(home, "[ui]\naccessible = true\n")
     with Term(argv("help", "look"), env=env, cwd=home) as term:
         assert term.end() == 0
     assert term.raw.startswith(b"Heading level 1: How it looks\r\n") and b"\x1b" not in term.raw

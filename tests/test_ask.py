@@ -13,19 +13,17 @@ import time
 
 import pytest
 from fake_provider import Conn, FakeProvider, anthropic_stream, json_reply, ollama_stream, openai_stream
+from home import FAKE, configure
 
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
+CONFIG = (
+    FAKE
+    + """\
 api_key = "sk-CANARY-0123456789abcdef"
 [backends.fake.retry]
 initial_delay = "10ms"
 max_delay = "20ms"
 """
+)
 DOCUMENT = {
     "version", "ok", "backend", "provider", "model", "text", "data", "reasoning", "tool_calls", "citations", "refusal",
     "finish", "finish_raw", "usage", "cost_usd", "attempts", "session", "error",
@@ -308,8 +306,7 @@ def slow(conn) -> None:
 
 
 def start(env, tmp_path, url: str, *args: str, home):
-    (home / ".config" / "arawn").mkdir(parents=True, exist_ok=True)
-    (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=url))
+    configure(home, CONFIG.format(url=url))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "arawn", "ask", *args], env=env, cwd=tmp_path,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider, anthropic_stream, ollama_stream, openai_stream
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from term import Term
@@ -467,11 +468,9 @@ def test_what_another_backend_took_is_a_line_to_one_that_cannot() -> None:
 def test_what_is_attached_stays_where_the_next_backend_cannot_take_it(env: dict[str, str]) -> None:
     home = Path(env["HOME"])
     (home / "a b.png").write_bytes(PNG)
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True)
     blind = '[backends.blind]\ndialect = "huggingface"\nbase_url = "{url}"\nmodel = "m-1"\n'
     with FakeProvider(openai_stream(["Hello you"])) as fake:
-        path.write_text((CONFIG + blind).format(url=fake.url))
+        configure(home, (CONFIG + blind).format(url=fake.url))
         with Term([sys.executable, "-m", "arawn", "chat"], env=env, cwd=home) as term:
             term.say("/attach 'a b.png'").wait("a b.png (image").say("/backend blind").wait("Backend blind")
             term.say("what?").wait("cannot go to blind").prompt("what?").send("\x15")  # it comes back to edit
@@ -496,10 +495,8 @@ def test_a_file_that_the_service_refuses_does_not_end_the_chat(env: dict[str, st
     """What is known here of a model may be too little; its refusal must not stay in the conversation."""
     home = Path(env["HOME"])
     (home / "pic.png").write_bytes(PNG)
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True)
     with FakeProvider(refuses_pictures) as fake:
-        path.write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         with Term([sys.executable, "-m", "arawn", "chat"], env=env, cwd=home) as term:
             term.say("/attach pic.png").wait("(image").say("what?").wait("takes no images")
             term.wait("taken back").say("and now?").wait("Hello you")
@@ -513,10 +510,8 @@ def test_attach_in_chat(env: dict[str, str]) -> None:
     home = Path(env["HOME"])
     (home / "pic.png").write_bytes(PNG)
     (home / "notes.txt").write_text("these are notes")
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True)
     with FakeProvider(openai_stream(["Hello you"])) as fake:
-        path.write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         with Term([sys.executable, "-m", "arawn", "chat"], env=env, cwd=home) as term:
             term.say("/attach pic.png").wait("pic.png (image").say("/attach notes.txt").wait(
                 "notes.txt (text"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -372,9 +373,7 @@ def test_ctrl_c_waits_for_what_is_paid_and_a_second_run_does_the_rest(place: Pla
 
     place.write(*({"id": n, "prompt": f"p{n}"} for n in range(20)))
     with FakeProvider(behave) as fake:
-        config = home / ".config" / "arawn" / "config.toml"
-        config.parent.mkdir(parents=True)
-        config.write_text(CONFIG.replace("{url}", fake.url))
+        configure(home, CONFIG.replace("{url}", fake.url))
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "arawn", "batch", str(place.inside), "-o", str(place.out),
              "--concurrency", "2", "--json"],

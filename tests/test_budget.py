@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from term import Term
@@ -515,9 +516,7 @@ def test_chat_and_no_store_are_within_the_limits_too(arawn, fake) -> None:
 
 
 def test_y_on_a_terminal_asks_all_the_same(env, fake, tmp_path: Path) -> None:
-    place = Path(env["HOME"], ".config/arawn/config.toml")
-    place.parent.mkdir(parents=True)
-    place.write_text(CONFIG.format(url=fake.url, budget='per_turn = 0.01\naction = "ask"'))
+    configure(env["HOME"], CONFIG.format(url=fake.url, budget='per_turn = 0.01\naction = "ask"'))
     for typed, asked in (("n", 0), ("y", 1)):
         with Term([sys.executable, "-P", "-m", "arawn", "ask", "hi"], env=env, cwd=tmp_path) as term:
             term.wait("y/N").send(f"{typed}\n")
@@ -526,9 +525,7 @@ def test_y_on_a_terminal_asks_all_the_same(env, fake, tmp_path: Path) -> None:
 
 
 def test_a_key_in_a_chat_says_yes(env, fake, tmp_path: Path) -> None:
-    place = Path(env["HOME"], ".config/arawn/config.toml")
-    place.parent.mkdir(parents=True)
-    place.write_text(CONFIG.format(url=fake.url, budget='per_turn = 0.01\naction = "ask"'))
+    configure(env["HOME"], CONFIG.format(url=fake.url, budget='per_turn = 0.01\naction = "ask"'))
     with Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
         term.prompt().say("hello")
         term.wait("y/N").send("n")

@@ -33,7 +33,7 @@ from fake_provider import (
     stall,
     torn,
 )
-from home import configure
+from home import FAKE, configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,18 +53,15 @@ from arawn.wire import Target
 KEY = "mk4+Zr/tJ0c=vQ9w8x7y6z5A"
 """A key without a shape: only who has it can know it again."""
 SHAPED = "sk-proj-abCD1234efGH5678ijKL"
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
+CONFIG = (
+    FAKE
+    + """\
 api_key = "$env:FAKE_KEY"
 [backends.fake.retry]
 initial_delay = "10ms"
 max_delay = "20ms"
 """
+)
 NO_SOCKET = """
 import sys
 def told(event, args):

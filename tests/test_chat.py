@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 
 from fake_provider import FakeProvider, openai_stream
+from home import configure
 from term import Term
 from test_ask import CONFIG
 
 
 def begin(env: dict[str, str], fake: FakeProvider, *args: str, more: str = "") -> Term:
     home = Path(env["HOME"])
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(CONFIG.format(url=fake.url) + more)
+    configure(home, CONFIG.format(url=fake.url) + more)
     return Term([sys.executable, "-m", "arawn", *args], env=env, cwd=home)
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from home import configure
 from shell_kit import Patient
 
 from arawn.cli.completion_files import texts
@@ -60,10 +61,7 @@ def test_bash(tmp_path, words, expected) -> None:
 
 
 def test_bash_knows_the_backends_of_the_config(tmp_path) -> None:
-    (tmp_path / ".config" / "arawn").mkdir(parents=True)
-    (tmp_path / ".config" / "arawn" / "config.toml").write_text(
-        '[backends.work-llm]\nmodel = "x"\n[backends.b.retry]\n'
-    )
+    configure(tmp_path, '[backends.work-llm]\nmodel = "x"\n[backends.b.retry]\n')
     found = complete(tmp_path, "arawn", "ask", "--backend", "")
     assert {"work-llm", "b", *backends()} == set(found)
 

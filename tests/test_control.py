@@ -15,21 +15,13 @@ from pathlib import Path
 import pytest
 import stages
 from fake_provider import Conn, FakeProvider, openai_stream, sse
+from home import FAKE, configure
 from stages import CHAT_ONLY, LIMIT_S, STAGES, begun, wait_for
 from term import Term
 
 PROGRAM = [sys.executable, "-P", "-m", "arawn"]
 RUNS = 3
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
-[ui]
-toolbar = false
-"""
+CONFIG = FAKE + "[ui]\ntoolbar = false\n"
 PRIVATE_MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 ALLOWED = {1, 7, 12, 25, 2004, 2026}
 """Modes that may be set: cursor keys, wrapping, blinking, the cursor, marked pastes, drawing at once."""
@@ -124,7 +116,7 @@ def test_F_TTY_07_ctrl_c_at_any_time_of_the_start(env: dict[str, str], home: Pat
 
 def test_F_TTY_07_ask_at_any_time_of_the_start(env: dict[str, str], home: Path, tmp_path: Path) -> None:
     with FakeProvider(lambda conn: conn.wait_gone()) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         for step in range(7):
             with Term([*PROGRAM, "ask", "hi"], env=env, cwd=tmp_path) as term:
                 wait_for(term, step * 0.07)
@@ -132,16 +124,6 @@ def test_F_TTY_07_ask_at_any_time_of_the_start(env: dict[str, str], home: Path, 
                 assert term.end(3) in (130, -signal.SIGINT)
                 assert "Traceback" not in term.screen and "KeyboardInterrupt" not in term.screen, term.screen
                 clean_modes(term)
-
-
-def write_config(home: Path, url: str, more: str = "") -> None:
-    folder = home / ".config/arawn"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(CONFIG.format(url=url) + more)
-
-
-def prompt(term: Term, seconds: float = 10) -> Term:
-    return term.until(lambda: term.line.rstrip() == "arawn>", "the prompt", seconds)
 
 
 @pytest.mark.parametrize("name", ["before headers", "streaming", "retry wait", "keyring wait"])
@@ -176,7 +158,7 @@ def test_F_TTY_06_what_came_is_kept_and_the_service_learns_it(env: dict[str, str
         gone.append(time.monotonic())
 
     with FakeProvider(serve) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         with Term([*PROGRAM, "ask", "hi"], env=env, cwd=home) as term:
             term.wait("half an", 10)
             wait_for(term, 0.1)
@@ -248,7 +230,7 @@ def test_F_TTY_04_after_a_kill_only_marked_pastes_are_left(env: dict[str, str], 
         assert on <= ALLOWED
         subprocess.run(["stty", "sane"], stdin=term._slave, check=True)
     with Term([*PROGRAM, "chat"], env=env, cwd=home) as term:
-        prompt(term).send("\x04")
+        term.prompt().send("\x04")
         assert term.end() == 0
         clean_modes(term)
 
@@ -287,8 +269,8 @@ def test_F_TTY_11_stop_and_go_on_in_chat(shell: Term, home: Path, stage: str) ->
         stages._slowly("content")(conn)
 
     with FakeProvider(serve) as fake:
-        write_config(home, fake.url)
-        prompt(shell.send(f"{ARAWN} chat\r"))
+        configure(home, CONFIG.format(url=fake.url))
+        shell.send(f"{ARAWN} chat\r").prompt()
         if stage == "prompt":
             shell.send("half").wait("arawn> half")
         else:
@@ -310,14 +292,14 @@ def test_F_TTY_11_stop_and_go_on_in_chat(shell: Term, home: Path, stage: str) ->
             shell.until(lambda: shell.line.endswith("half a line"), "the line").send("\x03")
         else:
             shell.wait("w40 ", 6).send("\x03").wait("stopped")
-        prompt(shell).send("\x04").wait("Goodbye!")
+        shell.prompt().send("\x04").wait("Goodbye!")
         at_shell(shell).send("exit\r")
         assert shell.end() == 0
 
 
 def test_F_TTY_11_stop_and_go_on_in_ask(shell: Term, home: Path) -> None:
     with FakeProvider(stages._slowly("content")) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         shell.send(f"{ARAWN} ask hi\r").wait("w2 ", 10)
         shell.send("\x1a").wait("Stopped")
         at_shell(shell).send("echo i''t works\r").wait("it works").send("fg\r").wait("w40 ", 6)
@@ -332,14 +314,14 @@ def test_F_TTY_12_a_long_stop_is_no_fault(env: dict[str, str], home: Path) -> No
         time.sleep(1.5)
         term.signal(signal.SIGCONT)
         term.wait("w90 ", 8).send("\x03").wait("stopped")
-        prompt(term).send("\x04")
+        term.prompt().send("\x04")
         assert term.end() == 0
         clean_modes(term)
 
 
 def test_F_TTY_19_in_the_background_it_stops_and_does_not_spin(shell: Term, home: Path) -> None:
     with FakeProvider(openai_stream(["an answer"])) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         shell.send(f"{ARAWN} chat &\r")
         shell.until(lambda: "Stopped" in _jobs(shell), "the job to stop", 8)
         pid = int(re.findall(r"\[1\]\s*(\d+)", shell.screen)[0])
@@ -347,8 +329,8 @@ def test_F_TTY_19_in_the_background_it_stops_and_does_not_spin(shell: Term, home
         time.sleep(0.5)
         assert _cpu(pid) - before < 0.1
         shell.send("fg\r")
-        prompt(shell).send("hi\r").wait("an answer")
-        prompt(shell).send("\x04").wait("Goodbye!")
+        shell.prompt().send("hi\r").wait("an answer")
+        shell.prompt().send("\x04").wait("Goodbye!")
         at_shell(shell).send("exit\r")
         shell.end()
 
@@ -366,7 +348,7 @@ def _cpu(pid: int) -> float:
 
 def test_F_TTY_20_idle_at_the_prompt(env: dict[str, str], home: Path) -> None:
     with Term([*PROGRAM, "chat"], env=env, cwd=home) as term:
-        prompt(term)
+        term.prompt()
         wait_for(term, 0.7)  # what is loaded beside the typing is there then
         before, seen = _cpu(term.process.pid), len(term.raw)
         wait_for(term, 4)
@@ -403,7 +385,7 @@ def test_F_TTY_13_to_17(
 ) -> None:
     pieces = [f"word {number}\n" for number in range(2000)]
     with FakeProvider(openai_stream(pieces)) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         done = run(command.format(a=ARAWN), env, home)
         assert done.returncode in codes, done.stderr.decode()
         assert done.stdout == ("".join(pieces).encode() if out is None else out)
@@ -428,7 +410,7 @@ def test_F_TTY_15_every_command_says_that_it_has_no_output(
 ) -> None:
     """In one line, and nothing is asked that nobody could read."""
     with FakeProvider(openai_stream(["x"])) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         done = run(command.format(a=ARAWN), env, home)
         told = b"No space left" if "full" in command else b"output is closed"
         assert done.returncode == code and done.stderr.startswith(b"Error: ") and told in done.stderr
@@ -443,7 +425,7 @@ def test_F_TTY_13_a_shell_that_reads_no_keys(env: dict[str, str], home: Path) ->
 def test_F_TTY_13_a_reader_that_leaves_costs_no_turn(env: dict[str, str], home: Path) -> None:
     """The whole answer is not waited for, and what came is stored."""
     with FakeProvider(stages._slowly("content")) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         done = run(f"set -o pipefail; {ARAWN} ask hi | head -c 3", env, home)
         assert done.stdout == b"w0 " and done.returncode in (0, 141) and b"Traceback" not in done.stderr
         assert b"w0" in run(f"{ARAWN} session show", env, home).stdout
@@ -453,7 +435,7 @@ def test_F_TTY_13_a_reader_that_leaves_costs_no_turn(env: dict[str, str], home: 
 def test_F_TTY_14_a_full_output_on_a_terminal(env: dict[str, str], home: Path, mode: str) -> None:
     """The person still reads why, and the terminal is theirs."""
     with FakeProvider(openai_stream(["an answer"])) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         words = "ask hi" if mode == "ask" else "chat"
         argv = ["bash", "-c", f"echo hi | {ARAWN} {words} >/dev/full"]
         with Term(argv, env=env, cwd=home) as term:
@@ -477,17 +459,17 @@ def test_F_TTY_10_an_ignored_interrupt_stays_ignored(env: dict[str, str], home: 
 
     code = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     with FakeProvider(serve) as fake:
-        write_config(home, fake.url)
+        configure(home, CONFIG.format(url=fake.url))
         words = ["ask", "hi"] if mode == "ask" else ["chat"]
         with Term([sys.executable, "-c", code, *PROGRAM, *words], env=env, cwd=home) as term:
             if mode == "chat":
-                prompt(term).send("hi\r")
+                term.prompt().send("hi\r")
             term.wait("begun,", 10).signal(signal.SIGINT)
             wait_for(term, 0.2)
             said.set()
             term.wait("begun, done")
             if mode == "chat":
-                prompt(term).send("\x04")
+                term.prompt().send("\x04")
             assert term.end() == 0
 
 
@@ -508,7 +490,7 @@ def test_F_TTY_18_an_editor_that_leaves_the_terminal_raw(env: dict[str, str], ho
     path.write_text(EDITOR.format(code=code))
     path.chmod(0o755)
     with Term([*PROGRAM, "chat"], env={**env, "VISUAL": str(path)}, cwd=home) as term:
-        prompt(term).send("text").wait("arawn> text").send("\x18\x05")
+        term.prompt().send("text").wait("arawn> text").send("\x18\x05")
         wanted = "changed" if code == 0 else "text"
         if code:
             term.wait("ended with 1")
@@ -521,10 +503,10 @@ def test_F_TTY_18_an_editor_that_leaves_the_terminal_raw(env: dict[str, str], ho
 
 def test_F_TTY_18_a_command_that_leaves_the_terminal_raw(env: dict[str, str], home: Path) -> None:
     with Term([*PROGRAM, "chat"], env=env, cwd=home) as term:
-        prompt(term).send("!stty raw -echo\r")
+        term.prompt().send("!stty raw -echo\r")
         wait_for(term, 0.6)
-        prompt(term).send("/help quit\r").wait("/quit")
-        prompt(term).send("\x04")
+        term.prompt().send("/help quit\r").wait("/quit")
+        term.prompt().send("\x04")
         assert term.end() == 0
         clean_modes(term)
 
@@ -539,7 +521,7 @@ def test_F_TERM_19_200_resizes_in_a_stream(env: dict[str, str], home: Path) -> N
         seen = max(map(int, re.findall(rb"w(\d+)", bytes(term.raw))))
         term.until(lambda: f"w{seen + 10}".encode() in term.raw, "more of the answer", 5)
         term.send("\x03").until(lambda: b"stopped" in term.raw, "the stop", 3)
-        prompt(term).send("\x04")
+        term.prompt().send("\x04")
         assert term.end() == 0 and b"Traceback" not in term.raw
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\s", "", term.raw.decode())  # a long word is cut at the edge
         kept = "".join(f"w{number}" for number in range(seen))
@@ -562,7 +544,7 @@ def test_F_TTY_03_however_it_ends_the_terminal_is_as_before(
         )
         variables["PYTHONPATH"] += f":{tmp_path / 'site'}"
     with Term(argv, env=variables, cwd=home) as term:
-        prompt(term)
+        term.prompt()
         term.send({"/quit": "/quit\r", "ctrl-d": "\x04", "ctrl-c twice": "\x03", "boom": "hi\r"}[way])
         if way == "ctrl-c twice":
             term.wait("to leave)").send("\x03")

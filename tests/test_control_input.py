@@ -11,21 +11,13 @@ from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream
+from home import FAKE, configure
 from stages import wait_for
 from term import Term
 
 PROGRAM = [sys.executable, "-P", "-m", "arawn"]
 ARAWN = " ".join(PROGRAM)
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
-[ui]
-toolbar = false
-"""
+CONFIG = FAKE + "[ui]\ntoolbar = false\n"
 
 
 def serve(conn: Conn) -> None:
@@ -38,9 +30,7 @@ def serve(conn: Conn) -> None:
 @pytest.fixture
 def fake(home: Path) -> Iterator[FakeProvider]:
     with FakeProvider(serve) as made:
-        folder = home / ".config/arawn"
-        folder.mkdir(parents=True)
-        (folder / "config.toml").write_text(CONFIG.format(url=made.url))
+        configure(home, CONFIG.format(url=made.url))
         yield made
 
 
@@ -49,14 +39,10 @@ def said(fake: FakeProvider) -> str:
     return str(fake.requests[-1].json["messages"][-1]["content"])
 
 
-def prompt(term: Term) -> Term:
-    return term.until(lambda: term.line.rstrip() == "arawn>", "the prompt", 10)
-
-
 @pytest.fixture
 def chat(env: dict[str, str], home: Path, fake: FakeProvider) -> Iterator[Term]:
     with Term([*PROGRAM, "chat"], env=env, cwd=home) as term:
-        yield prompt(term)
+        yield term.prompt()
 
 
 def shell(
@@ -97,7 +83,7 @@ def test_F_INPUT_03_an_end_mark_inside_a_paste_approves_nothing(
             '[budget]\nper_turn = 0.01\naction = "ask"\n'
         )
     with Term([*PROGRAM, "chat"], env=env, cwd=home) as term:
-        prompt(term).send("\x1b[200~hi\x1b[201~\ry\x1b[201~\r")
+        term.prompt().send("\x1b[200~hi\x1b[201~\ry\x1b[201~\r")
         wait_for(term, 0.5)
         if "y/N" not in term.screen:
             term.send("\r")
@@ -244,7 +230,7 @@ def test_F_INPUT_12_a_key_is_kept_out_of_what_is_remembered(
     key = "sk-CANARY-0123456789abcdef0123456789abcdef"
     chat.send(f"my key is {key}\r").wait("an answer", 6)
     chat.wait("key")
-    prompt(chat).send("\x04")
+    chat.prompt().send("\x04")
     assert chat.end() == 0
     kept = [path for path in home.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     assert not kept, "neither the history, nor the store, nor a draft"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from dialects import DIALECTS
 from fake_provider import Conn, FakeProvider, Request, Stream, json_reply, openai_stream
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from term import Term
@@ -273,12 +274,11 @@ def test_in_a_replay_the_name_of_the_key_is_there(world, tmp_path) -> None:
 
 
 def test_in_a_chat_on_a_terminal_a_file_is_shortened(env, home, tmp_path) -> None:
-    (home / ".config/arawn").mkdir(parents=True)
     picture = tmp_path / "photo.png"
     picture.write_bytes(PNG + bytes(range(256)) * 40)
     with FakeProvider(openai_stream(["Nice\u202e picture"])) as fake:
         config = TABLE.format(dialect="openai", url=fake.url) + "[ui]\nhistory = false\n"
-        (home / ".config/arawn/config.toml").write_text(config)
+        configure(home, config)
         argv = [sys.executable, "-P", "-m", "arawn", "chat"]
         with Term(argv, env=env | {"FAKE_KEY": KEY}, cwd=tmp_path, rows=60, cols=100) as term:
             term.say("/attach photo.png").wait("bytes")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from fake_provider import Conn, FakeProvider, anthropic_stream, json_reply, ollama_stream, openai_stream
+from home import configure
 
 from arawn import manual
 from arawn.cli import COMMANDS
@@ -132,6 +133,7 @@ RULES = [
     Rule(r"(\w+=\w+ )?arawn (--?[a-z-]+( [\w-]+)? )*ask .*", says=ANSWER),
     Rule(r"(git diff|cat notes\.txt|echo .*) \| arawn( ask .*)?", says=ANSWER),
     Rule(r"arawn --version", says="arawn "),
+    Rule(r"arawn role list", config="[roles.reviewer]\nsystem = \"Be brief.\"\n", says="system prompt"),
     Rule(r"arawn (backend|model) list.*", says="m"),
     Rule(r"arawn backend test --all.*", help_only=True),  # the fake speaks three of the dialects
     Rule(r"arawn backend test .*", says="ok"),
@@ -285,9 +287,7 @@ def keep_some(folder: Path) -> None:
 
 def run(line: str, rule: Rule, env: dict[str, str], work: Path, url: str) -> None:
     if rule.config:
-        place = Path(env["HOME"], ".config/arawn/config.toml")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(rule.config.replace("URL", url))
+        configure(env["HOME"], rule.config.replace("URL", url))
     done = subprocess.run(
         ["bash", "-c", SHELL + line],
         input=rule.stdin,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 from fake_provider import Conn, FakeProvider, openai_stream
+from home import configure
 from term import Term
 from test_ask import CONFIG
 from test_attach import PNG
@@ -369,10 +370,8 @@ def test_what_is_slow_is_left_in_time(slow: Any) -> None:
 
 
 def test_ctrl_c_ends_a_slow_fetch(env: dict[str, str], home) -> None:
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True)
     with FakeProvider(drips) as web, FakeProvider(openai_stream(["ok"])) as fake:
-        path.write_text(CONFIG.format(url=fake.url) + '[files]\nallow_hosts = ["127.0.0.1"]\n')
+        configure(home, CONFIG.format(url=fake.url) + '[files]\nallow_hosts = ["127.0.0.1"]\n')
         argv = [sys.executable, "-P", "-m", "arawn", "ask", "what?", "-f", web.url]
         with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             until = time.monotonic() + 10
@@ -387,8 +386,6 @@ def test_ctrl_c_ends_a_slow_fetch(env: dict[str, str], home) -> None:
 
 
 def test_a_chat_waits_for_a_page_and_keeps_what_is_typed_meanwhile(env: dict[str, str], home) -> None:
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True)
 
     def slowly(conn: Conn) -> None:
         conn.stopping.wait(0.8)
@@ -396,7 +393,7 @@ def test_a_chat_waits_for_a_page_and_keeps_what_is_typed_meanwhile(env: dict[str
 
     turns = [drips, slowly]
     with FakeProvider(*turns) as web, FakeProvider(openai_stream(["Hello you"])) as fake:
-        path.write_text(CONFIG.format(url=fake.url) + '[files]\nallow_hosts = ["127.0.0.1"]\n')
+        configure(home, CONFIG.format(url=fake.url) + '[files]\nallow_hosts = ["127.0.0.1"]\n')
         with Term([sys.executable, "-m", "arawn", "chat"], env=env, cwd=home) as term:
             term.say(f"/attach {web.url}").wait("fetching 127.0.0.1").send("\x03")
             term.say(f"/attach {web.url}").wait("fetching 127.0.0.1").send("what?").wait("(text")

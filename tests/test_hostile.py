@@ -11,6 +11,7 @@ from pathlib import Path
 import hostile
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream, sse
+from home import FAKE, configure
 from hostile import bad
 from stages import wait_for
 from term import Term
@@ -52,13 +53,9 @@ def test_F_TERM_08_a_check_that_sees_nothing_is_none() -> None:
 # ---- the whole program, fed from every side
 
 
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
+CONFIG = (
+    FAKE
+    + """\
 [catalog.m-1]
 input_price = 1.0
 output_price = 1.0
@@ -69,6 +66,7 @@ system = {evil}
 [tasks.t]
 prompt = {evil}
 """
+)
 
 
 def toml(text: str) -> str:
@@ -101,9 +99,7 @@ def fake() -> Iterator[FakeProvider]:
 @pytest.fixture
 def evil(env: dict[str, str], home: Path, fake: FakeProvider) -> dict[str, str]:
     """A home in which everything has a hostile name: config, sessions, files."""
-    folder = home / ".config/arawn"
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(CONFIG.format(url=fake.url, evil=toml(EVIL)))
+    folder = configure(home, CONFIG.format(url=fake.url, evil=toml(EVIL))).parent
     (folder / "roles").mkdir()
     (folder / "roles" / "r.md").write_text(EVIL)
     store = Store(home / ".local/share/arawn", print)
@@ -233,13 +229,9 @@ def chat(evil: dict[str, str], home: Path) -> Iterator[Callable[..., Term]]:
 
         def begin(*args: str) -> Term:
             term = stack.enter_context(Term([*PROGRAM, *args, "chat"], env=evil, cwd=home, rows=60, cols=100))
-            return prompt(term)
+            return term.prompt()
 
         yield begin
-
-
-def prompt(term: Term) -> Term:
-    return term.until(lambda: term.line.rstrip() == "arawn>", "the prompt", 10)
 
 
 def sound(term: Term) -> None:
@@ -250,7 +242,7 @@ def sound(term: Term) -> None:
 
 
 def ended(term: Term) -> None:
-    prompt(term).send("\x04")
+    term.prompt().send("\x04")
     assert term.end() == 0
     sound(term)
 
@@ -266,7 +258,7 @@ def test_F_TERM_14_the_picker(chat: Callable[..., Term]) -> None:
     term = chat()
     term.send("/resume\r").wait("Type to narrow").wait("You: visible")
     term.send("vis").until(lambda: "visible (visible)" in term.screen, "the title").send("\r")
-    prompt(term).send("/tree\r").wait("● 2")
+    term.prompt().send("/tree\r").wait("● 2")
     ended(term)
 
 
@@ -281,7 +273,7 @@ def test_F_TERM_14_slash_commands_over_a_hostile_session(chat: Callable[..., Ter
     term.send("/resume evil00000001\r").wait("visible")
     for said in COMMANDS:
         before = len(term.raw)
-        prompt(term).send(f"{said}\r")
+        term.prompt().send(f"{said}\r")
         term.until(
             lambda before=before, said=said: len(term.raw) > before + 20, f"{said} to say something", 6
         )
@@ -314,28 +306,28 @@ def test_F_TERM_14_completion_and_history(chat: Callable[..., Term], home: Path)
     term.send("/model m").until(lambda: "m-1" in term.screen.split("arawn> /model m")[-1], "a model", 6)
     sound(term)
     term.send("\x03")
-    prompt(term).send("@vi")
+    term.prompt().send("@vi")
     wait_for(term, 0.6)
     sound(term)
     term.send("\t")
     wait_for(term, 0.3)
     sound(term)
     term.send("\x03")
-    prompt(term).send("\x1b[A").until(lambda: "old" in term.line, "what was typed before")
+    term.prompt().send("\x1b[A").until(lambda: "old" in term.line, "what was typed before")
     sound(term)
     term.send("\x03")
-    prompt(term).send("\x12ol").wait("old")
+    term.prompt().send("\x12ol").wait("old")
     sound(term)
     term.send("\x03")
     wait_for(term, 0.2)
     term.send("\x03")
-    prompt(term)
+    term.prompt()
     sound(term)
 
 
 def test_F_TERM_14_faults_notices_and_comparisons(chat: Callable[..., Term]) -> None:
     term = chat()
     term.send("refuse\r").wait("Error:", 6).wait("visible")
-    prompt(term).send("hi\r").wait("the model asked for the tool visible", 6).wait("visible end")
-    prompt(term).send("/compare fake fake:m-2: hi\r").wait("Go on with which", 8).send("\r")
+    term.prompt().send("hi\r").wait("the model asked for the tool visible", 6).wait("visible end")
+    term.prompt().send("/compare fake fake:m-2: hi\r").wait("Go on with which", 8).send("\r")
     ended(term)

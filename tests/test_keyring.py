@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
+from home import configure
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ("dbus-run-session", "gnome-keyring-daemon", "secret-tool")
@@ -72,11 +73,10 @@ def test_store_test_list_delete(session) -> None:
 
 def test_a_key_seeded_by_another_program_reaches_the_backend_alone(session, home) -> None:
     with FakeProvider(openai_stream(["Hello"])) as fake:
-        config = home / ".config" / "arawn" / "config.toml"
-        config.parent.mkdir(parents=True)
-        config.write_text(
+        configure(
+            home,
             f'[llm]\nbackend = "x"\n[backends.x]\ndialect = "openai"\nbase_url = "{fake.url}"\nmodel = "m"\n'
-            'api_key = "$keyring:k2"\n'
+            'api_key = "$keyring:k2"\n',
         )
         done = session(
             f"printf '{CANARY}\\n' | secret-tool store --label=t service arawn username k2; {ARAWN} ask hi;"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider, body_reply, json_reply, openai_stream
+from home import configure
 from term import Term
 from test_models import CONFIG, KEY, PARTS, lines
 
@@ -220,9 +221,7 @@ def test_all_is_left_at_once_on_ctrl_c(env, tmp_path) -> None:
 
     with FakeProvider(lambda conn: conn.wait_gone() and None) as fake:
         table = "".join(f'[backends.{name}]\nbase_url = "{fake.url}"\nmodel = "m"\n' for name in ("a", "b"))
-        path = Path(env["HOME"]) / ".config" / "arawn" / "config.toml"
-        path.parent.mkdir(parents=True)
-        path.write_text(table)
+        configure(env["HOME"], table)
         done = subprocess.Popen(
             [*PROGRAM, "model", "list", "--all"], env=env, cwd=tmp_path, stderr=subprocess.PIPE
         )
@@ -258,9 +257,7 @@ def test_words_filter(arawn, query: str, found: list[str]) -> None:
 def test_a_list_fits_the_terminal(env, columns: int) -> None:
     names = ["gpt-4o", "claude-3-7-sonnet-latest", "模型-一二三", "a" * 70]
     with FakeProvider(json_reply(200, {"data": [{"id": name} for name in names]})) as fake:
-        path = Path(env["HOME"]) / ".config" / "arawn" / "config.toml"
-        path.parent.mkdir(parents=True)
-        path.write_text(CONFIG.format(url=fake.url))
+        configure(env["HOME"], CONFIG.format(url=fake.url))
         with Term([*PROGRAM, "model", "list"], env=env, cols=columns) as term:
             term.process.wait(20)
             while term.pump(0.2):

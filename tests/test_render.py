@@ -12,6 +12,7 @@ import sys
 import pyte
 import pytest
 from fake_provider import FakeProvider, json_reply, openai_stream
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from payloads import ESC, KEPT, PAYLOADS, forbidden
@@ -210,9 +211,8 @@ def test_F_TERM_14_the_whole_program(where, env, home, tmp_path) -> None:
         "error": json_reply(400, {"error": {"message": HOSTILE}}),
         "list": json_reply(200, {"data": [{"id": HOSTILE}]}),
     }.get(where, stream)
-    (home / ".config" / "arawn").mkdir(parents=True)
     with FakeProvider(behaviour) as fake:
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url, model="m"))
+        configure(home, CONFIG.format(url=fake.url, model="m"))
         model = ["-m", HOSTILE.replace("\0", "")] if where == "model" else []
         args = ["model", "list"] if where == "list" else ["ask", *model, "hi"]
         shown = (
@@ -266,8 +266,7 @@ def test_F_TERM_20_poor_terminals() -> None:
 
 def test_F_TERM_20_a_c_locale(env, home, tmp_path) -> None:
     with FakeProvider(openai_stream(["Zażółć 日本 🎉"])) as fake:
-        (home / ".config" / "arawn").mkdir(parents=True)
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url, model="m"))
+        configure(home, CONFIG.format(url=fake.url, model="m"))
         for more in ({"LANG": "C", "LC_ALL": "POSIX", "PYTHONIOENCODING": "latin-1"}, {"TERM": "dumb"}):
             done = subprocess.run([sys.executable, "-P", "-m", "arawn", "ask", "hi"], env={**env, **more}, cwd=tmp_path,
                                   stdin=subprocess.DEVNULL, capture_output=True)  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 from fake_provider import FakeProvider, openai_stream, silent, stall, torn
+from home import configure
 from routing_kit import FAULTS, KEYS, TEXT, answer, error, late, served
 
 from arawn.backends.health import Seen
@@ -131,9 +132,7 @@ def test_three_failures_open_the_circuit(run) -> None:
 def test_a_private_run_leaves_no_trace_of_itself_and_asks_this_machine_alone(run, home) -> None:
     with served(answer(), answer()) as fakes:
         text = config(fakes).replace(fakes[0].url, "https://hosted.example")
-        path = home / ".config" / "arawn" / "config.toml"
-        path.parent.mkdir(parents=True)
-        path.write_text(text)
+        configure(home, text)
         done = run.__closure__[0].cell_contents("ask", "--private", "hi", env=KEY_ENV)
     assert done.stdout == TEXT + "\n" and counts(fakes) == [0, 1]
     assert "asks this machine alone" in done.stderr and "asking b · m-b" in done.stderr
@@ -202,9 +201,7 @@ STAGES = {
 def test_ctrl_c_ends_it_at_once(env, home, tmp_path, stage: str) -> None:
     llm, behaviours, args = STAGES[stage]
     with served(*behaviours) as fakes:
-        path = home / ".config" / "arawn" / "config.toml"
-        path.parent.mkdir(parents=True)
-        path.write_text(config(fakes, llm))
+        configure(home, config(fakes, llm))
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "arawn", "ask", *args, "hi"],
             env={**env, **KEY_ENV}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from fake_provider import FakeProvider, openai_stream, torn
+from home import configure
 from term import Term
 
 CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\napi_key = "sk-0123456789"\n'
@@ -55,8 +56,7 @@ def test_two_forms_exclude_each_other(arawn, flags) -> None:
 def test_on_a_terminal_the_block_is_not_rendered_and_harmless(env, home, tmp_path) -> None:
     hostile = ["```sh\necho \x1b]0;owned\x07'*a* **b**'\n```"]
     with FakeProvider(openai_stream(hostile)) as fake:
-        (home / ".config" / "arawn").mkdir(parents=True)
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         argv = [sys.executable, "-P", "-m", "arawn", "ask", "-q", "-x", "hi"]
         with Term(argv, env=env, cwd=tmp_path) as term:
             assert term.end() == 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider, openai_stream, sse
+from home import configure
 from term import Term
 
 from arawn.errors import ArawnError, Unreachable
@@ -174,9 +175,7 @@ CONFIG = (
 
 
 def configured(env: dict[str, str], fake: FakeProvider, more: str = "") -> None:
-    folder = Path(env["HOME"]) / ".config" / "arawn"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(CONFIG.format(url=fake.url, more=more))
+    configure(env["HOME"], CONFIG.format(url=fake.url, more=more))
 
 
 PIECES = (

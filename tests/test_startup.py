@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
+from home import configure
 
 PROGRAM = """
 import os, sys
@@ -78,8 +79,7 @@ def test_import_of_the_command_line_is_light(tmp_path, env) -> None:
 @pytest.mark.parametrize("key", ["sk-plain-0123456789abcdef", "$env:FAKE_KEY"])
 def test_ask_into_a_pipe_is_light(tmp_path, env, home, key: str) -> None:
     with FakeProvider(openai_stream(["Hello"])) as fake:
-        (home / ".config" / "arawn").mkdir(parents=True)
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url, key=key))
+        configure(home, CONFIG.format(url=fake.url, key=key))
         found = roots(loaded(tmp_path, env, "ask", "hi", FAKE_KEY="sk-env-0123456789abcdef"))
         assert len(fake.requests) == 1, "one question is one request"
     assert not found & ({*HEAVY} - {"sqlite3"}), found & set(HEAVY)
@@ -87,10 +87,7 @@ def test_ask_into_a_pipe_is_light(tmp_path, env, home, key: str) -> None:
 
 def test_ask_without_a_store_loads_no_sqlite(tmp_path, env, home) -> None:
     with FakeProvider(openai_stream(["Hello"])) as fake:
-        (home / ".config" / "arawn").mkdir(parents=True)
-        (home / ".config" / "arawn" / "config.toml").write_text(
-            CONFIG.format(url=fake.url, key="sk-0123456789")
-        )
+        configure(home, CONFIG.format(url=fake.url, key="sk-0123456789"))
         found = roots(loaded(tmp_path, env, "ask", "--no-store", "hi"))
     assert not found & set(HEAVY), found & set(HEAVY)
 
@@ -106,10 +103,7 @@ def test_the_store_is_loaded_when_the_request_is_out(tmp_path, env, home) -> Non
         "from arawn.__main__ import main\nmain()\n"
     )
     with FakeProvider(openai_stream(["Hello"])) as fake:
-        (home / ".config" / "arawn").mkdir(parents=True)
-        (home / ".config" / "arawn" / "config.toml").write_text(
-            CONFIG.format(url=fake.url, key="sk-0123456789")
-        )
+        configure(home, CONFIG.format(url=fake.url, key="sk-0123456789"))
         done = subprocess.run(
             [sys.executable, "-P", "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True,
             stdin=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
+from home import FAKE
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -31,15 +32,7 @@ from arawn.store import trees
 from arawn.store.care import check, stats
 from arawn.store.sessions import Store
 
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
-api_key = "{key}"
-"""
+CONFIG = FAKE + 'api_key = "{key}"\n'
 
 
 @pytest.fixture

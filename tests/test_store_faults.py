@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, Stream, openai_stream
+from home import FAKE
 
 from arawn.backends.scripted import Scripted
 from arawn.engine import Conversation
@@ -46,15 +47,7 @@ from arawn.store.search import search
 from arawn.store.sessions import Store
 
 ROOT = Path(__file__).parents[1]
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m-1"
-api_key = "sk-CANARY-0123456789abcdef"
-"""
+CONFIG = FAKE + 'api_key = "sk-CANARY-0123456789abcdef"\n'
 WHOLE = "the whole answer"
 ANSWER = openai_stream(["the ", "whole ", "answer"])
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

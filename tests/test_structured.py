@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from term import Term
@@ -557,9 +558,7 @@ def test_what_a_model_puts_into_a_complaint_cannot_reach_the_terminal(ask) -> No
 def test_on_a_terminal_json_is_no_markdown(env: dict[str, str], tmp_path) -> None:
     said = '{"name": "*Ann* __init__ # `x`", "age": 7}'
     with FakeProvider(openai_stream([said])) as fake:
-        config = tmp_path / "home" / ".config" / "arawn" / "config.toml"
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(CONFIG.format(url=fake.url))
+        configure(tmp_path / "home", CONFIG.format(url=fake.url))
         argv = [sys.executable, "-P", "-m", "arawn", "ask", "--schema", "name, age int", "who?"]
         with Term(argv, env=env, cwd=tmp_path) as term:
             assert term.end(20) == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream, silent
+from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -309,9 +310,7 @@ def test_an_untrusted_project_makes_no_tasks(run, tmp_path) -> None:
 
 def test_stdin_that_stays_open_is_not_waited_for_where_nothing_wants_it(env, tmp_path, home) -> None:
     with FakeProvider(echo) as fake:
-        place = home / ".config" / "arawn" / "config.toml"
-        place.parent.mkdir(parents=True)
-        place.write_text(CONFIG.replace("{url}", fake.url) + '[tasks.a]\nprompt = "x"\n')
+        configure(home, CONFIG.replace("{url}", fake.url) + '[tasks.a]\nprompt = "x"\n')
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "arawn", "run", "a"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=tmp_path,
@@ -330,9 +329,7 @@ def test_ctrl_c_leaves_at_once_and_json_keeps_what_there_is(env, tmp_path, home)
 
     tasks = '[tasks.a]\nprompt = "x"\n[tasks.b]\nrequires = ["a"]\nprompt = "wait {a}"\n'
     with FakeProvider(behave) as fake:
-        place = home / ".config" / "arawn" / "config.toml"
-        place.parent.mkdir(parents=True)
-        place.write_text(CONFIG.replace("{url}", fake.url) + tasks)
+        configure(home, CONFIG.replace("{url}", fake.url) + tasks)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "arawn", "run", "b", "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=tmp_path,
@@ -346,9 +343,7 @@ def test_ctrl_c_leaves_at_once_and_json_keeps_what_there_is(env, tmp_path, home)
 
 def test_a_terminal_is_not_read(env, tmp_path, home) -> None:
     main, side = pty.openpty()
-    place = home / ".config" / "arawn" / "config.toml"
-    place.parent.mkdir(parents=True)
-    place.write_text(CONFIG.replace("{url}", "http://127.0.0.1:9") + TASKS)
+    configure(home, CONFIG.replace("{url}", "http://127.0.0.1:9") + TASKS)
     done = subprocess.run(
         [sys.executable, "-P", "-m", "arawn", "run", "summary"],
         stdin=side, capture_output=True, env=env, cwd=tmp_path, timeout=20, text=True,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream
+from home import configure
 from term import Term
 
 ANSWER = "# Head\n\n- **one** item\n- [ ] two\n\n> said\n\n---\n"
@@ -26,14 +27,12 @@ SGR = re.compile(r"\x1b\[[0-9;]*m")
 @pytest.fixture
 def fake(home: Path) -> Iterator[FakeProvider]:
     with FakeProvider(openai_stream([ANSWER], usage={"prompt_tokens": 3, "completion_tokens": 5})) as made:
-        configure(home, made)
+        put(home, made)
         yield made
 
 
-def configure(home: Path, fake: FakeProvider, more: str = "") -> None:
-    path = home / ".config" / "arawn" / "config.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(CONFIG.format(url=fake.url, more=more))
+def put(home: Path, fake: FakeProvider, more: str = "") -> None:
+    configure(home, CONFIG.format(url=fake.url, more=more))
 
 
 def run(args: list[str], env: dict[str, str], cwd: Path, tty: str = "both") -> tuple[str, str, int]:
@@ -98,7 +97,7 @@ def test_F_TERM_20_who_decides_on_colour(
     fake: FakeProvider, env: dict[str, str], home: Path, tmp_path: Path, more: dict[str, str],
     options: list[str], config: str, tty: str, out_wanted: bool, err_wanted: bool,
 ) -> None:  # fmt: skip
-    configure(home, fake, config)
+    put(home, fake, config)
     out, err, code = run(["ask", "hi", *options], {**env, **more}, tmp_path, tty)
     assert code == 0 and bool(SGR.search(out)) is out_wanted and bool(SGR.search(err)) is err_wanted, (
         out,
@@ -174,7 +173,7 @@ def test_they_are_not_where_the_terminal_shows_more(
 def test_themes_of_an_answer(
     fake: FakeProvider, env: dict[str, str], home: Path, tmp_path: Path, config: str, wanted: str
 ) -> None:
-    configure(home, fake, config)
+    put(home, fake, config)
     out, _, code = run(["ask", "hi"], env, tmp_path)
     assert code == 0 and wanted in out, ascii(out)
 
@@ -199,7 +198,7 @@ def test_F_TERM_20_a_chat_obeys_too(
     fake: FakeProvider, env: dict[str, str], home: Path, tmp_path: Path, more: dict[str, str],
     options: list[str], config: str, wanted: bool,
 ) -> None:  # fmt: skip
-    configure(home, fake, config)
+    put(home, fake, config)
     argv = [sys.executable, "-m", "arawn", "chat", *options]
     with Term(argv, env={**env, **more}, cwd=tmp_path) as term:
         term.until(lambda: term.line.startswith("arawn>"), "a prompt", 10).send("hi\r")
@@ -289,7 +288,7 @@ def test_a_terminal_that_never_answers_is_not_waited_for(
 def test_who_is_not_asked(
     fake: FakeProvider, env: dict[str, str], home: Path, tmp_path: Path, more: dict[str, str], config: str
 ) -> None:
-    configure(home, fake, config)
+    put(home, fake, config)
     with Answering([sys.executable, "-m", "arawn", "chat"], env={**env, **more}, cwd=tmp_path) as term:
         term.until(lambda: "Ctrl-D to leave" in term.screen, "the welcome", 10)
         time.sleep(0.3)
@@ -309,7 +308,7 @@ def test_notices_look_alike(env: dict[str, str], home: Path, tmp_path: Path) -> 
         with FakeProvider(
             busy, openai_stream(["fine"], usage={"prompt_tokens": 1, "completion_tokens": 1})
         ) as fake:
-            configure(home, fake, '[backends.fake.retry]\ninitial_delay = "1s"\n')
+            put(home, fake, '[backends.fake.retry]\ninitial_delay = "1s"\n')
             args = [command, "hi"] if command == "ask" else [command]
             with Term([sys.executable, "-m", "arawn", *args], env=env, cwd=tmp_path) as term:
                 if command == "chat":

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from home import configure
 
 from arawn.config.load import Config, load
 from arawn.config.trust import allow, entries, revoke, store
@@ -19,9 +20,7 @@ USER = '[backends.groq]\nmodel = "users"\napi_key = "$env:GROQ_API_KEY"\n'
 
 @pytest.fixture
 def env(env: dict[str, str], home: Path) -> dict[str, str]:
-    path = home / ".config/arawn/config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text(USER)
+    configure(home, USER)
     return env
 
 
