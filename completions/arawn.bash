@@ -46,7 +46,7 @@ _arawn() {
       -*) continue ;;
     esac
     try="${path:+$path }${COMP_WORDS[i]}"
-    case "|ask|chat|compare|cmd|fix|run|batch|batch status|batch fetch|batch cancel|batch forget|batch run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|quote|embed|backend|backend list|backend test|model|model list|model show|model pull|model pick|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|shell-init|completions|completions install|completions show|man|help|" in
+    case "|ask|chat|compare|cmd|fix|run|batch|batch status|batch fetch|batch cancel|batch forget|batch run|resume|session|session export|session import|session list|session show|session search|session rename|session pin|session delete|session graph|session stats|session backup|session check|receipt|replay|status|curl|usage|quote|embed|backend|backend list|backend test|model|model list|model show|model pull|model pick|role|role list|config|config show|config path|config check|config get|config set|config unset|config edit|config init|secret|secret set|secret list|secret delete|secret test|trust|doctor|shell-init|completions|completions install|completions show|man|help|" in
       *"|$try|"*) path="$try" ;;
     esac
   done
@@ -68,7 +68,7 @@ _arawn() {
     *" --resume") _arawn_offer < <(_arawn_values session); return ;;
   esac
   case "$path" in
-    "") words="ask chat compare cmd fix run batch resume session receipt replay status curl usage quote embed backend model config secret trust doctor shell-init completions man help --backend -b --model -m -o --config --color --accessible --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
+    "") words="ask chat compare cmd fix run batch resume session receipt replay status curl usage quote embed backend model role config secret trust doctor shell-init completions man help --backend -b --model -m -o --config --color --accessible --continue -c --resume --quiet -q --verbose -v --debug --record --replay --version --help -h" ;;
     "ask") words="--file -f --system -s --role --backend -b --model -m -o --json-mode --schema --keys --json --jsonl --raw --extract -x --extract-all --stream --no-stream --reasoning --timeout --race --pick --continue -c --resume --no-store --private --quiet -q --help -h" ;;
     "chat") words="--system -s --role --backend -b --model -m -o --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
     "compare") words="--file -f --system -s --role --backend -b -o --json --diff --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
@@ -110,6 +110,8 @@ _arawn() {
     "model show") words="--backend -b --json --help -h" ;;
     "model pull") words="--backend -b --help -h" ;;
     "model pick") words="--max-cost --top --explain --json --help -h" ;;
+    "role") words="list --help -h" ;;
+    "role list") words="--json --help -h" ;;
     "config") words="show path check get set unset edit init --help -h" ;;
     "config show") words="--secrets --origin --reveal --force --json --help -h" ;;
     "config path") words="--help -h" ;;
@@ -125,7 +127,7 @@ _arawn() {
     "secret delete") words="--yes -y --help -h" ;;
     "secret test") words="--help -h" ;;
     "trust") words="--list --revoke --yes -y --help -h" ;;
-    "doctor") words="--offline --no-offline --recover --json --help -h" ;;
+    "doctor") words="--offline --recover --json --help -h" ;;
     "shell-init") words="--key --explain-key --help -h" ;;
     "completions") words="install show --help -h" ;;
     "completions install") words="--print --help -h" ;;

@@ -2,7 +2,7 @@
 Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
   param($wordToComplete, $commandAst, $cursorPosition)
   $words = @{
-    '' = @('ask', 'chat', 'compare', 'cmd', 'fix', 'run', 'batch', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'usage', 'quote', 'embed', 'backend', 'model', 'config', 'secret', 'trust', 'doctor', 'shell-init', 'completions', 'man', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--accessible', '--continue', '-c', '--resume', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
+    '' = @('ask', 'chat', 'compare', 'cmd', 'fix', 'run', 'batch', 'resume', 'session', 'receipt', 'replay', 'status', 'curl', 'usage', 'quote', 'embed', 'backend', 'model', 'role', 'config', 'secret', 'trust', 'doctor', 'shell-init', 'completions', 'man', 'help', '--backend', '-b', '--model', '-m', '-o', '--config', '--color', '--accessible', '--continue', '-c', '--resume', '--quiet', '-q', '--verbose', '-v', '--debug', '--record', '--replay', '--version', '--help', '-h')
     'ask' = @('--file', '-f', '--system', '-s', '--role', '--backend', '-b', '--model', '-m', '-o', '--json-mode', '--schema', '--keys', '--json', '--jsonl', '--raw', '--extract', '-x', '--extract-all', '--stream', '--no-stream', '--reasoning', '--timeout', '--race', '--pick', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
     'chat' = @('--system', '-s', '--role', '--backend', '-b', '--model', '-m', '-o', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
     'compare' = @('--file', '-f', '--system', '-s', '--role', '--backend', '-b', '-o', '--json', '--diff', '--reasoning', '--continue', '-c', '--resume', '--no-store', '--private', '--quiet', '-q', '--help', '-h')
@@ -44,6 +44,8 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'model show' = @('--backend', '-b', '--json', '--help', '-h')
     'model pull' = @('--backend', '-b', '--help', '-h')
     'model pick' = @('--max-cost', '--top', '--explain', '--json', '--help', '-h')
+    'role' = @('list', '--help', '-h')
+    'role list' = @('--json', '--help', '-h')
     'config' = @('show', 'path', 'check', 'get', 'set', 'unset', 'edit', 'init', '--help', '-h')
     'config show' = @('--secrets', '--origin', '--reveal', '--force', '--json', '--help', '-h')
     'config path' = @('--help', '-h')
@@ -59,7 +61,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'secret delete' = @('--yes', '-y', '--help', '-h')
     'secret test' = @('--help', '-h')
     'trust' = @('--list', '--revoke', '--yes', '-y', '--help', '-h')
-    'doctor' = @('--offline', '--no-offline', '--recover', '--json', '--help', '-h')
+    'doctor' = @('--offline', '--recover', '--json', '--help', '-h')
     'shell-init' = @('--key', '--explain-key', '--help', '-h')
     'completions' = @('install', 'show', '--help', '-h')
     'completions install' = @('--print', '--help', '-h')

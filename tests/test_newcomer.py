@@ -13,6 +13,7 @@ from fake_provider import Conn, FakeProvider, openai_stream, sse
 from term import Term
 from test_session_cli import config, echo
 
+from arawn.cli.completion_tree import tree
 from arawn.folding import cells, clipped, fold, shared
 from arawn.ports import Outlook
 from arawn.render.sessions import found
@@ -250,6 +251,28 @@ def test_a_wrong_word_names_the_help_of_its_command(
     assert done.returncode == 2 and done.stderr.endswith(f"  - {hint}\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("chta", "There is no command 'chta'; did you mean chat?"),
+        ("init", "There is no command 'init'; did you mean config init?"),
+        ("hullabaloo", 'a question: arawn ask "..."'),
+        ("session lst", "Did you mean 'list'?"),
+        ("role", "arawn role needs one of: list"),
+        ("secret", "arawn secret needs one of: set, list, delete, test"),
+    ],
+)
+def test_a_command_that_is_none_names_the_one_meant(arawn: Callable, words: str, told: str) -> None:
+    done = arawn(*words.split())
+    assert done.returncode == 2 and told in done.stderr
+
+
+@pytest.mark.parametrize("words", ["-o limits.idle=7 config show", "config -o limits.idle=7 show"])
+def test_a_setting_may_stand_anywhere(arawn: Callable, words: str) -> None:
+    shown = arawn(*words.split(), "-o", "limits.connect=4").stdout
+    assert "idle         7 s" in shown and "connect      4 s" in shown
+
+
 @pytest.mark.parametrize("total", [0, 7, 471, 1200])
 def test_what_a_window_holds_adds_up(total: int) -> None:
     kinds = (("system prompt", 20), ("summary", 0), ("turns", 501), ("files", 33))
@@ -265,6 +288,14 @@ def test_two_texts_share_a_line(columns: int) -> None:
     shown = shared("a title of some length, which goes on", " (fake · a-model-with-a-long-name)", columns)
     assert cells(shown) <= columns and "……" not in shown and shown.startswith("a t")
     assert (" (fake" in shown) == (columns > 30)
+
+
+def test_help_has_whole_sentences() -> None:
+    """The list of commands has room for one line each, on 80 columns."""
+    for node in tree():
+        widest = max((len(name) for name, _ in node.commands), default=0)
+        long = [text for _, text in node.commands if len(text) + 1 > 80 - 2 - 6 - widest]
+        assert not long, node.key
 
 
 def test_help_offers_what_the_program_has(arawn: Callable) -> None:

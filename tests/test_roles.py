@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,6 +154,23 @@ def test_ask_as_a_role(arawn: Callable) -> None:
     assert third["model"] == "m-8"
     wrong = arawn("ask", "--role", "peot", "hi")
     assert wrong.returncode == 2 and 'did you mean "poet"?' in wrong.stderr
+
+
+def test_the_roles_are_listed(arawn: Callable, home: Path) -> None:
+    assert "there are no roles: [roles.NAME]" in arawn("role", "list").stderr
+    with FakeProvider(echo) as fake:
+        text = config(fake, TABLE)
+    place = home / ".config" / "arawn"
+    done = arawn("role", "list", config=text)
+    told = "system prompt, backend other, temperature 0.9, top_p 0.5, max_tokens 64, stop 'END'"
+    assert done.stdout.startswith(f"poet         {told} ({place}/config.toml:"), done.stdout
+    (place / "roles").mkdir()
+    (place / "roles" / "editor.md").write_text("You edit.")
+    found = json.loads(arawn("role", "list", "--json").stdout)["roles"]
+    assert [(role["name"], role["system"]) for role in found] == [
+        ("editor", "You edit."),
+        ("poet", "In rhymes."),
+    ]
 
 
 def test_a_role_goes_with_a_race_and_leaves_whom_to_ask_to_it(arawn: Callable) -> None:

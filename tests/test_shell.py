@@ -155,7 +155,8 @@ def test_F_INPUT_05_bytes_that_are_no_text(kit) -> None:
 @pytest.mark.parametrize(
     ("told", "says", "code"),
     [
-        ({}, "The last command is not known here", 2),
+        ({}, "the shell tells it after: arawn shell-init", 2),
+        ({"_ARAWN_COMMAND": ""}, "none was run in this shell yet", 2),
         ({"_ARAWN_COMMAND": "ls", "_ARAWN_STATUS": "0"}, "The last command ended well", 2),
         ({"_ARAWN_COMMAND": "echo mended", "_ARAWN_STATUS": "1"}, "the same command again", 1),
     ],

@@ -31,6 +31,7 @@ COMMANDS = (
     "embed",
     "backend",
     "model",
+    "role",
     "config",
     "secret",
     "trust",
@@ -40,7 +41,13 @@ COMMANDS = (
     "man",
     "help",
 )
-PLURALS = {"sessions": "session", "backends": "backend", "models": "model", "secrets": "secret"}
+PLURALS = {
+    "sessions": "session",
+    "backends": "backend",
+    "models": "model",
+    "roles": "role",
+    "secrets": "secret",
+}
 
 Backend = Annotated[
     str | None, typer.Option("--backend", "-b", help="Backend to ask: a [backends.NAME] or a provider.")
@@ -107,6 +114,10 @@ class Commands(TyperGroup):
         """A plural noun on its own lists."""
         if args and args[0] in PLURALS and len(args) == 1:
             args = [PLURALS[args[0]], "list"]
+        if args and args[0] not in (*COMMANDS, *PLURALS):
+            from arawn.cli.boundary import unknown_command
+
+            raise unknown_command(args[0])
         return super().resolve_command(ctx, args)
 
 

@@ -39,7 +39,7 @@ def _group() -> None:
 
 @app.command("list")
 def list_(ctx: typer.Context, json: Json = False) -> None:
-    """List every backend: its model, where its key stands, whether it can be asked, what it can do."""
+    """List every backend. Its model, where its key stands, whether it can be asked, what it can do."""
     context = ctx.find_root().obj
     rows = rows_of(context)
     if json:
@@ -198,7 +198,7 @@ def test(
     ] = 20.0,
     json: Json = False,
 ) -> None:
-    """Send each the smallest real question, all at once: key, model, status, how long it took, remedies."""
+    """Send each the smallest real question, all at once. Key, model, status, how long it took, remedies."""
     from arawn.backends.at_once import at_once
     from arawn.cli.model import usable
 

@@ -119,7 +119,7 @@ def fetch(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write the answers of a batch at a provider into a file, as far as they are there."""
+    """Write the answers of a batch at a provider into a file. As far as they are there."""
     from arawn.batch.lines import key_of
     from arawn.batch.out_file import OutFile
     from arawn.wire.batches import OVER
@@ -148,8 +148,10 @@ def fetch(
         service.close()
 
 
-def _take(service: Service, kept: Kept, place: tuple[int, Part], state: State, file: OutFile) -> None:
-    """Write what a job has given; what it has not given is written as failed."""
+def _take(
+    service: Service, kept: Kept, place: tuple[int, Part], state: State, file: OutFile
+) -> list[float | None]:
+    """Write what a job has given; what it has not given is written as failed. The costs in USD."""
     from arawn.batch.lines import key_of
     from arawn.batch.record import Line, record
     from arawn.messages import Format
@@ -224,7 +226,7 @@ def _told(context: Context, kept: Kept, file: OutFile, name: str, open_jobs: int
 def cancel(
     ctx: typer.Context, which: Annotated[str, typer.Argument(metavar="ID", help="The batch.")]
 ) -> None:
-    """End a batch at a provider; what it has answered by then can be fetched."""
+    """End a batch at a provider. What it has answered by then can be fetched."""
     from arawn.batch.kept import SENDING, UNSURE
 
     context: Context = ctx.find_root().obj
@@ -248,7 +250,7 @@ def cancel(
 def forget(
     ctx: typer.Context, which: Annotated[str, typer.Argument(metavar="ID", help="The batch.")]
 ) -> None:
-    """Keep no longer what is needed to come back for a batch; the service is told nothing."""
+    """Forget a batch at a provider. What comes back for it is deleted; the service is told nothing."""
     context: Context = ctx.find_root().obj
     shelf = _shelf(context)
     shelf.forget(shelf.find(which))

@@ -56,7 +56,7 @@ def _known(error: BaseException) -> ArawnError | None:
         return error
     message = getattr(error, "format_message", None)  # a usage error or Abort of the CLI library
     if message is not None:
-        return UsageFault(str(message()).replace("\n", " "), hints=(f"{_command(error)} --help",))
+        return UsageFault(_told(error, str(message())), hints=(f"{_command(error)} --help",))
     if type(error).__name__ == "Abort":
         return UsageFault("Nothing was done: the question was not answered")
     if isinstance(error, OSError) and error.strerror:
@@ -93,6 +93,27 @@ def _unknown(error: BaseException, context: Context) -> ArawnError:
     except OSError:
         hint = "run it again with --debug to see where"
     return Internal(f"A fault of Arawn's own ({type(error).__name__}), not of yours", hints=(hint,))
+
+def unknown_command(said: str) -> UsageFault:
+    """What to say of a command that there is not, and which one may be meant."""
+    from difflib import get_close_matches
+
+    from arawn.cli import COMMANDS
+    from arawn.cli.completion_tree import tree
+
+    near = get_close_matches(said, COMMANDS) or [node.key for node in tree() if node.path[1:] == (said,)]
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    hints = ("arawn --help",) if near else ('a question: arawn ask "..."', "arawn --help")
+    return UsageFault(f"There is no command {said!r}{meant}", hints=hints)
+
+
+def _told(error: BaseException, message: str) -> str:
+    """What the CLI library says, and which commands there are where one is missing."""
+    names = getattr(getattr(getattr(error, "ctx", None), "command", None), "commands", {})
+    if names and message.startswith("Missing command"):
+        return f"{_command(error)} needs one of: {', '.join(names)}"
+    return message.replace("\n", " ")
+
 
 
 def _trace(error: BaseException, context: Context) -> str:

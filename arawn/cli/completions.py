@@ -43,7 +43,7 @@ def install(
     shell: Shell = None,
     print_: Annotated[bool, typer.Option("--print", help="Print the file, and write nothing.")] = False,
 ) -> None:
-    """Write the completion file into your own folders; what else is needed is told, not done."""
+    """Write the completion file into your own folders. What else is needed is told, not done."""
     from arawn.cli.completion_files import text
 
     name = _shell(shell)
@@ -62,7 +62,7 @@ def install(
 
 @app.command()
 def show(shell: Shell = None) -> None:
-    """Say for each shell, or for one, where its completions are, and whether they are of this version."""
+    """Say where the completions are. For each shell, or for one, and whether they are of this version."""
     from arawn.cli.completion_files import text
 
     for name in SHELLS if shell is None else (_shell(shell),):

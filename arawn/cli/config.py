@@ -63,7 +63,7 @@ def path(ctx: typer.Context) -> None:
 
 @app.command()
 def check(ctx: typer.Context) -> None:
-    """Check all files, variables and flags; name every mistake, and what has no effect yet."""
+    """Check all files, variables and flags. Every mistake is named, and what has no effect yet."""
     from arawn.config.load import unknown_variables
     from arawn.config.mask import leaves
     from arawn.config.read import shown_path
@@ -139,7 +139,7 @@ def unset(ctx: typer.Context, key: Key) -> None:
 
 @app.command()
 def edit(ctx: typer.Context) -> None:
-    """Open your file in $VISUAL or $EDITOR; what comes back is checked before it is taken."""
+    """Open your file in $VISUAL or $EDITOR. What comes back is checked before it is taken."""
     from arawn.cli.config_edit import edit_file
 
     context = ctx.find_root().obj
@@ -154,7 +154,7 @@ def init(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a first file: finds keys in the environment and servers on this machine."""
+    """Write a first file. Keys in the environment and servers on this machine are found."""
     from arawn.cli.config_init import make
 
     context = ctx.find_root().obj

@@ -18,7 +18,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 @app.command()
 def doctor(
     ctx: typer.Context,
-    offline: Annotated[bool, typer.Option(help="Touch no network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Touch no network.")] = False,
     recover: Annotated[
         bool, typer.Option("--recover", help="Take in what damaged stores of sessions still hold, instead.")
     ] = False,

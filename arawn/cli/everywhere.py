@@ -22,6 +22,17 @@ def give(command: Any) -> None:
                 callback=_accessible,
             )
         )
+    if not any("-o" in param.opts for param in command.params):  # `batch` has its own
+        command.params.append(
+            TyperOption(
+                param_decls=["-o"],
+                type=str,
+                multiple=True,
+                hidden=True,
+                expose_value=False,
+                callback=_setting,
+            )
+        )
     for sub in getattr(command, "commands", {}).values():
         give(sub)
 
@@ -33,3 +44,7 @@ def _accessible(ctx: Any, param: Any, value: bool) -> None:
 
 def _color(ctx: Any, param: Any, value: str | None) -> None:
     ctx.find_root().obj.paint(value)
+
+
+def _setting(ctx: Any, param: Any, value: list[str]) -> None:
+    ctx.find_root().obj.take(options=value)

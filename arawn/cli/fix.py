@@ -83,12 +83,14 @@ def _prompt(context: Context, last: str, ended: int | None, words: str, shell: s
 
     if not last:
         name = shell if shell in SHELLS else "bash"
+        asked = TOLD in context.env
+        why = (
+            "none was run in this shell yet, or outside of its history"
+            if asked
+            else f"the shell tells it after: arawn shell-init {name}"
+        )
         raise UsageFault(
-            "The last command is not known here",
-            hints=(
-                f"the shell tells it after: arawn shell-init {name}",
-                "or: arawn fix --command 'gti status'",
-            ),
+            "The last command is not known here", hints=(why, "or: arawn fix --command 'gti status'")
         )
     if ended == 0 and not words.strip():
         raise UsageFault(

@@ -53,7 +53,7 @@ def list_(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List models, one a line: name, window, prices in USD per million tokens, what it can do."""
+    """List models, one a line. Name, window, prices in USD per million tokens, what it can do."""
     context = ctx.find_root().obj
     context.take(backend)
     if every:
@@ -211,7 +211,7 @@ def show(
     backend: Backend = None,
     json: Json = False,
 ) -> None:
-    """Tell all that is known of one model, and from where: service, catalogue or config."""
+    """Tell all that is known of one model. And from where: service, catalogue or config."""
     from arawn.providers import GUIDE
     from arawn.render.models import fact
     from arawn.render.safe import clean

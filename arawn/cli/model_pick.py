@@ -28,7 +28,7 @@ def pick(
     explain: Annotated[bool, typer.Option("--explain", help="Tell of each how it was scored.")] = False,
     json: Json = False,
 ) -> None:
-    """Which model suits a piece of work: by context, speed, cost, quality and what it is known for."""
+    """Which model suits a piece of work. By context, speed, cost, quality and what it is known for."""
     from arawn.cli.stored import print_json
     from arawn.errors import ModelFault, UsageFault
     from arawn.messages import Request, user

@@ -1,12 +1,45 @@
-"""`--role`: the system prompt, backend and settings of a role, unless the person says otherwise."""
+"""`arawn role`, and `--role`: its system prompt, backend and settings, unless the person says otherwise."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import typer
+
+from arawn.cli import Json
+
 if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.roles import Role
+
+app = typer.Typer(
+    rich_markup_mode=None, pretty_exceptions_enable=False, help="The roles that --role and /role take."
+)
+
+
+@app.callback()
+def _group() -> None:
+    """The roles that --role and /role take."""
+
+
+@app.command("list")
+def list_(ctx: typer.Context, json: Json = False) -> None:
+    """List the roles: what each says, and where it stands."""
+    from arawn.render.document import dump
+    from arawn.render.safe import clean
+    from arawn.roles import Roles
+
+    context = ctx.find_root().obj
+    roles = Roles(context.warned(), context.env)
+    found = [roles.find(name) for name in roles.names()]
+    if json:
+        print(context.redact(dump({"version": 1, "roles": [role._asdict() for role in found]})))
+        return
+    for role in found:
+        name, told = (clean(text, newlines=False) for text in (role.name, f"{role.told} ({role.place})"))
+        print(context.redact(f"{name:<12} {told}"))
+    if not found:
+        context.status.note(f"there are no roles: [roles.NAME] in the config, or {roles.folder}/NAME.md")
 
 
 class Manner(NamedTuple):

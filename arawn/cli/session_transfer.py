@@ -35,7 +35,7 @@ def export(
         typer.Option("--output", "-O", metavar="FILE", help="Write a file; its ending tells the form."),
     ] = None,
 ) -> None:
-    """Write sessions as Markdown, HTML, JSON or JSONL. To stdout or a file; JSONL is messages for training."""
+    """Write sessions as Markdown, HTML, JSON or JSONL. To stdout or a file; JSONL is for training."""
     from arawn.cli.stored import mask_of, opened, session_of
     from arawn.record import session_without_keys
     from arawn.transfer import export as pieces
