@@ -176,6 +176,7 @@ def commands() -> dict[str, tuple[str, list[str]]]:
         "search phrase": ("full", ["session", "search", f"{words.words[0]} {words.words[1]}"]),
         "search CJK phrase": ("full", ["session", "search", PHRASE]),
         "search nothing": ("full", ["session", "search", "thiswordisnowhere"]),
+        "search before a time": ("full", ["session", "search", "--until", "2025-10-10", words.common]),
         "search filtered": ("full", ["session", "search", "--role", "user", "--by", "nobody", words.common]),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,31 @@ def test_filters(store: Store, only: Filter, looked_at: int) -> None:
 def test_beginnings_only_where_no_whole_word_is(store: Store) -> None:
     assert len(search(store, "riv", 1000)) == len(search(store, "river", 1000)) > 0
     assert search(store, "run", 1000, Filter(role="assistant")) == [], "whole words are there, elsewhere"
+
+
+def test_what_was_said_before_a_time_is_looked_for_there(tmp_path: Path) -> None:
+    """A word as common as can be, in the middle of many turns: neither those after nor all before are read."""
+    many, middle = 3000, START + 1500
+    store = Store(tmp_path, print)
+    session = Session("s1", "all")
+    for number in range(many):
+        session.add(
+            Turn(f"t{number:04}", session.head, (user(f"river {number}"),), Receipt(), START + number)
+        )
+    store.put(session, session.turns.values())
+    steps = [0]
+
+    def step() -> int:
+        steps[0] += 1
+        return 0
+
+    store.db.connection.set_progress_handler(step, 100)
+    spent = []
+    for looked_at in (1, 450):
+        before = steps[0]
+        hits = search(store, "river", 1000, Filter(until=middle), looked_at)
+        spent.append(steps[0] - before)
+        assert {hit.turn for hit in hits} == {f"t{number:04}" for number in range(1500 - 400, 1500)}
+    whole, near = spent
+    assert near < whole / 2
+    store.close()

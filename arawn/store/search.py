@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 CANDIDATES = 400
 """So many of the newest messages with the words are ranked: a common word costs what a rare one does."""
-LOOKED_AT = 4_000
+LOOKED_AT = 10_000
 """So many of them are looked at one by one for what else they must be."""
 LONGEST = 2000
 """Characters of a query that are taken."""
 AROUND = 60
 HALF_LIFE_S = 90 * 86400.0
+_END = 2**63 - 1
+"""No row comes after it."""
 Condition = tuple[str, tuple[Any, ...]]
 """A piece of SQL with the values for its question marks."""
 
@@ -121,17 +123,35 @@ def _candidates(db: sqlite3.Connection, query: str, only: Filter, looked_at: int
         ("t.at < ?", only.until),
     )
     asked = turns + _asked(("m.role = ?", only.role), ("instr(m.text, ?) > 0", "```" if only.code else ""))
-    far = None
-    if asked:
-        last = "SELECT rowid FROM word WHERE word MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
-        far = db.execute(last, (query, looked_at)).fetchone()
+    last = "SELECT rowid FROM word WHERE word MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"
+    far = db.execute(last, (query, _END, looked_at)).fetchone() if asked else None
     if far is None:
         return _found(db, query, asked)
     found = _found(db, query, [("word.rowid > ?", far), *asked])
+    start = _before(db, only.until)
+    if len(found) < CANDIDATES and start < far[0]:
+        # What was said before then begins about there; the newest that has the words is far from it.
+        end = db.execute(last, (query, start, looked_at)).fetchone() or (0,)
+        older = _found(db, query, [("word.rowid BETWEEN ? AND ?", (end[0], start)), *asked])
+        if len(older) == CANDIDATES:
+            return (found + older)[:CANDIDATES]
     if len(found) < CANDIDATES:
         # Little of what has the words is let through: it is made out first, as looking at all takes long.
         found += _found(db, query, [("word.rowid <= ?", far), *_among(turns, only.role), *asked])
     return found[:CANDIDATES]
+
+
+def _before(db: sqlite3.Connection, until: float | None) -> int:
+    """The row of a message that was among the last ones said before that time."""
+    if until is None:
+        return _END
+    # Several turns: what one of them says may have been said long before, and is kept since then.
+    found = db.execute(
+        "SELECT max(message) FROM said"
+        " WHERE turn IN (SELECT id FROM turn WHERE at < ? ORDER BY at DESC LIMIT 50)",
+        (until,),
+    ).fetchone()
+    return int(found[0] or 0)
 
 
 def _among(turns: list[Condition], role: str) -> list[Condition]:
