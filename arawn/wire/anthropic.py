@@ -21,10 +21,10 @@ from arawn.messages import (
 )
 from arawn.wire import Call, Target
 from arawn.wire.calls import as_object, fit_id, unique
-from arawn.wire.faults import from_payload
+from arawn.wire.faults import from_payload, instead
 from arawn.wire.frames import Frame, encodable, parse
 from arawn.wire.openai_write import effort_of
-from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
+from arawn.wire.reading import Speech, count, key, reason, table, tables, word
 
 MEDIA = frozenset({"image", "pdf"})
 MAX_TOKENS = 4096
@@ -158,6 +158,8 @@ class _Reply:
         self.ids: set[str] = set()
         self.usage: dict[str, Any] = {}
         self.raw = ""
+        self.first: Any = None
+        self.refusal = ""
         self.model = ""
         self.citations: list[Mapping[str, Any]] = []
         self.speech = Speech()
@@ -166,6 +168,7 @@ class _Reply:
     def message(self, message: Mapping[str, Any]) -> None:
         self.model = word(message.get("model")) or self.model
         self.raw = word(message.get("stop_reason")) or self.raw
+        self.refusal = word(table(message.get("stop_details")).get("explanation")) or self.refusal
         self.add_usage(message.get("usage"))
 
     def add_usage(self, usage: Any) -> None:
@@ -183,20 +186,26 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     for frame in frames:
         if frame.data.startswith("[DONE]") or not frame.data.strip():
             continue
-        data = parse(frame)
+        named = frame.event == "error"
+        data = frame.data if named and frame.data[:1] != "{" else parse(frame)
+        if named or (isinstance(data, dict) and (data.get("type") == "error" or data.get("error"))):
+            raise from_payload(data, target)
         if not isinstance(data, dict):
             continue
-        if frame.event == "error" or data.get("type") == "error" or "error" in data:
-            raise from_payload(data, target)
+        reply.first = reply.first or data
         yield from _event(data, reply)
         if reply.ended:
             break
+    if reply.raw or reply.ended:
+        for open_index in list(reply.blocks):  # some servers leave out what ends a block
+            yield from _stop(open_index, reply)
     yield from reply.speech.flush()
     if not reply.raw and not reply.ended:
-        raise torn(target)
+        raise instead(reply.first, target)
     yield _usage(reply.usage)
     why = reason(reply.raw, bool(reply.ids))
-    yield Finish(why, reply.raw, reply.model, "" if why == "refusal" else None, tuple(reply.citations))
+    refusal = reply.refusal if why == "refusal" else None
+    yield Finish(why, reply.raw, reply.model, refusal, tuple(reply.citations))
 
 
 def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -211,20 +220,18 @@ def _event(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
         case "content_block_stop":
             yield from _stop(index, reply)
         case "message_delta":
-            delta = data.get("delta")
-            reply.raw = word(table(delta).get("stop_reason")) or reply.raw
-            reply.add_usage(data.get("usage"))
+            reply.message({**table(data.get("delta")), "usage": data.get("usage")})
         case "message_stop":
-            for open_index in list(reply.blocks):
-                yield from _stop(open_index, reply)
             reply.ended = True
-        case "message":
+        case kind if kind == "message" or (kind is None and "content" in data):
             yield from _whole(data, reply)
 
 
 def _whole(message: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     reply.message(message)
-    for index, block in enumerate(tables(message.get("content"))):
+    content = message.get("content")
+    yield from reply.speech.text(content)
+    for index, block in enumerate(tables(content)):
         yield from _start(index, dict(block), reply)
         yield from _stop(index, reply)
     reply.ended = True

@@ -85,7 +85,7 @@ class Calls:
         index = index if isinstance(index, tuple) else key(index)
         if index is None:
             index = self._without_index(call_id, name)
-        elif self._is_another(index, call_id, name):
+        elif self._is_another(index, call_id, name, arguments):
             index = (index, len(self._open))
         self._last = index
         slot = self._open.setdefault(index, _Slot())
@@ -105,21 +105,38 @@ class Calls:
             return self._last if same else ("new", len(self._open))
         return self._last
 
-    def _is_another(self, index: Any, call_id: Any, name: Any) -> bool:
-        """Whole calls that all claim index 0: a new id together with a name is a new call."""
+    def _is_another(self, index: Any, call_id: Any, name: Any, arguments: Any) -> bool:
+        """Whole calls that all claim index 0: a new id together with a name is a new call.
+
+        Without ids it is one where the known call is whole, and another name or whole arguments come.
+        """
         known = self._open.get(index)
-        return bool(known and call_id and name and known.id and known.id != call_id)
+        if not (known and known.name and name):
+            return False
+        if call_id and known.id:
+            return bool(call_id != known.id)
+        return _is_whole("".join(known.pieces)) and (name != known.name or _is_whole(arguments))
 
     def done(self) -> list[ToolCall]:
         """All calls, in order of their beginning, ids non-empty and unique."""
         made: list[ToolCall] = []
         taken: set[str] = set()
         for slot in self._open.values():
-            if slot.name or slot.pieces:
+            given = encodable("".join(slot.pieces)) or "{}"
+            filled = given.removeprefix("{}")  # some servers begin with empty ones and then send them
+            arguments = filled if filled.strip() else given
+            if slot.name or arguments != "{}":  # some servers fill what is not set with empty values
                 call_id = unique(slot.id, taken)
-                arguments = encodable("".join(slot.pieces)) or "{}"
                 made.append(ToolCall(call_id, slot.name, arguments, slot.opaque))
         return made
+
+
+def _is_whole(arguments: Any) -> bool:
+    """Whether nothing can follow: an object, or the text of one."""
+    text = isinstance(arguments, str)
+    return isinstance(arguments, dict) or (
+        text and arguments[-1:] == "}" and "__raw__" not in as_object(arguments)
+    )
 
 
 class _Slot:

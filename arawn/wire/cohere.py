@@ -110,6 +110,7 @@ class _Reply:
         self.calls = Calls()
         self.plan: list[str] = []
         self.raw = ""
+        self.whole = False
         self.failed = ""
         self.usage: Usage | None = None
         self.citations: list[Mapping[str, Any]] = []
@@ -142,14 +143,14 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
     reply = _Reply()
     for frame, data in objects(frames):
         kind = data.get("type") or data.get("event_type")
-        if "finish_reason" in data and kind is None:
+        if kind is None and {"finish_reason", "text"} & data.keys():
             yield from _whole(data, reply)
         elif "error" in (kind, frame.event) or (kind is None and ("message" in data or "error" in data)):
             raise from_payload(data, target)
         else:
             yield from (_v2 if "type" in data else _v1)(word(kind), data, reply)
     yield from reply.speech.flush()
-    if not reply.raw:
+    if not reply.raw and not reply.whole:
         raise torn(target)
     yield from _end(reply, target)
 
@@ -234,6 +235,7 @@ def _whole(data: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
         reply.cite(citation)
     _sources(data, reply)
     reply.end(data.get("finish_reason"), data.get("usage") or data.get("meta"))
+    reply.whole = True
 
 
 def _sources(data: Mapping[str, Any], reply: _Reply) -> None:

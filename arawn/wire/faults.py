@@ -37,7 +37,7 @@ from arawn.wire.fault_words import (
     QUOTA_OR_PACE,
 )
 from arawn.wire.frames import encodable, loads
-from arawn.wire.reading import tables
+from arawn.wire.reading import tables, torn
 from arawn.wire.retry_after import retry_after, should_retry, until_reset
 
 DETAIL_LIMIT = 500
@@ -82,6 +82,17 @@ def from_payload(payload: Any, target: Target) -> ServiceFault:
     return made
 
 
+def instead(first: Any, target: Target) -> ServiceFault:
+    """What a reply was that never ended: words in the shape of no error, where its first object is such."""
+    said = first if isinstance(first, Mapping) else {}
+    if (
+        any(isinstance(said.get(key), str | list) for key in ("message", "detail", "msg"))
+        or "base_resp" in said
+    ):
+        return from_payload(said, target)
+    return torn(target)
+
+
 def _json(text: str) -> Any:
     if text[:1] not in ("{", "["):
         return None
@@ -113,7 +124,7 @@ def _said(payload: Any) -> Said:
 
 
 def _message(body: Mapping[str, Any]) -> str:
-    for key in ("message", "detail", "msg", "title", "error_description"):
+    for key in ("message", "detail", "msg", "title", "error_description", "base_resp", "status_msg"):
         value = body.get(key)
         if isinstance(value, str) and value:
             return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from arawn.errors import Cut, EmptyAnswer
@@ -122,10 +121,7 @@ def _events(chunks: Iterator[bytes], limit: int) -> Iterator[Frame]:
     """Server-sent events. Lines end in CR, LF or CRLF and nowhere else."""
     open_event = _Event(limit)
     for lines in _lines(chunks, limit):
-        whole = open_event.take(lines)
-        for frame in whole[:-1]:
-            yield Followed(*frame)
-        yield from whole[-1:]
+        yield from open_event.take(lines)
         if open_event.size > limit:
             raise _too_large(limit)
     yield from open_event.take([""])  # the last blank line is often missing; a torn one fails to parse
@@ -140,6 +136,7 @@ class _Event:
         self._name = ""
         self._data: list[str] = []
         self._number = 0
+        self._bare = False
 
     def take(self, lines: list[str]) -> list[Frame]:
         """The events that end in these lines."""
@@ -148,8 +145,8 @@ class _Event:
             if not line:
                 if self._data:
                     self._number += 1
-                    whole.append(Frame(self._name, "\n".join(self._data), self._number))
-                self._name, self._data, self.size = "", [], 0
+                    whole.append(Followed(self._name, "\n".join(self._data), self._number))
+                self._name, self._data, self.size, self._bare = "", [], 0, False
                 continue
             name, _, value = line.partition(":")
             if name == "data":
@@ -159,7 +156,18 @@ class _Event:
                 self._data.append(value[1:] if value[:1] == " " else value)
             elif name == "event":
                 self._name = value.strip()
+            elif self._bare or line[:1] == "{" or name == "error":
+                self._raw(line, name, value)
+        whole[-1:] = [Frame(*last) for last in whole[-1:]]
         return whole
+
+    def _raw(self, line: str, name: str, value: str) -> None:
+        """A line that is no field: JSON that a gateway put where the stream broke, or llama.cpp's error."""
+        self._bare = name != "error"
+        self._name = self._name if self._bare else name
+        self.size += len(line) + 1
+        if self.size <= self._limit:
+            self._data.append(line if self._bare else value.strip())
 
 
 def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[list[str]]:
@@ -274,12 +282,16 @@ def parse(frame: Frame) -> Any:
     """The JSON value of a frame. Raises Cut, naming the event, for what is no JSON that can be read."""
     data = frame.data
     if len(data) <= 2 * DEPTH:  # too short to be too wide or too deep
-        with suppress(ValueError, RecursionError):
-            return _decode(data)
+        try:
+            value, end = _decode(data)
+        except (ValueError, RecursionError):
+            end = -1  # read once more, to be told why
+        if end == len(data):
+            return value
     return _value(lambda: loads(data), f"Event {frame.number} of the reply")
 
 
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().raw_decode
 
 
 def loads(text: str) -> Any:

@@ -178,6 +178,7 @@ class _Reply:
         self.speech = Speech()
         self.calls = GeminiCalls()
         self.raw = ""
+        self.blocked = False
         self.model = ""
         self.usage: Usage | None = None
         self.citations: list[Mapping[str, Any]] = []
@@ -200,9 +201,8 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         raise torn(target)
     if reply.usage is not None:
         yield reply.usage
-    yield Finish(
-        reason(reply.raw, bool(reply.calls.ids)), reply.raw, reply.model, None, tuple(reply.citations)
-    )
+    why = "content_filter" if reply.blocked else reason(reply.raw, bool(reply.calls.ids))
+    yield Finish(why, reply.raw, reply.model, None, tuple(reply.citations))
 
 
 def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -218,7 +218,7 @@ def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
             _cite(table(candidate.get("groundingMetadata")), reply)
     blocked = word(table(chunk.get("promptFeedback")).get("blockReason"))
     if blocked:
-        reply.raw = blocked if blocked.lower() != "other" else "PROHIBITED_CONTENT"
+        reply.raw, reply.blocked = blocked, True
 
 
 def _part_events(part: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:

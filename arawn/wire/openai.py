@@ -13,10 +13,10 @@ from arawn.errors import ServiceFault
 from arawn.events import Event, Finish, Progress, Reasoning, Usage
 from arawn.wire import Call, Target
 from arawn.wire.calls import Calls
-from arawn.wire.faults import from_payload
+from arawn.wire.faults import from_payload, instead
 from arawn.wire.frames import Followed, Frame, encodable, parse
 from arawn.wire.openai_write import MEDIA, url, write
-from arawn.wire.reading import Speech, count, key, reason, table, tables, torn, word
+from arawn.wire.reading import Speech, count, key, reason, table, tables, word
 
 __all__ = ["MEDIA", "embed", "read", "write"]
 
@@ -34,6 +34,8 @@ class _Reply:
         self.pieces: list[str] = []
         self.details: dict[Any, dict[str, Any]] = {}
         self.raw = ""
+        self.whole = False
+        self.first: Any = None
         self.model = ""
         self.refusal: list[str] = []
         self.citations: tuple[Mapping[str, Any], ...] = ()
@@ -66,9 +68,9 @@ def read(frames: Iterable[Frame], target: Target) -> Iterator[Event]:
         yield from _said(reply)
         raise
     yield from _said(reply)
-    if not reply.raw and not ended:
+    if not (reply.raw or reply.whole or ended):
         yield from reply.speech.flush()
-        raise torn(target)
+        raise instead(reply.first, target)
     yield from reply.finish()
 
 
@@ -87,6 +89,7 @@ def _frames(frames: Iterable[Frame], target: Target, reply: _Reply) -> Generator
         chunk = frame.data if frame.event == "error" and frame.data[:1] != "{" else parse(frame)
         words = _words(chunk, reply) if frame.event != "error" else None
         if words is not None:
+            reply.alike.learn(frame.data, words)
             reply.pieces.append(words)
             if type(frame) is not Followed:
                 yield from _said(reply)
@@ -94,8 +97,10 @@ def _frames(frames: Iterable[Frame], target: Target, reply: _Reply) -> Generator
         yield from _said(reply)
         if isinstance(chunk, dict):
             yield from _chunk(chunk, reply)
-        if frame.event == "error" or (isinstance(chunk, dict) and _is_error(chunk)):
-            raise from_payload(chunk, target)
+        wrong = chunk if frame.event == "error" else _error(table(chunk))
+        if wrong is not None:
+            raise from_payload(wrong, target)
+        reply.first = reply.first or chunk
     return False
 
 
@@ -124,10 +129,12 @@ def _words(chunk: Any, reply: _Reply) -> str | None:
     return content if type(content) is str else None
 
 
-def _is_error(chunk: Mapping[str, Any]) -> bool:
-    """An error under its word, or without it: no choices, but a message and a code or type."""
+def _error(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Where an error stands under its word, in the chunk or a choice, or without it beside a code or type."""
     bare = "choices" not in chunk and "message" in chunk
-    return bool(chunk.get("error") or (bare and {"code", "type", "status_code"} & chunk.keys()))
+    if chunk.get("error") or (bare and {"code", "type", "status_code"} & chunk.keys()):
+        return chunk
+    return next((choice for choice in tables(chunk.get("choices")) if choice.get("error")), None)
 
 
 def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -144,6 +151,7 @@ def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
 
 def _choice(choice: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     delta, message = choice.get("delta"), choice.get("message")
+    reply.whole = reply.whole or (message is not None and "delta" not in choice)
     if isinstance(message, dict) and not reply.speech.any and not table(delta).get("content"):
         delta = message  # beside a delta it repeats what came: of use only where nothing did
     if isinstance(delta, dict):
@@ -151,6 +159,7 @@ def _choice(choice: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     else:
         yield from reply.speech.text(choice.get("text"))
     reply.raw = word(choice.get("finish_reason")) or reply.raw
+    reply.usage = usage(table(choice.get("usage"))) or reply.usage
 
 
 def _delta(delta: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:

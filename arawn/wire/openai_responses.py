@@ -6,6 +6,7 @@ at the service (`store` is false): reasoning goes back encrypted, to the backend
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -134,13 +135,19 @@ def _item(part: Part, target: Target) -> list[dict[str, Any]]:
 
 
 class _Reply:
-    """What is known of a reply so far. `shown` are the parts whose text has come piece by piece."""
+    """What is known of a reply so far.
+
+    Of the kinds in `shown` text has come piece by piece, of those in `done` whole items; `begun` are calls
+    whose arguments come. Not all servers number events and name items alike in all places.
+    """
 
     def __init__(self) -> None:
         self.speech = Speech()
         self.ids: set[str] = set()
-        self.shown: set[Any] = set()
-        self.done: set[Any] = set()
+        self.shown: set[str] = set()
+        self.done: set[str] = set()
+        self.names: set[Any] = set()
+        self.begun: dict[Any, dict[str, Any]] = {}
         self.refusal: list[str] = []
         self.citations: list[Mapping[str, Any]] = []
         self.raw = ""
@@ -187,22 +194,30 @@ def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) ->
     delta = data.get("delta")
     index = key(data.get("output_index"))
     match kind:
-        case "output_text.delta":
-            reply.shown.add(index)
-            yield from reply.speech.text(delta)
+        case "output_text.delta" | "output_text.done" if delta or "message" not in reply.shown | reply.done:
+            reply.shown.add("message")
+            yield from reply.speech.text(delta or data.get("text"))
         case "reasoning_summary_text.delta" | "reasoning_text.delta" | "reasoning.delta":
-            reply.shown.add(index)
+            reply.shown.add("reasoning")
             yield from reply.speech.thought(delta)
         case "refusal.delta":
-            reply.shown.add(index)
+            reply.shown.add("message")
             reply.refusal.append(delta if isinstance(delta, str) else "")
         case "output_text.annotation.added":
             _cite(table(data.get("annotation")), reply)
-        case "function_call_arguments.delta":
+        case "output_item.added" if table(data.get("item")).get("type") == "function_call":
+            reply.begun[index] = dict(table(data.get("item")))
+        case "function_call_arguments.delta" | "function_call_arguments.done":
+            call = reply.begun.get(index, {})
+            call["arguments"] = word(data.get("arguments")) or word(call.get("arguments")) + word(delta)
             if delta:
                 yield Progress("writing a call")
         case "output_item.done":
-            yield from _item_events(table(data.get("item")), index, reply)
+            item = {**reply.begun.pop(index, {}), **_set(table(data.get("item")))}
+            kind = word(item.get("type"))
+            yield from _item_events(item, kind in reply.shown, reply)
+            reply.done.add(kind)
+            reply.shown.discard(kind)
         case "completed" | "incomplete" | "failed" | "cancelled" | "done":
             yield from _whole(table(data.get("response")), reply, target)
 
@@ -215,21 +230,30 @@ def _whole(response: Mapping[str, Any], reply: _Reply, target: Target) -> Iterat
         raise from_payload({"error": response.get("error") or {"message": status}}, target)
     if status == "cancelled":
         raise Overloaded(f'Backend "{target.backend}" gave up while answering', detail=status)
-    for index, item in enumerate(tables(response.get("output"))):
-        yield from _item_events(item, index, reply)
+    shown = reply.shown | reply.done
+    for item in tables(response.get("output")):
+        kind = word(item.get("type"))
+        if kind not in reply.done or kind == "message":
+            yield from _item_events(item, kind in shown, reply)
+    for call in reply.begun.values():
+        yield from _item_events(call, False, reply)
     reply.model = word(response.get("model")) or reply.model
     reply.usage = _usage(table(response.get("usage"))) or reply.usage
     reply.raw = status
     reply.why = word(table(response.get("incomplete_details")).get("reason"))
 
 
-def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator[Event]:
-    """A finished item. Of one whose text has streamed only what is not text is new."""
-    name = key(item.get("id") or index)
-    if name in reply.done:
+def _set(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an item that hold something."""
+    return {name: value for name, value in item.items() if value not in (None, "")}
+
+
+def _item_events(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[Event]:
+    """A finished item. Of one whose text has streamed (`said`) only what is not text is new."""
+    name = key(item.get("call_id") or item.get("id"))
+    if name is not None and name in reply.names:
         return
-    reply.done.add(name)
-    said = index in reply.shown
+    reply.names.add(name)
     match item.get("type"):
         case "message":
             yield from _message(item, said, reply)
@@ -238,12 +262,16 @@ def _item_events(item: Mapping[str, Any], index: Any, reply: _Reply) -> Iterator
         case "function_call":
             yield from reply.speech.flush()
             given = item.get("arguments")
+            arguments = json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else given
             call_id = unique(item.get("call_id") or item.get("id"), reply.ids)
-            yield ToolCall(call_id, word(item.get("name")), word(given) or "{}")
+            yield ToolCall(call_id, word(item.get("name")), word(arguments) or "{}")
 
 
 def _message(item: Mapping[str, Any], said: bool, reply: _Reply) -> Iterator[Event]:
-    for part in tables(item.get("content")):
+    content = item.get("content")
+    if not said:
+        yield from reply.speech.text(content)
+    for part in tables(content):
         if not said:
             yield from reply.speech.text(part.get("text"))
             reply.refusal.append(word(part.get("refusal")))
