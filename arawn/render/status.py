@@ -42,7 +42,7 @@ class Status:
     """Writes to stderr. `quiet` keeps all but errors; `live` means a terminal: a line may be redrawn.
 
     `tty`: a terminal, even one that cannot redraw; as `live` where it is not said. Without a theme the
-    sixteen colours hold.
+    sixteen colours hold. `beside`: what stands beside the line that moves, clean, in so many columns.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Status:
         self._theme = theme
         self._ascii = ascii
         self.tty = (live if tty is None else tty) and not quiet
+        self.beside: Callable[[int], str] | None = None
         self._told_wait = -1
         self._shown: Prose | None = None
         self._thought: Filter | None = None
@@ -162,7 +163,14 @@ class Status:
         return 80
 
     def _dressed(self, text: str) -> str:
-        return self.styled("spinner", self.fitted(text))
+        """The line, with what `beside` tells in at most half of it."""
+        more = self.beside(self._columns() // 2) if self.beside is not None else ""
+        if not more:
+            return self.styled("spinner", self.fitted(text))
+        from arawn.render.measure import cells, fitting
+
+        text = text[: fitting(text, self._columns() - 3 - cells(more))]
+        return self.styled("spinner", text) + "  " + self.styled("dim", more)
 
     def fitting(self, parts: Sequence[str]) -> str:
         """So many of the parts, from the first, as fit on a line; of the first what fits."""

@@ -235,7 +235,7 @@ class Repl:
         chat, label = self._chat, f"Answer from {self.opened.name}, {self.opened.model}:"
         show = Show(
             chat.status,
-            lambda: self.screen.sink(self.conversation.format is not None, label),
+            lambda: self.screen.growing(self.conversation.format is not None, label),
             self._signals,
             thoughts=self.thoughts,
             ending=chat.settings.ending if self._attended else None,

@@ -8,16 +8,21 @@ from arawn.errors import ArawnError
 
 if TYPE_CHECKING:
     from arawn.differing import Piece
+    from arawn.render.foot import Foot
     from arawn.render.look import Sink
     from arawn.repl.chat import Chat
 
 
 class Screen:
-    """The output of a chat. `code` is the exit code of the last fault, else 0."""
+    """The output of a chat. `code` is the exit code of the last fault, else 0.
+
+    foot: what stands below an answer while it grows, where anything does.
+    """
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self.code = 0
+        self.foot: Foot | None = None
 
     @property
     def on_terminal(self) -> bool:
@@ -59,6 +64,15 @@ class Screen:
     def sink(self, raw: bool = False, label: str = "") -> Sink:
         """Where an answer goes; `raw`: it is no Markdown; `label` says whose it is, where that is needed."""
         return self._chat.settings.look.sink(self._chat.out, self._chat.env, raw=raw, label=label)
+
+    def growing(self, raw: bool = False, label: str = "") -> Sink:
+        """The same for an answer that comes now; where it is rendered, with what is typed below it."""
+        look, env = self._chat.settings.look, self._chat.env
+        if self.foot is None or raw or not look.markdown:
+            return self.sink(raw, label)
+        from arawn.render.foot import Over
+
+        return Over(self.foot, lambda out: look.sink(out, env))
 
     def text(self, text: str) -> None:
         """An answer of before, as it was shown then."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from arawn.errors import ArawnError
+from arawn.render.foot import Foot
+from arawn.render.terminal import redraws
 from arawn.repl import mentions
 from arawn.repl.below import Below
 from arawn.repl.commands import registry
@@ -14,7 +17,7 @@ from arawn.repl.prompt.drafts import Draft
 from arawn.repl.prompt.editor import Around, Editor, Feel
 from arawn.repl.prompt.folds import Folds
 from arawn.repl.tidying import tidy
-from arawn.repl.typed import Typed
+from arawn.repl.typed import Typed, told
 from arawn.snippets import expand
 
 if TYPE_CHECKING:
@@ -70,7 +73,10 @@ class Talk:
             env=chat.env,
         )
         self._below.grown = self.editor.refresh
-        repl.listening = Listener(quiet, self._typed, signals.correct, self._keep).listening
+        if not settings.look.accessible and redraws(chat.env):
+            repl.screen.foot = Foot(chat.out, self._told, partial(chat.status.styled, "dim"))
+            chat.status.beside = self._told
+        repl.listening = Listener(quiet, self._typed, signals.correct, self._heard).listening
 
     def run(self) -> int:
         """Talk until the person leaves; the exit code."""
@@ -227,6 +233,16 @@ class Talk:
 
     def _redacts(self, text: str) -> bool:
         return self._repl.app.redact(text) != text
+
+    def _heard(self) -> None:
+        """Something was typed while an answer comes."""
+        if self._repl.screen.foot is not None:
+            self._repl.screen.foot.renew()
+        self._keep()
+
+    def _told(self, columns: int) -> str:
+        """What is typed and not sent, in so many columns."""
+        return told(self._typed.queue, self._typed.text, columns, self._repl.screen.ascii)
 
     def _keep(self) -> None:
         """Keep what is typed but not sent, so that a crash does not take it."""

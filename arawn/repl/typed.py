@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from arawn.render.measure import cells, fitting
+from arawn.render.safe import clean
 from arawn.repl.prompt.folds import Folds, is_long
 from arawn.repl.tidying import tidy
 
@@ -33,6 +35,27 @@ def of_paste(data: str) -> tuple[str, bool, str]:
         return found, True, rest
     keep = next((size for size in range(len(END) - 1, 0, -1) if data.endswith(END[:size])), 0)
     return data[: len(data) - keep], False, data[len(data) - keep :]
+
+
+def told(queue: Sequence[str], text: str, columns: int, ascii: bool) -> str:
+    """What waits and what is typed, in so many columns: of a message its beginning, of the text its end."""
+    dots, line = ("...", " / ") if ascii else ("…", " ↵ ")
+    waits = ""
+    if queue:
+        more = f" (and {len(queue) - 1} more)" if len(queue) > 1 else ""
+        first = clean(queue[0].strip().replace("\n", line), newlines=False)
+        room = (columns // 2 if text else columns) - len("queued: " + more)
+        if cells(first) > room:
+            first = first[: fitting(first, max(0, room - len(dots)))] + dots
+        waits = f"queued: {first}{more} "
+    shown = clean(text.replace("\n", line), newlines=False)
+    room = columns - cells(waits) - len("> ")
+    if cells(shown) > room:
+        while shown and cells(shown) > room - len(dots):
+            shown = shown[max(1, (cells(shown) - room) // 2) :]
+        shown = dots + shown
+    whole = waits + (f"> {shown}" if text else "")
+    return whole[: fitting(whole, columns)].rstrip()
 
 
 class Typed:
