@@ -176,6 +176,24 @@ def test_an_answer_that_was_cut_is_resumed(arawn: Callable) -> None:
     assert len(graph["turns"]) == 2 and graph["turns"][1]["parent"] is None
 
 
+def test_resume_takes_what_broke_off_before_what_never_was_answered(arawn: Callable) -> None:
+    def deny(conn: Conn) -> None:
+        body = b'{"error": {"message": "no", "code": "invalid_api_key"}}'
+        conn.head(401, "application/json", len(body))
+        conn.send(body)
+
+    with FakeProvider(cut, deny, openai_stream([" four"])) as fake:
+        arawn("ask", "count", config=config(fake))
+        assert arawn("ask", "denied").returncode == 4
+        done = arawn("resume")
+        assert done.stdout == "one two thr four\n" and "count\nbroke off: The connection" in done.stderr
+        again = arawn("resume", "--show")
+        assert "denied\nfailed before any answer: Authentication failed" in again.stderr
+        done = arawn("resume")
+        assert done.stdout == " four\n" and "failed before any answer: Authentication" in done.stderr
+        assert "nothing to go on with" in arawn("resume").stderr
+
+
 def test_resume_after_kill(arawn: Callable, env: dict[str, str], home: Path, tmp_path: Path) -> None:
     """F-DB-03: the prompt is there, and what came up to a second before."""
 

@@ -45,8 +45,9 @@ def resume(
     session, turn = _broken(context, keeper, which, json)
     session.stand_at(turn.id)
     context.status.note(f"session {session.id}: {session.title}")
+    what = "broke off" if turn.answer or turn.receipt.finish != "error" else "failed before any answer"
+    context.status.note(f"{what}: {turn.receipt.told or turn.receipt.finish}")
     if show_only:
-        context.status.note(f"broke off: {turn.receipt.told or turn.receipt.finish}")
         shown = sink_for("text", context)
         shown.feed(turn.answer)
         shown.close()

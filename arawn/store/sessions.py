@@ -200,13 +200,11 @@ class Store:
         return self._guard(work)
 
     def unfinished(self) -> tuple[str, str] | None:
-        """(session, turn) of the answer that broke off last and that nothing was said after."""
-        query = (
-            "SELECT s.name, t.name FROM turn t JOIN session s ON s.head = t.id AND s.id = t.session"
-            " WHERE t.unfinished ORDER BY t.id DESC LIMIT 1"
-        )
-        found = self._guard(lambda: self.db.connection.execute(query).fetchone())
-        return None if found is None else (str(found[0]), str(found[1]))
+        """(session, turn) of the answer that broke off last and that nothing was said after.
+
+        Where there is none, the question that failed last before any answer came.
+        """
+        return self._guard(lambda: trees.unfinished(self.db.connection))
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` reads from the open file."""

@@ -18,6 +18,8 @@ SURE = 4
 """So many characters are the beginning of an id rather than a word of a title."""
 TAKEN_IN = 2**40
 """`session.last` is the last turn that was said here, or the time of what was taken in, less this."""
+DAMAGE = (ValueError, TypeError, KeyError)
+"""What reading a damaged row leads to."""
 LAST = "CASE WHEN s.last > 0 THEN s.last ELSE s.head END"
 
 
@@ -205,7 +207,7 @@ def _turn(db: sqlite3.Connection, row: Any, said: list[Any]) -> Turn | None:
     try:
         messages = tuple(message_of(db, *message) for message in said)
         kept = receipt_in(json.loads(receipt))
-    except (ValueError, TypeError, KeyError) as error:
+    except DAMAGE as error:
         raise StoreFault(
             f"turn {name} is damaged ({error})", hints=("arawn session check", "arawn doctor --recover")
         ) from None
@@ -263,6 +265,21 @@ def find(db: sqlite3.Connection, word: str) -> str:
         return str(many[0][0])
     lines = tuple(f"{name}  {title}" for name, title in many)
     raise UsageFault(f"{word!r} may mean several sessions", hints=lines)
+
+
+def unfinished(db: sqlite3.Connection) -> tuple[str, str] | None:
+    """(session, turn) at the end of a session: the last that broke off, else the last question that failed."""
+    failed = None
+    for session, turn, receipt, answered in db.execute(
+        "SELECT s.name, t.name, t.receipt, EXISTS (SELECT 1 FROM said WHERE turn = t.id AND place > 0)"
+        " FROM turn t JOIN session s ON s.head = t.id AND s.id = t.session"
+        " WHERE t.unfinished ORDER BY t.id DESC"
+    ):
+        with contextlib.suppress(*DAMAGE):
+            if answered or receipt_in(json.loads(receipt)).finish != "error":
+                return str(session), str(turn)
+        failed = failed or (str(session), str(turn))
+    return failed
 
 
 def delete(db: sqlite3.Connection, id: str) -> None:
