@@ -28,6 +28,9 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         pass
+    except (ImportError, OSError, MemoryError) as error:  # `run` itself tells all that comes later
+        _complain(f"Arawn does not start: {error or 'out of memory'}")
+        code = 1
     leave(code)
 
 

@@ -102,9 +102,8 @@ class Comparison:
 
     def begin(self) -> None:
         """Ask all of them."""
-        for number, side in enumerate(self.sides):
-            tree = _copied(self.session)
-            self._trees.append(tree)
+        self._trees = [_copied(self.session) for _ in self.sides]
+        for number, (side, tree) in enumerate(zip(self.sides, self._trees, strict=True)):
             start(threading.Thread(target=self._work, args=(number, side, tree), daemon=True))
 
     def next(self, seconds: float = TICK_S) -> tuple[int, Came] | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_provider import FakeProvider, openai_stream
 
 from arawn import clipboard
 from arawn.errors import ArawnError
@@ -72,3 +74,273 @@ def test_F_TRUST_12_no_command_runs_what_lies_in_the_folder(arawn, strange) -> N
     for args in (("doctor",), ("config", "edit"), ("man",), ("secret", "test"), ("secret", "set", "x")):
         arawn(*args, env={"PATH": path, "EDITOR": "no-such-editor"}, stdin="k", cwd=strange.parent / "work")
         assert not strange.exists(), args
+
+
+CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\n'
+# The program with something done to this Python first; what is done stands between the two.
+BEFORE = "import sys\nsys.argv[:] = ['arawn', *sys.argv[1:]]\n"
+AFTER = "\nfrom arawn.__main__ import main\nmain()\n"
+BROKEN = "this is [ no toml"
+
+
+@pytest.fixture
+def with_lack(arawn) -> Callable:
+    """Run the program where this Python lacks something: `with_lack("lines of Python", "ask", "hi")`."""
+
+    def run(lack: str, *args: str, **more):
+        return arawn(*args, program=(sys.executable, "-P", "-c", BEFORE + lack + AFTER), **more)
+
+    return run
+
+
+def quiet(done, *words: str) -> None:
+    """It ended with a sentence, and with no traceback."""
+    told = done.stderr + done.stdout
+    assert "Traceback" not in told and "Exception" not in told, told
+    assert all(word in told for word in words), told
+
+
+# What a program opens, connects to and starts, as Python's own audit tells it.
+AUDIT = """
+seen = open({place!r}, "a")
+def hear(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "sqlite3.connect"):
+        seen.write(f"{{event}}\\n")
+    elif event == "import" and args[0] in ("keyring", "sqlite3", "_sqlite3", "socket"):
+        seen.write(f"import {{args[0]}}\\n")
+    elif event == "open" and str(args[0]).startswith({home!r}):
+        seen.write(f"open {{args[0]}}\\n")
+    seen.flush()
+sys.addaudithook(hear)
+"""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--version",),
+        ("--help",),
+        ("ask", "--help"),
+        ("session", "list", "--help"),
+        ("help",),
+        ("help", "secrets"),
+        ("shell-init", "bash"),
+        ("config", "path"),
+        ("man", "--roff"),
+    ],
+    ids=" ".join,
+)
+def test_F_OPS_01_help_touches_nothing(with_lack, home, tmp_path, args) -> None:
+    (home / ".local" / "share" / "arawn").mkdir(parents=True)
+    (home / ".local" / "share" / "arawn" / "sessions.db").write_text("this is no database")
+    seen = tmp_path / "seen"
+    audit = AUDIT.format(place=str(seen), home=f"{home}/.")
+    done = with_lack(audit, *args, config=BROKEN)
+    assert done.returncode == 0 and done.stdout and not done.stderr
+    assert seen.read_text() == ""
+
+
+def test_F_OPS_01_completions_know_names_without_a_check_of_the_config(with_lack, home, tmp_path) -> None:
+    seen = tmp_path / "seen"
+    audit = AUDIT.format(place=str(seen), home=f"{home}/.")
+    done = with_lack(audit, "completions", "values", "backend", config=BROKEN)
+    assert done.returncode == 0 and "openai" in done.stdout and not done.stderr
+    assert {line.split()[0] for line in seen.read_text().splitlines()} == {"open"}
+
+
+NO_MODULE = """
+from importlib.machinery import PathFinder
+look = PathFinder.find_spec
+def missing(name, *args, **more):
+    return None if name.partition(".")[0] == {name!r} else look(name, *args, **more)
+PathFinder.find_spec = missing
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "word"),
+    [
+        ("httpx", ("ask", "hi"), "The package httpx, which Arawn needs"),
+        ("tomlkit", ("config", "set", "ui.history", "false"), "The package tomlkit, which Arawn needs"),
+        ("fastjsonschema", ("ask", "hi", "--schema", '{"type": "object"}'), "The package fastjsonschema"),
+        ("typer", ("ask", "hi"), "Arawn does not start: No module named 'typer'"),
+    ],
+)
+def test_F_OPS_02_a_missing_package_is_named(with_lack, name, args, word) -> None:
+    with FakeProvider(openai_stream(["{}"])) as fake:
+        done = with_lack(NO_MODULE.format(name=name), *args, config=CONFIG.format(url=fake.url))
+    assert done.returncode == 1
+    quiet(done, word)
+
+
+def test_F_OPS_02_the_extra_for_socks_is_named(with_lack) -> None:
+    config = CONFIG.format(url="https://service.example") + 'api_key = "$env:K"\n'
+    done = with_lack(
+        NO_MODULE.format(name="socksio"),
+        "ask",
+        "hi",
+        config=config,
+        env={"ALL_PROXY": "socks5://127.0.0.1:9", "K": "k"},
+    )
+    assert done.returncode == 3
+    quiet(done, "arawn[socks]")
+
+
+LITTLE = """
+import resource
+import arawn.cli
+with open("/proc/self/statm") as statm:
+    size = int(statm.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + {more},) * 2)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of the address space is Linux's")
+def test_F_OPS_03_out_of_memory(arawn, with_lack) -> None:
+    """Wherever it ends: one sentence, no traceback, and the sessions are whole."""
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        assert arawn("ask", "one", config=CONFIG.format(url=fake.url)).stdout == "Hello\n"
+        for more in (0, 2_000_000, 8_000_000, 20_000_000):
+            done = with_lack(LITTLE.format(more=more), "ask", "hi")
+            assert done.returncode in (0, 1), done.stderr
+            quiet(done, "Out of memory" if done.returncode else "Hello")
+        assert "Out of memory" in with_lack(LITTLE.format(more=0), "ask", "hi").stderr
+        assert arawn("ask", "two").stdout == "Hello\n"
+    assert "one" in (told := arawn("session", "list").stdout) and "two" in told
+
+
+FEW = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most}))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
+def test_F_OPS_04_twenty_files_are_enough(with_lack) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        done = with_lack(FEW.format(most=20), "ask", "hi", config=CONFIG.format(url=fake.url))
+    assert done.returncode == 0 and done.stdout == "Hello\n"
+    quiet(done)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX")
+@pytest.mark.parametrize("args", [("ask", "hi"), ("session", "list"), ("nonsense",)], ids=" ".join)
+def test_F_OPS_04_too_few_files_are_told(with_lack, home, args) -> None:
+    for most in (3, 4, 5, 6, 7):
+        for early in ("import arawn.__main__\n", "import arawn.__main__, arawn.cli\n"):
+            with FakeProvider(openai_stream(["Hello"])) as fake:
+                lack = early + FEW.format(most=most)
+                done = with_lack(lack, *args, config=CONFIG.format(url=fake.url))
+            assert done.returncode in (0, 1, 2), done.stderr
+            quiet(done, "Error: " if done.returncode else "")
+
+
+# As where the system grants no more processes, which root is never refused.
+NO_FORK = """
+import _posixsubprocess, errno, os, subprocess
+def refuse(*args, **more):
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+_posixsubprocess.fork_exec = os.fork = refuse
+if hasattr(subprocess, "_fork_exec"):
+    subprocess._fork_exec = refuse
+"""
+NO_THREAD = """
+import _thread, threading
+def never(*args, **more):
+    raise RuntimeError("can't start new thread")
+_thread.start_new_thread = threading._start_new_thread = never
+if hasattr(threading, "_start_joinable_thread"):
+    threading._start_joinable_thread = never
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes start otherwise there")
+def test_F_OPS_05_no_more_processes(with_lack) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        assert with_lack(NO_FORK, "ask", "hi", config=CONFIG.format(url=fake.url)).stdout == "Hello\n"
+    done = with_lack(NO_FORK, "config", "edit", env={"EDITOR": "true"})
+    assert done.returncode == 2
+    quiet(done, "does not start", "temporarily unavailable")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("ask", "hi"),
+        ("compare", "hi", "-b", "fake", "-b", "guide"),
+        ("doctor",),
+        ("secret", "test", "fake"),
+        ("cmd", "hi"),
+    ],
+    ids=" ".join,
+)
+def test_F_OPS_05_no_more_threads(with_lack, args) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        config = CONFIG.format(url=fake.url) + 'api_key = "$keyring:k"\n' * (args[0] == "secret")
+        done = with_lack(NO_THREAD, *args, config=config)
+    assert done.returncode in (1, 3)
+    quiet(done, "thread")
+
+
+CANARY = "sk-CANARY0123456789abcdef"
+# Every command there is, which breaks as soon as it does something.
+RAISING = f"""
+import arawn.cli
+def broken(self, ctx):
+    raise RuntimeError("in the middle: {CANARY} \\x1b]0;title\\x07 here")
+from typer.core import TyperCommand
+TyperCommand.invoke = broken
+TyperCommand.parse_args = lambda self, ctx, args: args
+"""
+EVERY = """
+import contextlib, io, os
+from arawn.cli import run
+from arawn.cli.completion_tree import tree
+for node in (one for one in tree() if one.path and not one.commands):
+    words = list(node.path)
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = run(words)
+    print(code, repr(said.getvalue()), *words)
+os._exit(0)
+"""
+
+
+def test_F_OPS_10_whatever_breaks_in_any_command(with_lack, home) -> None:
+    done = with_lack(RAISING + EVERY)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) > 50, done.stderr
+    crash = home / ".local" / "state" / "arawn" / "crash.txt"
+    for line in lines:
+        assert line.startswith("70 ") and line.count("Error: ") == 1 and str(crash) in line, line
+        assert "CANARY" not in line and "Traceback" not in line
+    written = crash.read_text()
+    assert "RuntimeError: in the middle: ****" in written and "CANARY" not in written
+    assert "\x1b" not in written and "\x07" not in written, "it is read on a terminal"
+    assert crash.stat().st_mode & 0o777 == 0o600 and crash.parent.stat().st_mode & 0o077 == 0
+
+
+THREAD = f"""
+import arawn.store.journal as journal
+def broken(self):
+    raise RuntimeError("beside it: {CANARY}")
+journal.Writer._keep_up = broken
+"""
+
+
+def test_F_OPS_10_what_breaks_in_a_thread_is_written_down(with_lack, home) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        config = CONFIG.format(url=fake.url)
+        done = with_lack(THREAD, "ask", "hi", config=config)
+        loud = with_lack(THREAD, "--debug", "ask", "hi", config=config)
+    assert done.returncode == 0 and done.stdout == "Hello\n"
+    quiet(done)
+    crash = home / ".local" / "state" / "arawn" / "crash.txt"
+    assert "RuntimeError: beside it: ****" in crash.read_text() and "RuntimeError" in loud.stderr
+    assert "CANARY" not in crash.read_text() + done.stderr + loud.stderr
+
+
+def test_F_TERM_15_a_traceback_cannot_act_on_the_terminal(with_lack) -> None:
+    done = with_lack(RAISING, "--debug", "ask", "hi")
+    assert done.returncode == 70 and "RuntimeError" in done.stderr
+    assert "\x1b" not in done.stderr and "\x07" not in done.stderr and "CANARY" not in done.stderr

@@ -212,7 +212,7 @@ def run(args: Sequence[str]) -> int:
 
     Returns the exit code of the table in the README. Only KeyboardInterrupt during the imports leaves it.
     """
-    from arawn.cli import boundary
+    from arawn.cli import boundary, hooks
     from arawn.cli.context import Context
 
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character must not end the answer
@@ -220,6 +220,8 @@ def run(args: Sequence[str]) -> int:
             stream.reconfigure(errors="replace")
     context = Context(os.environ)
     boundary.on_signals()
+    hooks.on_faults(context)
+    hooks.no_core_dump()
     try:
         result = app(list(args), standalone_mode=False, prog_name="arawn", obj=context)
         return result if isinstance(result, int) else 0

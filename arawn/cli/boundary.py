@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from arawn.errors import ArawnError, Internal, StoreFault, UsageFault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from arawn.cli.context import Context
 
 
@@ -46,8 +49,12 @@ def report(error: BaseException, context: Context, args: Sequence[str]) -> int:
     if left:  # the CLI library makes an exit of it
         _silence()
         return 141
-    fault = _known(error) or _unknown(error, context)
-    _tell(fault, error, context, args)
+    try:
+        fault = _known(error) or _unknown(error, context)
+        _tell(fault, error, context, args)
+    except (OSError, MemoryError, ImportError) as lack:  # there is not even what it takes to tell it
+        _plainly(lack)
+        return getattr(error, "exit_code", 1)
     return fault.exit_code
 
 
@@ -68,31 +75,24 @@ def _known(error: BaseException) -> ArawnError | None:
         return ArawnError("Standard output is closed")
     if isinstance(error, MemoryError):
         return ArawnError("Out of memory")
+    return _not_whole(error)
+
+
+def _not_whole(error: BaseException) -> ArawnError | None:
+    """What is no fault of ours, but of how we were installed or of what the system grants."""
+    if isinstance(error, ImportError) and not (error.name or "arawn").startswith("arawn"):
+        name = str(error.name).partition(".")[0]
+        return ArawnError(
+            f"The package {name}, which Arawn needs, is missing or does not load",
+            detail=str(error),
+            hints=("install Arawn again", "arawn doctor tells which packages there are"),
+        )
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return ArawnError(
+            "The system starts no more threads for you", hints=("ulimit -u tells how many it grants",)
+        )
     return None
 
-
-def _command(error: BaseException) -> str:
-    """The command whose words were wrong, as it is typed."""
-    names: list[str] = []
-    place = getattr(error, "ctx", None)
-    while place is not None and place.parent is not None:
-        names.insert(0, place.info_name or "")
-        place = place.parent
-    return " ".join(["arawn", *names])
-
-
-def _unknown(error: BaseException, context: Context) -> ArawnError:
-    """A fault of ours: its redacted traceback goes to a private file, one sentence to the person."""
-    from arawn.config.edit import write_private
-    from arawn.config.paths import paths
-
-    place = paths(context.env).state_dir / "crash.txt"
-    try:
-        write_private(place, _trace(error, context).encode("utf-8", "replace"))
-        hint = f"what happened is written down, without keys, in {place}"
-    except OSError:
-        hint = "run it again with --debug to see where"
-    return Internal(f"A fault of Arawn's own ({type(error).__name__}), not of yours", hints=(hint,))
 
 def unknown_command(said: str) -> UsageFault:
     """What to say of a command that there is not, and which one may be meant."""
@@ -115,11 +115,44 @@ def _told(error: BaseException, message: str) -> str:
     return message.replace("\n", " ")
 
 
+def _command(error: BaseException) -> str:
+    """The command whose words were wrong, as it is typed."""
+    names: list[str] = []
+    place = getattr(error, "ctx", None)
+    while place is not None and place.parent is not None:
+        names.insert(0, place.info_name or "")
+        place = place.parent
+    return " ".join(["arawn", *names])
 
-def _trace(error: BaseException, context: Context) -> str:
+
+def _unknown(error: BaseException, context: Context) -> ArawnError:
+    """A fault of ours: its redacted traceback goes to a private file, one sentence to the person."""
+    place = record(error, context)
+    hint = f"what happened is written down, without keys, in {place}"
+    hints = (hint if place else "run it again with --debug to see where",)
+    return Internal(f"A fault of Arawn's own ({type(error).__name__}), not of yours", hints=hints)
+
+
+def record(error: BaseException, context: Context) -> Path | None:
+    """Write down where a fault of ours came from; the file, or None where it cannot be written."""
+    from arawn.config.edit import write_private
+    from arawn.config.paths import paths
+
+    place = paths(context.env).state_dir / "crash.txt"
+    try:
+        write_private(place, trace(error, context).encode("utf-8", "replace"))
+    except OSError:
+        return None
+    return place
+
+
+def trace(error: BaseException, context: Context) -> str:
+    """Where a fault came from, without keys and without what a terminal would act on."""
     import traceback
 
-    return context.redact("".join(traceback.format_exception(error)))
+    from arawn.render.safe import clean
+
+    return clean(context.redact("".join(traceback.format_exception(error))))
 
 
 def _tell(fault: ArawnError, error: BaseException, context: Context, args: Sequence[str]) -> None:
@@ -135,15 +168,21 @@ def _tell(fault: ArawnError, error: BaseException, context: Context, args: Seque
     status = context.status
     status.clear()
     if context.debug:
-        sys.stderr.write(_trace(error, context))
+        sys.stderr.write(trace(error, context))
     fault.redact(context.redact)
     status.error(fault)
 
 
+def _plainly(error: BaseException) -> None:
+    """One line, by nothing that has yet to be loaded."""
+    what = (isinstance(error, OSError) and error.strerror) or "Out of memory"
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"Error: {what}\n")
+
+
 def _silence() -> None:
     """Point stdout at nothing, so that the last flush has nobody to complain to."""
-    import contextlib
     import os
 
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

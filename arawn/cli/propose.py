@@ -193,6 +193,7 @@ def _run(asking: Asking, command: str) -> int:
     import os
     import signal
 
+    from arawn.cli.hooks import core_dump_as_before
     from arawn.shell.place import run_with
 
     program = [*run_with(os.environ, asking.ways.shell), command]
@@ -204,6 +205,7 @@ def _run(asking: Asking, command: str) -> int:
         return subprocess.run(program, check=False).returncode
     for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these, and what is run in its place would, too
         signal.signal(getattr(signal, name), signal.SIG_DFL)
+    core_dump_as_before()
     os.execv(program[0], program)
 
 
