@@ -110,6 +110,14 @@ class Guard:
         else:
             yield from self._asked(go, price, facts)
 
+    def reserve(self, request: Request, price: Cost) -> Generator[Event, None, tuple[Request, str]]:
+        """Hold money for work that is done elsewhere: the request as it may be, and the id of the hold.
+
+        Raises BudgetFault.
+        """
+        go = yield from self._decided(request, price, self._needs.facts())
+        return go.request, go.hold
+
     def _asked(self, go: _Go, price: Cost, facts: Facts) -> Iterator[Event]:
         """The reply, and what it cost put down however it ends."""
         usage, shown, spent = Usage(), 0.0, True
@@ -206,7 +214,7 @@ class Guard:
             f"Nothing was asked: {told}",
             hints=(
                 "ask less, or a cheaper model: arawn quote",
-                f"raise it for once: -o budget.{limit.name}=USD",
+                f"raise it for once: arawn -o budget.{limit.name}=USD ...",
             ),
         )
         fault.limit = limit.name
@@ -318,29 +326,18 @@ def guarded(
         return known._replace(output_price=0.0) if vectors else known
 
     def cheaper(request: Request, usd: float) -> Backend | None:
-        if vectors:
-            return None
         found = [one for one in offers(program.config, env, facts, request) if one.backend != choice.name]
         best = cheapest(found, usd)
-        if best is None:
+        if best is None or vectors:
             return None
         made = program.open_one(best.backend, best.model).backend
         if isinstance(made, Guard):
             made.action = "refuse"
         return made
 
-    made = Guard(
-        inner,
-        Needs(
-            limits,
-            own,
-            settings,
-            lambda: Ledger(paths(env).data_dir),
-            cheaper,
-            agreed,
-            tape is None,  # what is recorded is asked again as it was, when other limits hold
-        ),
-    )
+    # What is recorded is asked again as it was, when other limits hold: it is not trimmed.
+    trims, ledger = tape is None, lambda: Ledger(paths(env).data_dir)
+    made = Guard(inner, Needs(limits, own, settings, ledger, cheaper, agreed, trims=trims))
     if made.action == "ask" and not _can_answer():
         made.action = "refuse"
     return made

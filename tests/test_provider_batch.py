@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -369,3 +370,57 @@ def test_a_form_is_what_the_standard_says() -> None:
     mark = made.headers["content-type"].partition("boundary=")[2].encode()
     assert made.content.startswith(b"--" + mark) and made.content.endswith(b"--" + mark + b"--\r\n")
     assert made.content.count(mark) == 3
+
+
+# --- limits of money -------------------------------------------------------------------------------------
+
+PRICED = (
+    '[catalog."gpt-4o"]\ninput_price = 0.0\noutput_price = 20.0\n[budget]\n'  # 1,000 tokens: half of $0.02
+)
+
+
+def held(home: Path) -> float:
+    book = sqlite3.connect(home / ".local/share/arawn/budget.db")
+    try:
+        return float(book.execute("SELECT coalesce(sum(usd), 0) FROM hold").fetchone()[0])
+    finally:
+        book.close()
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ("per_day = 0.02", "budget.per_day = $0.02"),
+        ('per_day = 0.02\naction = "cheaper"', "budget.per_day = $0.02"),
+        ('per_day = 0.02\naction = "ask"', "budget.per_day = $0.02"),
+        ("per_session = 0.02", "budget.per_session"),
+        ("[budget.backends.openai]\nper_month = 0.02", "budget.backends.openai.per_month"),
+        ("per_turn = 0.009", "line 1 may cost $0.0100, and of budget.per_turn there is $0.009"),
+    ],
+)
+def test_nothing_is_handed_over_past_a_limit(openai: Place, limits: str, told: str) -> None:
+    openai.write("x", "y", "z")
+    done = openai.submit(more=PRICED + limits)
+    assert done.returncode == 7 and told in done.stderr and "Nothing was" in done.stderr, done.stderr
+    assert not openai.service.jobs and "Nothing was handed" in openai.run("status").stderr
+
+
+def test_a_batch_counts_as_what_it_may_cost_until_it_is_fetched(openai: Place, home: Path) -> None:
+    openai.write("x", "y", {"prompt": "z", "max_tokens": 7})
+    limits = PRICED + "per_day = 0.1\nper_turn = 0.03"
+    assert openai.submit("-o", str(openai.out), more=limits).returncode == 0
+    bodies = [json.loads(line)["body"] for line in openai.service.files["file-0"].decode().splitlines()]
+    tokens = [body.get("max_tokens") or body.get("max_completion_tokens") for body in bodies]
+    assert tokens[0] == tokens[1] == 2999 and tokens[2] == 7, tokens  # by the limit of a turn
+    assert 0.02 < held(home) <= 0.1
+    refused = openai.submit(more=limits)  # what the first one may cost is spent until it is fetched
+    assert refused.returncode == 7 and "per_day" in refused.stderr, refused.stderr
+    assert openai.run("fetch", more=limits).returncode == 0
+    assert held(home) == pytest.approx(3 * 500 * 10e-6)
+
+
+def test_what_a_service_refused_holds_nothing(openai: Place, home: Path) -> None:
+    openai.write("x")
+    openai.fake.behaviours = (json_reply(400, {"error": {"message": "no"}}),)
+    assert openai.submit(more=PRICED + "per_day = 1.0").returncode != 0
+    assert held(home) == 0

@@ -32,7 +32,7 @@ class Kept(NamedTuple):
     """Work that was handed over. `ids` are the lines' ids with the marks of what they say, in their order.
 
     `structured` tells that JSON is wanted, of the schema `form` where there is one; `out` is where the
-    answers were said to go. `made` is seconds since 1970.
+    answers were said to go. `made` is seconds since 1970, `hold` what holds the money for it.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Kept(NamedTuple):
     form: Mapping[str, Any] | None = None
     structured: bool = False
     out: str = ""
+    hold: str = ""
 
 
 class Shelf:

@@ -14,6 +14,7 @@ from arawn.backends.choose import Choice, choose
 from arawn.backends.configured import Configured, Known
 from arawn.batch.kept import SENDING, UNSURE, Kept, Part, Shelf
 from arawn.batch.lines import Item
+from arawn.catalog import Facts
 from arawn.config.load import Config
 from arawn.doors import Doors, options, settings_of, system_of
 from arawn.engine import verdict
@@ -107,6 +108,11 @@ class Service:
         return kinds(self.choice.dialect, self.choice.provider.options)
 
     @property
+    def facts(self) -> Facts:
+        """What is known of the model."""
+        return self._facts(self.choice.name, self.choice.provider.name, self.choice.model)
+
+    @property
     def redact(self) -> Callable[[str], str]:
         """A text without the keys that were used."""
         return self._doors.redactor.redact
@@ -117,8 +123,7 @@ class Service:
 
     def _around(self, desk: _Desk) -> Configured:
         """What a question passes on its way, as the config has it."""
-        choice = self.choice
-        native = self._facts(choice.name, choice.provider.name, choice.model).schema
+        choice, native = self.choice, self.facts.schema
         known = Known(lambda: self.takes, list, lambda: ways(choice, native))
         config = self._config
         said = options(choice, self._env)
@@ -142,7 +147,7 @@ class Service:
         if fault is None:
             reply, fault = self._collected(result, form)
         model = (reply.finish.model if reply.finish else "") or self.choice.model
-        usd = cost(reply.usage, self._facts(self.choice.name, self.choice.provider.name, self.choice.model))
+        usd = cost(reply.usage, self.facts)
         share = None if usd is None else usd * SHARE
         return Answered(reply, outcome(reply, fault, False), model, share, fault)
 

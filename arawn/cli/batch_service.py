@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from arawn.batch.out_file import OutFile
     from arawn.batch.service import Service
     from arawn.cli.context import Context
+    from arawn.events import Event
     from arawn.fitting import FactsOf
     from arawn.messages import Format
     from arawn.wire.batches import State
@@ -32,6 +33,7 @@ def hand_over(
 ) -> None:
     """Submit the lines of a file, and leave."""
     from arawn.batch.kept import Kept, new_id
+    from arawn.batch.reserve import Reserve
     from arawn.batch.service import Service
 
     items = _items(source, _done(out, retry_failed))
@@ -43,13 +45,20 @@ def hand_over(
     try:
         _check(items, service, context)
         _quote(context, service, items)
+        reserve = Reserve(context.load(), context.env, service, lambda event: _hear(context, event))
+        items, hold = reserve.hold(items)
         choice = service.choice
         kept = Kept(
             new_id(), choice.name, choice.provider.name, choice.model, choice.base_url, service.style_name,
             choice.dialect, time.time(), source, tuple((item.id, item.digest) for item in items),
             form=form.schema if form is not None else None, structured=form is not None, out=out or "",
+            hold=hold,
         )  # fmt: skip
-        kept = service.submit(items, form, kept, _shelf(context))
+        shelf = _shelf(context)
+        try:
+            kept = service.submit(items, form, kept, shelf)
+        finally:
+            reserve.end(taken=any(one.id == kept.id for one in shelf.all()))
     finally:
         service.close()
     context.status.note(f"{len(items):,} lines handed over; arawn batch status {kept.id} tells how it goes")
@@ -122,6 +131,7 @@ def fetch(
     """Write the answers of a batch at a provider into a file. As far as they are there."""
     from arawn.batch.lines import key_of
     from arawn.batch.out_file import OutFile
+    from arawn.batch.reserve import settle
     from arawn.wire.batches import OVER
 
     context: Context = ctx.find_root().obj
@@ -132,15 +142,18 @@ def fetch(
     service = _reopened(context, kept)
     file = OutFile(name)
     try:
+        costs: list[float | None] = []
         open_jobs = 0
         start = 0
         for part in kept.parts:
             state = service.state(part)
             if state.phase in OVER:
-                _take(service, kept, (start, part), state, file)
+                costs += _take(service, kept, (start, part), state, file)
             else:
                 open_jobs += 1
             start += part.lines
+        if not open_jobs:
+            settle(context.env, kept.hold, costs)
         file.sort({key_of(id): place for place, (id, _) in enumerate(kept.ids)})
         _told(context, kept, file, name, open_jobs, json)
     finally:
@@ -163,12 +176,14 @@ def _take(
         for number in range(start, min(start + part.lines, len(kept.ids)))
         if not file.is_answered(key_of(kept.ids[number][0]))
     }
+    costs: list[float | None] = []
     for result in service.results(state):
+        made = service.answered(result, form)
+        said = made.fault is None or made.reply.text
+        costs += [made.cost_usd] if said else []
         found = left.pop(result.id, None)
         if found is None:
             continue
-        made = service.answered(result, form)
-        said = made.fault is None or made.reply.text
         line = Line(
             *found,
             made.reply.text,
@@ -184,6 +199,7 @@ def _take(
     for found in left.values():
         line = Line(*found, backend=kept.backend, model=kept.model, fault=_lost(state))
         file.add(record(line, service.redact, form is not None))
+    return costs
 
 
 def _lost(state: State) -> ArawnError:
@@ -324,6 +340,16 @@ def _quote(context: Context, service: Service, items: list[Item]) -> None:
     price = _facts(context)(choice.name, choice.provider.name, choice.model).input_price
     usd = "" if price is None else f", ${tokens * price * SHARE / 1e6:.4f} to send at half price"
     context.status.note(f"{choice.name} · {choice.model}: {len(items):,} lines, about {tokens:,} tokens{usd}")
+
+
+def _hear(context: Context, event: Event) -> None:
+    """What is to be known of the limits of money."""
+    from arawn.events import Notice, Wait
+
+    if isinstance(event, Wait):
+        context.status.wait(event)
+    elif isinstance(event, Notice):
+        context.status.warn(event.text)
 
 
 def _facts(context: Context) -> FactsOf:

@@ -109,6 +109,11 @@ class Ledger:
             else:
                 self._db.execute("UPDATE hold SET usd = ?, process = 0 WHERE id = ?", (usd, id))
 
+    def keep(self, id: str) -> None:
+        """What is held is spent for now, by work that goes on elsewhere; `end` says later what it cost."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            self._db.execute("UPDATE hold SET process = 0 WHERE id = ?", (id,))
+
     def _store(self) -> sqlite3.Connection | None:
         """The store, to be read; None where there is none. What dead processes left is taken in first."""
         from urllib.parse import quote
@@ -136,8 +141,8 @@ class Page:
         for id, process, usd, likely in held:
             if self._is_stored(id):
                 self._db.execute("DELETE FROM hold WHERE id = ?", (id,))
-            elif process and usd > likely and not _lives(process):
-                self._db.execute("UPDATE hold SET usd = likely, process = 0 WHERE id = ?", (id,))
+            elif process and not _lives(process):
+                self._db.execute("UPDATE hold SET usd = ?, process = 0 WHERE id = ?", (min(usd, likely), id))
 
     def _is_stored(self, id: str) -> bool:
         """Whether the store knows what that answer cost."""
