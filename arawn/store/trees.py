@@ -268,7 +268,7 @@ def find(db: sqlite3.Connection, word: str) -> str:
 
 
 def unfinished(db: sqlite3.Connection) -> tuple[str, str] | None:
-    """(session, turn) at the end of a session: the last that broke off, else the question that failed last."""
+    """(session, turn) at the end of a session: what broke off last, else the question that failed last."""
     failed = None
     for session, turn, receipt, answered in db.execute(
         "SELECT s.name, t.name, t.receipt, EXISTS (SELECT 1 FROM said WHERE turn = t.id AND place > 0)"
