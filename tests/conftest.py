@@ -7,10 +7,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from home import configure
+
+if TYPE_CHECKING:
+    from term import Start, Term
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -108,9 +114,7 @@ def arawn(env: dict[str, str], tmp_path: Path) -> Callable[..., Outcome]:
     def run(*args: str, stdin: str | bytes | None = "", config: str | None = None, **more) -> Outcome:
         variables = {**env, **more.pop("env", {})}
         if config is not None:
-            path = tmp_path / "home" / ".config" / "arawn" / "config.toml"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(config)
+            configure(tmp_path / "home", config)
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
         data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -131,3 +135,20 @@ def arawn(env: dict[str, str], tmp_path: Path) -> Callable[..., Outcome]:
         )
 
     return run
+
+
+@pytest.fixture
+def start(env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Start a scripted chat on a terminal; keywords in capitals go into its environment."""
+    from term import DRIVER, Term
+
+    with ExitStack() as stack:
+
+        def begin(rows: int = 24, cols: int = 80, before: str = "", **more: object) -> Term:
+            variables = {**env, **{name: str(value) for name, value in more.items()}}
+            argv = [sys.executable, str(DRIVER)]
+            return stack.enter_context(
+                Term(argv, env=variables, cwd=tmp_path, rows=rows, cols=cols, before=before)
+            )
+
+        yield begin

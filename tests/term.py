@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pyte
 
+DRIVER = Path(__file__).parent / "repl_driver.py"
+"""A chat with nothing of the person's, over backends that are scripted."""
+
 
 class Term:
     """Spawn `argv` on a terminal of its own. `raw` is every byte it wrote; `screen` is what stands there."""
@@ -146,3 +149,7 @@ class Term:
         on, off = self.raw.rfind(b"\x1b[?2004h"), self.raw.rfind(b"\x1b[?2004l")
         shown, hidden = self.raw.rfind(b"\x1b[?25h"), self.raw.rfind(b"\x1b[?25l")
         return self.modes == self.modes_before and on <= off and hidden <= shown
+
+
+Start = Callable[..., Term]
+"""What the fixture `start` gives: a chat of `DRIVER` on a terminal."""

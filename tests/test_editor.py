@@ -10,31 +10,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from term import Term
+from term import DRIVER, Start, Term
 
-DRIVER = Path(__file__).parent / "repl_driver.py"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"
-Start = Callable[..., Term]
-
-
-@pytest.fixture
-def start(env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
-    """Start a chat on a terminal; keywords in capitals go into its environment."""
-    with ExitStack() as stack:
-
-        def begin(rows: int = 24, cols: int = 80, before: str = "", **more: object) -> Term:
-            variables = {**env, **{name: str(value) for name, value in more.items()}}
-            argv = [sys.executable, str(DRIVER)]
-            return stack.enter_context(
-                Term(argv, env=variables, cwd=tmp_path, rows=rows, cols=cols, before=before)
-            )
-
-        yield begin
 
 
 def program(path: Path, text: str) -> Path:

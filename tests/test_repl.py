@@ -8,30 +8,10 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from term import Term
-
-DRIVER = Path(__file__).parent / "repl_driver.py"
-Start = Callable[..., Term]
-
-
-@pytest.fixture
-def start(env: dict[str, str], tmp_path: Path) -> Iterator[Start]:
-    """Start a chat on a terminal; keywords in capitals go into its environment."""
-    with ExitStack() as stack:
-
-        def begin(rows: int = 24, cols: int = 80, before: str = "", **more: object) -> Term:
-            variables = {**env, **{name: str(value) for name, value in more.items()}}
-            argv = [sys.executable, str(DRIVER)]
-            return stack.enter_context(
-                Term(argv, env=variables, cwd=tmp_path, rows=rows, cols=cols, before=before)
-            )
-
-        yield begin
+from term import DRIVER, Start, Term
 
 
 def test_memory_over_turns(start: Start) -> None:
