@@ -12,6 +12,7 @@ from typing import Any
 from arawn.errors import ServiceFault
 from arawn.events import Event, Finish, Progress, Reasoning, Usage
 from arawn.wire import Call, Target
+from arawn.wire.alike import Alike
 from arawn.wire.calls import Calls
 from arawn.wire.faults import from_payload, instead
 from arawn.wire.frames import Followed, Frame, encodable, parse
@@ -21,7 +22,11 @@ from arawn.wire.reading import Speech, count, key, reason, table, tables, word
 __all__ = ["MEDIA", "embed", "read", "write"]
 
 
-_USUAL = {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
+_USUAL = {
+    "id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "provider",
+    "obfuscation", "p",
+}  # fmt: skip
+"""Of a chunk that may hold nothing but text; the last two hide how long that is, and say nothing."""
 _SAID = {"role", "content"}
 
 
@@ -30,6 +35,7 @@ class _Reply:
 
     def __init__(self) -> None:
         self.calls = Calls()
+        self.alike = Alike()
         self.speech = Speech()
         self.pieces: list[str] = []
         self.details: dict[Any, dict[str, Any]] = {}
@@ -82,14 +88,8 @@ def _frames(frames: Iterable[Frame], target: Target, reply: _Reply) -> Generator
     for frame in frames:
         if frame.data.startswith("[DONE]"):
             return True
-        if not frame.data.strip():
-            if type(frame) is not Followed:
-                yield from _said(reply)
-            continue
-        chunk = frame.data if frame.event == "error" and frame.data[:1] != "{" else parse(frame)
-        words = _words(chunk, reply) if frame.event != "error" else None
+        chunk, words = _opened(frame, reply)
         if words is not None:
-            reply.alike.learn(frame.data, words)
             reply.pieces.append(words)
             if type(frame) is not Followed:
                 yield from _said(reply)
@@ -102,6 +102,20 @@ def _frames(frames: Iterable[Frame], target: Target, reply: _Reply) -> Generator
             raise from_payload(wrong, target)
         reply.first = reply.first or chunk
     return False
+
+
+def _opened(frame: Frame, reply: _Reply) -> tuple[Any, str | None]:
+    """What is in a frame, and its text where that is all; of a frame like the one before the text alone."""
+    words = reply.alike.text(frame.data) if frame.event != "error" else None
+    if words is not None or not frame.data.strip():
+        return None, words or ""
+    if frame.event == "error":
+        return parse(frame) if frame.data[:1] == "{" else frame.data, None
+    chunk = parse(frame)
+    words = _words(chunk, reply)
+    if words is not None:
+        reply.alike.learn(frame.data, words)
+    return chunk, words
 
 
 def _said(reply: _Reply) -> Iterator[Event]:
@@ -142,6 +156,7 @@ def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     if isinstance(said, dict):
         reply.usage = usage(said) or reply.usage
     reply.model = word(chunk.get("model")) or reply.model
+    reply.alike = Alike()  # the pattern is good for the model that was known then
     if "citations" in chunk or "search_results" in chunk:
         reply.citations = _citations(chunk) or reply.citations
     for choice in tables(chunk.get("choices")):
