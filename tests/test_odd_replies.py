@@ -76,6 +76,16 @@ CHAT = {
     "arguments that begin as an empty object": (
         called((0, "c", "f", "{}"), (0, None, None, '{"a":1}')), "", [("f", '{"a":1}')],
     ),
+    "a message beside each delta that repeats all so far": (
+        sse(*({"choices": [{"delta": {"tool_calls": [part]}, "message": {"tool_calls": [
+                {"index": 0, "id": "c", "function": {"name": "f", "arguments": so_far}}]}, "finish_reason": why}]}
+              for part, so_far, why in (
+                  ({"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a"'}}, '{"a"', None),
+                  ({"index": 0, "function": {"arguments": ":1}"}}, '{"a":1}', None),
+                  ({}, '{"a":1}', "tool_calls"),
+              ))),
+        "", [("f", '{"a":1}')],
+    ),
     "arguments as an object": (called((0, "c", "f", {"a": 1})), "", [("f", '{"a": 1}')]),
     "an id of its own for each fragment": (
         called((0, "c", "f", ""), (0, "d", None, '{"a":'), (0, "e", None, "1}")), "", [("f", '{"a":1}')],

@@ -28,6 +28,7 @@ _USUAL = {
 }  # fmt: skip
 """Of a chunk that may hold nothing but text; the last two hide how long that is, and say nothing."""
 _SAID = {"role", "content"}
+_HOLDS = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
 
 
 class _Reply:
@@ -167,7 +168,8 @@ def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
 def _choice(choice: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
     delta, message = choice.get("delta"), choice.get("message")
     reply.whole = reply.whole or (message is not None and "delta" not in choice)
-    if isinstance(message, dict) and not reply.speech.any and not table(delta).get("content"):
+    came = reply.speech.any or len(reply.calls) or any(table(delta).get(name) for name in _HOLDS)
+    if isinstance(message, dict) and not came:
         delta = message  # beside a delta it repeats what came: of use only where nothing did
     if isinstance(delta, dict):
         yield from _delta(delta, reply)
