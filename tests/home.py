@@ -1,8 +1,11 @@
-"""A person's home in tests: its config file, a backend in it that a fake provider stands for."""
+"""A person's machine in tests: the config file, a backend that a fake provider stands for, the programs."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 FAKE = """
 [llm]
@@ -21,3 +24,11 @@ def configure(home: Path | str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def need(program: str) -> str:
+    """Where a program is; without it the test is skipped."""
+    place = shutil.which(program)
+    if place is None:
+        pytest.skip(f"{program} is not installed")
+    return place

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from fake_provider import Conn, FakeProvider, openai_stream
-from home import configure
+from home import configure, need
 from term import Term
 
 CONFIG = """
@@ -95,8 +93,7 @@ class Kit:
 
     def shell(self, name: str, init: str | None = None, before: str = "") -> Term:
         """A shell of a person who has put arawn's line at the end of their own."""
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not installed")
+        place = need(name)
         line = "arawn shell-init fish | source" if name == "fish" else f'eval "$(arawn shell-init {name})"'
         line = line if init is None else init
         texts = {
@@ -115,7 +112,6 @@ class Kit:
         path = self.home / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}{before}\n{line}\n")
-        place = shutil.which(name) or name
         return Patient([place, "-i"], env=self.env | {"SHELL": place}, cwd=self.folder, rows=40, cols=100)
 
 

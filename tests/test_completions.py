@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from home import configure
+from home import configure, need
 from shell_kit import Patient
 
 from arawn.cli.completion_files import texts
@@ -70,8 +69,7 @@ def test_bash_knows_the_backends_of_the_config(tmp_path) -> None:
     ("shell", "file"), [("bash", "arawn.bash"), ("zsh", "_arawn"), ("fish", "arawn.fish")]
 )
 def test_syntax(shell, file) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell)
     done = subprocess.run([shell, "-n", str(FOLDER / file)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -114,8 +112,7 @@ def keep(home: Path) -> str:
 
 def offered(shell: str, person: dict[str, str], home: Path, *words: str) -> set[str]:
     """What a shell offers for the last word."""
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell)
     if shell == "fish":
         line = f"source {FOLDER}/arawn.fish; complete -C '{' '.join(words)}'"
         argv = ["fish", "-c", line]
@@ -179,13 +176,12 @@ def test_nothing_there_offers_nothing(env, home) -> None:
     ],
 )
 def test_tab_in_zsh(person, home, typed, shown) -> None:
-    if shutil.which("zsh") is None:
-        pytest.skip("zsh is not installed")
+    zsh = need("zsh")
     keep(home)
     (home / ".zshrc").write_text(
         f"PS1='P> '; fpath=({FOLDER} $fpath); autoload -Uz compinit; compinit -u -D\n"
     )
-    with Patient([shutil.which("zsh") or "", "-i"], env=person, cwd=home) as term:
+    with Patient([zsh, "-i"], env=person, cwd=home) as term:
         term.until(lambda: term.line == "P> ", "a prompt", 8).send(typed)
         term.until(lambda: term.line == f"P> {typed}", "what was typed").send("\t")
         term.until(lambda: term.line.strip() == f"P> {shown}", shown, 8)
@@ -194,8 +190,7 @@ def test_tab_in_zsh(person, home, typed, shown) -> None:
 @pytest.mark.parametrize("shell", ["bash", "fish"])
 def test_tab_with_the_keys_in_place(person, home, shell) -> None:
     """The function that `arawn shell-init` makes is completed as the program is."""
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    place = need(shell)
     line = f"source {FOLDER}/arawn.{shell}"
     line += "; arawn shell-init fish | source" if shell == "fish" else '; eval "$(arawn shell-init bash)"'
     file = home / (".config/fish/config.fish" if shell == "fish" else ".bashrc")
@@ -208,7 +203,7 @@ def test_tab_with_the_keys_in_place(person, home, shell) -> None:
             else "PS1='P> '"
         )
     )
-    with Patient([shutil.which(shell) or "", "-i"], env=person, cwd=home) as term:
+    with Patient([place, "-i"], env=person, cwd=home) as term:
         term.until(lambda: term.line.startswith("P> "), "a prompt", 8).send("arawn config sho")
         term.wait("arawn config sho").send("\t").wait("arawn config show", 8)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from home import need
 from term import Term
 
 from arawn.cli import man_page
@@ -67,8 +67,7 @@ def test_what_means_something_to_roff_is_told_otherwise(text: str, made: str) ->
 
 
 def test_groff_has_nothing_to_say() -> None:
-    if shutil.which("groff") is None:
-        pytest.skip("groff is not installed")
+    need("groff")
     done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", str(PAGE)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     shown = re.sub("\x1b\\[[0-9;]*m|.\x08", "", done.stdout)

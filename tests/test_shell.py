@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -327,9 +326,6 @@ def test_ctrl_c_while_it_is_asked(kit) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_F_TTY_11_ctrl_z_and_fg_at_the_question(kit, shell) -> None:
-    place = shutil.which(shell)
-    if place is None:
-        pytest.skip(f"{shell} is not installed")
     with kit.shell(shell, init="true") as term:
         prompt(term).send("arawn cmd stays\r").wait(CHOICES)
         prompt(settle(term.send("\x1a")))

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from home import need
 from shell_kit import EXPLAINED, kit_of, prompt, settle
 
 SHELLS = ("bash", "zsh", "fish")
@@ -268,10 +269,7 @@ def test_a_trap_of_the_person_stays(kit) -> None:
 @each
 def test_a_script_gets_no_keys(kit, shell) -> None:
     line = "arawn shell-init fish | source" if shell == "fish" else f'eval "$(arawn shell-init {shell})"'
-    from shutil import which
-
-    if which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell)
     done = subprocess.run(
         [shell, "-c", f"{line}; echo in; type arawn"], env=kit.env, capture_output=True, text=True
     )
@@ -298,10 +296,7 @@ def test_it_reads_no_config(arawn) -> None:
 
 @each
 def test_syntax(arawn, tmp_path, shell) -> None:
-    from shutil import which
-
-    if which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell)
     file = tmp_path / "init"
     file.write_text(arawn("shell-init", shell).stdout)
     done = subprocess.run([shell, "-n", str(file)], capture_output=True, text=True)
