@@ -141,6 +141,19 @@ def test_F_SECRET_16_key_shapes_are_masked(text) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "begin",
+    [
+        "sk-", "sk_", "sk-ant-", "gsk_", "xai-", "hf_", "r8_", "pplx-", "csk-", "fw_", "nvapi-", "ghp_",
+        "github_pat_", "AIza", "Bearer ", "BEARER\t", "key=", "://u:",
+    ],
+)  # fmt: skip
+def test_a_key_of_every_kind_is_masked_alone_and_in_a_text(begin: str) -> None:
+    key = "A1b2C3d4E5f6G7h8I9j0K1l2"
+    for text in (f"{begin}{key}@", f"İ says {begin}{key}@ ſ"):
+        assert key not in Redactor().redact(text) and Redactor().spans(text)
+
+
 def test_known_values_are_masked_in_every_form() -> None:
     keeper = Redactor()
     keeper.add('we"ird/key+value\n')
