@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from arawn.__main__ import leave
 from arawn.budget import agreed
 from arawn.engine import Conversation
-from arawn.errors import ArawnError, ConfigFault, Unreachable, UsageFault
+from arawn.errors import ArawnError, AuthFault, ConfigFault, Unreachable, UsageFault
 from arawn.events import Event, Finish, Notice, Reasoning, Text, Usage, Wait
 from arawn.messages import Request
 from arawn.render.look import Look
@@ -38,6 +38,8 @@ class Echo:
         if said == "flaky" and not self.failed:
             self.failed = True
             raise Unreachable("Cannot connect to One", detail=f"no route {HOSTILE}")
+        if said == "denied":
+            raise AuthFault("No key of this kind")
         if said == "boom":
             raise RuntimeError("a fault of ours")
         yield from getattr(self, f"_{said}", self._plain)(request, said)

@@ -86,6 +86,12 @@ def test_a_fault_is_told_and_retry_works(start: Start) -> None:
     term.say("/retry").wait("heard 1: 'flaky'").prompt()
 
 
+def test_what_failed_for_good_is_taken_back(start: Start) -> None:
+    term = start().say("blue").wait("heard 1").say("denied").wait("No key of this kind").wait("taken back")
+    term.say("which?").wait("heard 3: 'blue | one m-1 heard 1:").wait("which?'")
+    assert "denied" not in term.screen.rpartition("heard 3")[2]
+
+
 def test_completion(start: Start) -> None:
     term = start().prompt().send("/he\t").prompt("/help").send("\r").wait("Ctrl-R searches")
     term.prompt().send("/backend tw\t").prompt("/backend two").send("\r").wait("Backend two")

@@ -274,7 +274,7 @@ def test_in_the_background_nothing_moves(env: dict[str, str], tmp_path: Path) ->
         with Term(
             ["bash", "--norc", "-i"], env={**env, "PS1": "$ ", "PY": sys.executable}, cwd=tmp_path
         ) as term:
-            term.wait("$", 5).send('"$PY" -m arawn ask hi < /dev/null &\r').wait("fake · m (", 10)
+            term.wait("$", 5).send('"$PY" -m arawn ask hi < /dev/null &\r').wait("fake · m", 10)
             end = time.monotonic() + 1.0
             while time.monotonic() < end:
                 term.pump()

@@ -17,7 +17,9 @@ import pytest
 from arawn.errors import ArawnError, RateLimited
 from arawn.events import Attempt, Usage, Wait
 from arawn.render.ending import PARTS, Ending, line
+from arawn.render.labelled import AccessibleStatus
 from arawn.render.live import ASCII_FRAMES, FRAMES, LATE, TICK
+from arawn.render.measure import cells
 from arawn.render.status import Status, span
 from arawn.render.theme import Theme
 from arawn.render.thoughts import Thoughts
@@ -377,3 +379,24 @@ def test_a_closed_terminal_ends_nothing() -> None:
     status.note("x")
     status.clear()
     Status(None, True, False, True).note("x")
+
+
+def test_notes_and_errors_end_their_lines_between_words(tty: Tty) -> None:
+    words = "word " * 20 + "and a-word-longer-than-the-whole-line-" + "x" * 40
+    for status in (Status(tty, False, False, True), AccessibleStatus(tty, False, True)):
+        status.note(words)
+        status.warn(words)
+        status.error(ArawnError(words, detail=words, hints=(words, "日本語の " * 20)))
+    shown = tty.getvalue().split("\n")
+    assert max(cells(line) for line in shown if "longer-than" not in line) <= tty.columns
+    assert all(
+        set(line.split()) <= {*words.split(), *["Note:", "Warning:", "Error:", "it", "said:", "Check:", "-", "日本語の"]}
+        for line in shown
+    )
+    assert "    word word" in tty.getvalue(), "what hangs stands under its hint"
+
+
+def test_a_file_gets_them_whole() -> None:
+    out = io.StringIO()
+    Status(out, False, False, False).error(ArawnError("word " * 60 + "end"))
+    assert out.getvalue().count("\n") == 1

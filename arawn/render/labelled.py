@@ -52,7 +52,7 @@ class AccessibleStatus(Status):
             said = self._said(text).replace(" · ", ", ")
             if said.startswith("[") and said.endswith("]"):
                 said = said[1:-1]
-            self._write(f"{label}{said}\n")
+            self._write(self._folded(label + said) + "\n")
 
     def wait(self, event: Wait) -> None:
         """Told once for each attempt."""

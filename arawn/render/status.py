@@ -88,16 +88,28 @@ class Status:
     def note(self, text: str, style: str = "dim") -> None:
         """One dim line. What moves goes on below it."""
         if not self._quiet:
-            self._above(self.styled(style, self._said(text)) + "\n")
+            self._above(self.styled(style, self._folded(self._said(text))) + "\n")
 
     def warn(self, text: str) -> None:
         """One line that matters."""
         if not self._quiet:
-            self._above(self.styled("warning", "Note: " + self._said(text)) + "\n")
+            self._above(self.styled("warning", self._folded("Note: " + self._said(text))) + "\n")
 
     def _said(self, text: str) -> str:
         text = clean(text, newlines=False)
         return in_ascii(text) if self._ascii else text
+
+    def _folded(self, line: str, indent: str = "") -> str:
+        """A clean line, where it goes to a terminal that is narrower, ended between words."""
+        try:
+            columns = os.get_terminal_size(self._err.fileno()).columns if self._err is not None else 0
+        except (OSError, ValueError, AttributeError):
+            return line
+        if not 0 < columns < 2 * len(line):
+            return line
+        from arawn.folding import fold
+
+        return fold(line, columns, indent)
 
     def _above(self, line: str) -> None:
         self._end_shown()
@@ -244,13 +256,14 @@ class Status:
         """An error: its sentence, what the service said, what to check."""
         self.clear()
         first, *others = clean(fault.sentence).split("\n")
-        lines = [self.styled("error", "Error:") + " " + first, *(f"  {line}" for line in others)]
+        lines = [("Error: " + first, "  "), *((f"  {line}", "  ") for line in others)]
         if fault.detail:
-            lines.append("  it said: " + clean(fault.detail, newlines=False, limit=600))
+            lines.append(("  it said: " + clean(fault.detail, newlines=False, limit=600), "  "))
         if fault.hints:
-            lines.append("Check:")
-            lines += ["  - " + clean(hint, newlines=False) for hint in fault.hints]
-        self._write("\n".join(lines) + "\n")
+            lines.append(("Check:", ""))
+            lines += [("  - " + clean(hint, newlines=False), "    ") for hint in fault.hints]
+        told = "\n".join(self._folded(line, indent) for line, indent in lines)
+        self._write(self.styled("error", "Error:") + told.removeprefix("Error:") + "\n")
 
 
 class _Label:

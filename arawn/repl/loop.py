@@ -20,7 +20,7 @@ from arawn.repl.commands.settings import begun
 from arawn.repl.known import Known
 from arawn.repl.naming import Naming
 from arawn.repl.screen import Screen
-from arawn.repl.show import Show, advice
+from arawn.repl.show import Show, advice, will_pass
 from arawn.repl.signals import Ended, Signals
 from arawn.repl.tidying import tidy
 from arawn.repl.typeahead import Quiet
@@ -249,8 +249,17 @@ class Repl:
             raise KeyboardInterrupt  # nobody is there to say what comes next
         if fault is not None:
             self.screen.fault(fault)
+            self._take_back(fault)
             if what_next := advice(fault, self.session.current):
                 chat.status.note(what_next)
+
+    def _take_back(self, fault: ArawnError) -> None:
+        """What was not answered, and will not be by waiting, does not go along with what is said next."""
+        session = self.session
+        asked = session.turns.get(session.latest or "")
+        if asked is not None and asked.id == session.head and not asked.answer and not will_pass(fault):
+            session.step_back()
+            self.moved()
 
     def settled(self) -> None:
         """A turn is over: it is stored, and a new session gets its title."""

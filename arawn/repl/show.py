@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from arawn.errors import ArawnError, ContextFault, Refused, ServiceFault
+from arawn.errors import ArawnError, ServiceFault
 from arawn.events import Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait, close
 
 if TYPE_CHECKING:
@@ -27,11 +27,17 @@ class MakeSink(Protocol):
 
 def advice(fault: ArawnError, turn: Turn | None) -> str:
     """What the person can do after a turn that ended so; "" where the fault itself says it."""
-    if isinstance(fault, ContextFault | Refused):
-        return "taken back: it is not sent again with what follows; /retry sends it again"
-    if not isinstance(fault, ServiceFault) or not fault.retryable:
-        return ""
-    return "/continue goes on with it, /retry asks again" if turn and turn.answer else "/retry asks again"
+    answered = turn is not None and bool(turn.answer)
+    if not will_pass(fault):
+        return "" if answered else "taken back: it is not sent again with what follows; /retry sends it again"
+    if answered:
+        return "/continue goes on with it, /retry asks again"
+    return "/retry asks again; otherwise it goes along with what you say next"
+
+
+def will_pass(fault: ArawnError) -> bool:
+    """Whether the same may be answered later."""
+    return isinstance(fault, ServiceFault) and fault.retryable
 
 
 class Show:
