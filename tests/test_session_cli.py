@@ -162,6 +162,9 @@ def test_an_answer_that_was_cut_is_resumed(arawn: Callable) -> None:
         assert "unfinished" in arawn("session", "list").stdout
         shown = arawn("resume", "--show")
         assert shown.stdout == "one two thr\n" and len(fake.requests) == 1
+        kept = json.loads(arawn("resume", "--show", "--json").stdout)
+        assert (kept["text"], kept["ok"], kept["finish"]) == ("one two thr", False, "cut")
+        assert kept["error"]["code"] == "cut" and kept["session"] and len(fake.requests) == 1
         again = arawn("resume", "-b", "other")
         assert again.returncode == 0 and again.stdout == "one two three four\n", again.stderr
         assert "[continued by other · m-2]" in again.stderr

@@ -47,6 +47,9 @@ def resume(
     context.status.note(f"session {session.id}: {session.title}")
     what = "broke off" if turn.answer or turn.receipt.finish != "error" else "failed before any answer"
     context.status.note(f"{what}: {turn.receipt.told or turn.receipt.finish}")
+    if show_only and json:
+        _print_document(turn)
+        return
     if show_only:
         shown = sink_for("text", context)
         shown.feed(turn.answer)
@@ -64,6 +67,22 @@ def resume(
         keeper.settle()
 
 
+def _print_document(turn: Turn | None) -> None:
+    """What came of a turn as it is kept; without one that nothing broke off."""
+    from arawn.events import Reply, Text
+    from arawn.render.document import document, dump
+
+    reply = Reply()
+    made = document(reply, backend="", provider="", model="", fault=None, redact=str) | {"finish": None}
+    if turn is not None:
+        receipt = turn.receipt
+        reply.parts, reply.usage, reply.attempts = [Text(turn.answer)], receipt.usage, [*receipt.attempts]
+        made = document(reply, backend="", provider="", model="", fault=None, redact=str, turn=turn)
+        error = {"code": receipt.error, "message": receipt.told, "hint": "arawn resume", "status": None}
+        made |= {"ok": False, "finish": receipt.finish, "error": error}
+    print(dump(made))
+
+
 def _broken(context: Context, keeper: Keeper, which: str | None, json: bool) -> tuple[Session, Turn]:
     """The answer that is meant, or that broke off last; where there is none the program is done."""
     from arawn.cli.stored import found_turn
@@ -75,11 +94,7 @@ def _broken(context: Context, keeper: Keeper, which: str | None, json: bool) -> 
         if found is None:
             context.status.note("No answer broke off: there is nothing to go on with")
             if json:
-                from arawn.events import Reply
-                from arawn.render.document import document, dump
-
-                nothing = document(Reply(), backend="", provider="", model="", fault=None, redact=str)
-                print(dump({**nothing, "finish": None}))
+                _print_document(None)
             raise typer.Exit(0)
         session = keeper.store.load(found[0])
         return session, session.turns[found[1]]
