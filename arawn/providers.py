@@ -60,6 +60,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "x-goog-api-key",
         options={
             "thinking_levels": ("gemini-3",),
+            "no_reasoning": (("gemini-2.5-pro", {"thinkingBudget": 128}), ("gemini-2.0", {}), ("gemma", {})),
             "embed_batch": 100,
             "untaken": frozenset({"image/gif"}),
             "pictures": {"tile": 768, "each": 258},
@@ -103,7 +104,7 @@ class Provider(NamedTuple):
       token_env      variables that may hold a token instead of a key: it goes as Bearer
       batch          style of its batch service: see `arawn.wire.batches`
       pictures       how it counts the tokens of a picture: see `arawn.tokens.of_picture`
-      account_headers, max_tokens_field, stream_usage, pdf_field, call_id_length
+      account_headers, max_tokens_field, stream_usage, pdf_field, call_id_length, unsampled, sampled
     """
 
     name: str
@@ -160,6 +161,8 @@ _MP3_WAV = frozenset({"audio/flac", "audio/ogg", "audio/mp4", "audio/aac"})
 _OPENAI: Mapping[str, Any] = {
     "untaken": _MP3_WAV,
     "max_tokens_field": "max_completion_tokens",
+    "unsampled": ("o1", "o3", "o4", "gpt-5", "codex"),
+    "sampled": ("gpt-5-chat", "gpt-5."),
     "no_reasoning": (
         ("gpt-5.", {"reasoning_effort": "none"}),
         ("gpt-5", {"reasoning_effort": "minimal"}),

@@ -614,6 +614,40 @@ def test_a_model_that_takes_no_temperature_gets_none(model: str, taken: bool) ->
     assert call.notices == (() if taken else (f"{model} takes no temperature and no top_p: not sent",))
 
 
+@pytest.mark.parametrize(
+    ("model", "reasoning", "taken"),
+    [
+        ("gpt-4o", None, True), ("o3-mini", None, False), ("gpt-5-mini", None, False), ("gpt-5-chat-latest", None, True),
+        ("gpt-5.1", None, True), ("gpt-5.1", "off", True), ("gpt-5.1", "high", False), ("another", "high", True),
+    ],
+)  # fmt: skip
+def test_a_model_of_openai_that_takes_no_temperature_gets_none(
+    model: str, reasoning: Any, taken: bool
+) -> None:
+    request = CASES["limits"]._replace(stop=("END",), reasoning=reasoning)
+    chat = written("openai", request, model, **PROVIDERS["openai"].options)
+    assert ("temperature" in chat.body) == ("top_p" in chat.body) == ("stop" in chat.body) == taken
+    assert chat.notices == (
+        () if taken else (f"{model} takes no temperature and no top_p and no stop: not sent",)
+    )
+    other = written("openai-responses", request, model, **PROVIDERS["openai"].options)
+    assert ("temperature" in other.body) == taken and len(other.notices) == (1 if taken else 2)
+    assert chat.body["max_completion_tokens"] == other.body["max_output_tokens"] == 7
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [
+        ("gemini-2.5-flash", {"thinkingBudget": 0, "includeThoughts": False}),
+        ("gemini-2.5-pro", {"thinkingBudget": 128, "includeThoughts": False}),
+        ("models/gemini-2.0-flash", None),
+    ],
+)
+def test_thinking_is_left_off_as_far_as_the_model_can(model: str, sent: Any) -> None:
+    config = written("gemini", CASES["off"], model, **DIALECTS["gemini"].options).body.get("generationConfig")
+    assert (config or {}).get("thinkingConfig") == sent
+
+
 def test_what_cannot_be_sent_is_told() -> None:
     assert written("openai-responses", CASES["stop"]).notices
     assert written("openai", CASES["effort"], efforts={}).notices

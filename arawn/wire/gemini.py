@@ -90,22 +90,30 @@ def _config(request: Request, target: Target) -> dict[str, Any]:
         config["responseMimeType"] = "application/json"
         if request.format.schema is not None:
             config["responseJsonSchema"] = dict(request.format.schema)
-    effort = request.reasoning
-    if effort is not None:
-        if isinstance(effort, str) and _has_levels(target):
-            config["thinkingConfig"] = {"thinkingLevel": LEVELS[effort]}
-        else:
-            config["thinkingConfig"] = {
-                "thinkingBudget": BUDGETS[effort] if isinstance(effort, str) else effort
-            }
-        config["thinkingConfig"]["includeThoughts"] = effort not in ("off", 0)
+    thinking = _thinking(request.reasoning, target) if request.reasoning is not None else {}
+    if thinking:
+        config["thinkingConfig"] = {**thinking, "includeThoughts": request.reasoning not in ("off", 0)}
     return config
+
+
+def _thinking(effort: str | int, target: Target) -> Mapping[str, Any]:
+    """How much to think; `no_reasoning` pairs beginnings of models with what stands for `off` there."""
+    off = target.options.get("no_reasoning", ()) if effort in ("off", 0) else ()
+    for beginning, fields in off:
+        if _is(target, (beginning,)):
+            return table(fields)
+    if isinstance(effort, str) and _has_levels(target):
+        return {"thinkingLevel": LEVELS[effort]}
+    return {"thinkingBudget": BUDGETS[effort] if isinstance(effort, str) else effort}
 
 
 def _has_levels(target: Target) -> bool:
     """Newer models take a level of thinking instead of a budget, and demand signatures."""
-    name = target.model.rpartition("/")[2]
-    return name.startswith(tuple(target.options.get("thinking_levels", ())) or ("gemini-3",))
+    return _is(target, target.options.get("thinking_levels", ()) or ("gemini-3",))
+
+
+def _is(target: Target, beginnings: Iterable[str]) -> bool:
+    return target.model.rpartition("/")[2].startswith(tuple(beginnings))
 
 
 def _contents(request: Request, target: Target) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from arawn.wire import Call, Target
 from arawn.wire.calls import as_text, fit_id, unique
 from arawn.wire.faults import from_payload
 from arawn.wire.frames import Frame, encodable
-from arawn.wire.openai_write import effort_fields, sampling, url
+from arawn.wire.openai_write import effort_fields, sampled, url
 from arawn.wire.reading import Speech, count, key, objects, reason, table, tables, torn, word
 
 MEDIA = frozenset({"image", "pdf"})
@@ -35,12 +35,13 @@ ENCRYPTED = "reasoning.encrypted_content"
 
 def write(request: Request, target: Target) -> Call:
     """The HTTP call for a request. The API takes no stop texts."""
+    given, notices = sampled(request._replace(stop=()), target, "max_output_tokens")
     body: dict[str, Any] = {
         "model": target.model,
         "input": [item for message in request.messages for item in _items(message, target)],
         "stream": request.stream,
         "store": False,
-        **sampling(request, "max_output_tokens"),
+        **given,
     }
     if request.system:
         body["instructions"] = request.system
@@ -68,7 +69,8 @@ def write(request: Request, target: Target) -> Call:
         body["include"] = [ENCRYPTED]
     body |= request.extra
     where, query = url(target, "/responses")
-    notices = (f"{target.label} takes no stop texts here: they are not sent",) if request.stop else ()
+    if request.stop:
+        notices += (f"{target.label} takes no stop texts here: they are not sent",)
     return Call(where + query, body, notices=notices)
 
 

@@ -39,21 +39,19 @@ def write(request: Request, target: Target) -> Call:
     }
     if request.stream and options.get("stream_usage", True):
         body["stream_options"] = {"include_usage": True}
-    body |= sampling(request, str(options.get("max_tokens_field", "max_tokens")))
-    if request.stop:
-        body["stop"] = list(request.stop)
+    given, notices = sampled(request, target, str(options.get("max_tokens_field", "max_tokens")))
+    body |= given
     if request.tools:
         body["tools"] = functions(request.tools)
     if request.tool_choice:
         body["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice}}
     if request.format is not None:
         body["response_format"] = _format(request)
-    notices: tuple[str, ...] = ()
     if request.reasoning is not None:
         fields = effort_fields(request.reasoning, target)
         body |= fields
         if not fields and request.reasoning != "off":
-            notices = (f"{target.label} has no setting for reasoning: it is not sent",)
+            notices += (f"{target.label} has no setting for reasoning: it is not sent",)
     where, query = url(target, "/chat/completions")
     body |= request.extra
     return Call(where + query, body, notices=notices)
@@ -63,6 +61,23 @@ def sampling(request: Request, limit: str, top_p: str = "top_p") -> dict[str, An
     """Length, temperature and share, under the names that most services have for them."""
     said = {limit: request.max_tokens, "temperature": request.temperature, top_p: request.top_p}
     return {name: value for name, value in said.items() if value is not None}
+
+
+def sampled(request: Request, target: Target, limit: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Length, temperature, share and stop texts as far as the model takes them, and what tells of the others.
+
+    Options: beginnings of models that take length alone (`unsampled`), and of those among them that take the
+    others too unless they reason (`sampled`).
+    """
+    given = sampling(request, limit)
+    if request.stop:
+        given["stop"] = list(request.stop)
+    options, model = target.options, target.model
+    able = model.startswith(tuple(options.get("sampled", ()))) and request.reasoning in (None, "off", 0)
+    if able or not model.startswith(tuple(options.get("unsampled", ()))):
+        return given, ()
+    left = [name for name in ("temperature", "top_p", "stop") if given.pop(name, None) is not None]
+    return given, (f"{model} takes no {' and no '.join(left)}: not sent",) if left else ()
 
 
 def url(target: Target, path: str) -> tuple[str, str]:
