@@ -228,6 +228,26 @@ def test_F_CONF_04_no_file(tmp_path: Path, make, words: str | None) -> None:
     assert (words in done[0]) if words else done == [""]
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("$evn:KEY_canary", "did you mean $env:?"),
+        ("$ENV:KEY_canary", "did you mean $env:?"),
+        ("$cmd:canary x", "a dollar itself is written $$"),
+        ("${{secrets.canary}}", "none of $env:NAME, ${NAME}, $keyring:NAME and $file:PATH"),
+        ("$env:", "none of $env:NAME"),
+        ("$env:KEY", None),
+        ("${KEY}-canary", None),
+        ("$$evn:canary", None),
+        ("$canary", None),
+    ],
+)
+def test_a_reference_that_is_none_is_not_sent_as_a_key(file: Path, key: str, words: str | None) -> None:
+    found = mistakes(file, f"[backends.x]\nprovider = 'custom'\nbase_url = 'http://x'\napi_key = '{key}'\n")
+    assert [words in one for one in found] == ([True] if words else [])
+    assert "canary" not in "".join(found)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
 def test_F_CONF_05_unreadable(file: Path) -> None:
     assert mistakes(file, "[llm]\nmodle = 1")  # what a fault imports is loaded while that is allowed

@@ -245,7 +245,25 @@ def _text(row: Row, value: str) -> str:
         _one_line(value.strip("\r\n") if row.kind == "secret" else value)
     if not value.strip() and row.kind in ("path", "secret"):
         raise BadValue("is empty")
+    if row.kind == "secret" and value.startswith("$"):
+        _reference(value)
     return value
+
+
+def _reference(value: str) -> None:
+    """Raise BadValue where `value` begins like a reference and is none. It is not shown: it may be a key."""
+    from arawn.secret import references
+
+    kind = value[1:].partition(":")[0]
+    like = value.startswith("${") or (":" in value and kind.isalpha())
+    if like and not any(value.startswith(found) for found in references(value)):
+        from difflib import get_close_matches
+
+        near = get_close_matches(kind.lower(), ("env", "keyring", "file"), 1)
+        raise BadValue(
+            "begins like a reference and is none of $env:NAME, ${NAME}, $keyring:NAME and $file:PATH"
+            + (f"; did you mean ${near[0]}:?" if near else "; a dollar itself is written $$")
+        )
 
 
 def _one_of(value: str, choices: tuple[str, ...]) -> str:
