@@ -88,7 +88,7 @@ def _too_large(name: str, limit: int) -> UsageFault:
 
 
 def read_bytes(name: str) -> bytes:
-    """The bytes of a file. Raises UsageFault for a folder, a pipe nobody writes to, or no permission."""
+    """The bytes of a file. Raises UsageFault for a folder, a device, a pipe by name, or no permission."""
     try:
         handle = os.open(
             os.path.expanduser(name), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -102,6 +102,8 @@ def read_bytes(name: str) -> bytes:
         os.close(handle)
         raise UsageFault(f"{name} is a folder", hints=("name the files in it: -f a -f b",))
     with os.fdopen(handle, "rb") as file:
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # it may have no end, or wait for somebody to type
+            raise UsageFault(f"{name} is a device, not a file")
         if stat.S_ISFIFO(mode) and not name.startswith(("/dev/fd/", "/proc/")):  # the shell's <(command)
             raise UsageFault(f"{name} is a named pipe", hints=(f"cat {name} | arawn ask -",))
         if hasattr(os, "O_NONBLOCK"):

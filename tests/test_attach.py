@@ -329,6 +329,16 @@ def test_a_pipe_that_nobody_writes_to_does_not_hang(ask, tmp_path) -> None:
     assert done.returncode == 2 and "named pipe" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/tty"])
+def test_a_device_is_no_file(ask, name: str) -> None:
+    with FakeProvider(openai_stream(["ok"])) as fake:
+        done = ask(fake, "what?", "-f", name, timeout=10)
+    assert done.returncode == 2 and not fake.requests
+    assert "is a device" in done.stderr or "No such device" in done.stderr, (
+        "without a terminal there is no tty"
+    )
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_what_the_shell_puts_through_a_pipe_of_its_own_is_a_file(ask, env: dict[str, str]) -> None:
     with FakeProvider(openai_stream(["ok"])) as fake:

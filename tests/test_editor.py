@@ -320,6 +320,7 @@ def test_a_file_that_cannot_go_along_keeps_the_message(start: Start, tmp_path: P
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "p.png").write_bytes(PNG)
     term = start().say("see @pipe").wait("pipe is a named pipe").prompt("see @pipe").send("\x15").prompt()
+    term.send("see @/dev/tty\r").wait("/dev/tty is a device").prompt("see @/dev/tty").send("\x15").prompt()
     term.send("/backend two\r").wait("Backend two").prompt().send("see @p.png").prompt("see @p.png").send(
         "\r"
     )

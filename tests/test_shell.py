@@ -259,7 +259,7 @@ def test_F_TTY_18_an_editor_that_breaks_the_terminal(kit) -> None:
     editor.write_text("#!/bin/sh\nstty raw -echo\nexit 1\n")
     editor.chmod(0o755)
     with kit.term("cmd", "lines", VISUAL="ed2") as term:
-        term.wait(CHOICES).send("e").wait("ended with 1")
+        term.wait(CHOICES).send("e").wait("Error: the editor")
         term.until(lambda: term.screen.count(CHOICES) == 2, "the question again").send("a")
         assert term.end() == 1 and term.restored
 
