@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether the answer is whole."""
-        return self.fault is None
+        return self.fault is None and self.receipt.finish != "interrupted"
 
     def turn(self, request: Request) -> Turn:
         """The question, as far as it was said last, and its answer, to be kept in a session."""

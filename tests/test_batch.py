@@ -19,10 +19,15 @@ from home import configure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arawn.app import Opened
+from arawn.asking import ask
+from arawn.backends.scripted import Scripted
 from arawn.batch.gate import Gate
 from arawn.batch.lines import BadLine, item
 from arawn.batch.out_file import OutFile
 from arawn.errors import UsageFault
+from arawn.events import Finish, Text, Wait
+from arawn.messages import Request, user
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -338,8 +343,23 @@ def test_a_service_that_is_down_is_not_asked_ten_thousand_times(place: Place) ->
     place.write(*(f"p{n}" for n in range(200)))
     done = place.run("--concurrency", "4", behave=lambda conn: refuse(conn, 503))
     assert done.returncode == 6 and len(place.asked) <= 3 * 24, done.stderr
+    assert not any(made["ok"] for made in place.made)  # one that was stopped in a pause is no answer
     done = place.run("--retry-failed")
-    assert done.returncode == 0 and len(place.made) == 200
+    assert done.returncode == 0 and [made["text"] for made in place.made] == [f"<p{n}>" for n in range(200)]
+
+
+def test_a_question_that_is_broken_off_has_no_answer() -> None:
+    class Priced:
+        priced = staticmethod(lambda receipt: receipt)
+
+    for events, stopped, whole in (
+        ((Wait(1.0, 1.0, "busy", 2, 3), Text("late"), Finish("stop")), True, False),
+        ((Text("all"), Finish("stop")), False, True),
+    ):
+        backend = Scripted(events)
+        opened = Opened(backend, "fake", "Fake", "m", "")
+        made = ask(Priced(), opened, Request((user("hi"),)), None, lambda stopped=stopped: stopped)
+        assert made.ok is whole and made.fault is None
 
 
 def test_fallback_is_in_force(place: Place) -> None:
