@@ -16,8 +16,9 @@ import tomllib
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from http_kit import access
 
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import HttpBackend, Limits
 from arawn.events import Text
 from arawn.messages import Message, Request, ToolCallPart, ToolResultPart, ToolSpec, user
 from arawn.wire import Target
@@ -116,9 +117,8 @@ def ask(request, arawn, server, tmp_path):
 def dialect_door(request, server):
     """A backend of one dialect, the dialect, and what the journal has of its last request."""
     values = tomllib.loads(PLACES[request.param].format(url=server))
-    access = Access("none", lambda: None, "", dict, None, None, False, str)
     backend = HttpBackend(
-        Target("b", "custom", "aimock", values["base_url"], "gpt-4o"), values["dialect"], access, Limits()
+        Target("b", "custom", "aimock", values["base_url"], "gpt-4o"), values["dialect"], access(), Limits()
     )
 
     def journal():

@@ -34,6 +34,7 @@ from fake_provider import (
     torn,
 )
 from home import FAKE, configure
+from http_kit import access
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +44,7 @@ from arawn.backends.cassette_cover import Body, Piece, address
 from arawn.backends.cassette_match import difference
 from arawn.backends.cassette_play import Player
 from arawn.backends.cassette_record import Recorder
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import HttpBackend, Limits
 from arawn.errors import UsageFault
 from arawn.events import Collector, Text
 from arawn.messages import Request, user
@@ -241,8 +242,7 @@ def test_a_reference_that_leads_nowhere_stops_no_replay(run, env, arawn, tape, t
 
 
 def door(name: str, url: str, **limits: float) -> HttpBackend:
-    access = Access("none", lambda: None, "", dict, None, None, False, str)
-    return HttpBackend(Target("b", "custom", "the service", url, "m"), name, access, Limits(**limits))
+    return HttpBackend(Target("b", "custom", "the service", url, "m"), name, access(), Limits(**limits))
 
 
 @contextmanager

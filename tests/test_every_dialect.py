@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from dialects import DIALECTS, Spoken, dump
 from fake_provider import Conn, FakeProvider, json_reply
+from http_kit import access, heard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arawn import providers
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import HttpBackend, Limits
 from arawn.backends.routing import Retry, RetryPolicy
 from arawn.engine import Conversation, verdict
 from arawn.errors import (
@@ -35,8 +36,8 @@ from arawn.errors import (
     TimedOut,
     Unreachable,
 )
-from arawn.events import Collector, Reply
-from arawn.wire import Next, Target, dialect
+from arawn.events import Reply
+from arawn.wire import Target, dialect
 from arawn.wire.frames import split
 
 TARGET = Target("b", "custom", "the service", "http://x", "m")
@@ -44,14 +45,7 @@ each = pytest.mark.parametrize("name", DIALECTS)
 
 
 def read(name: str, *chunks: bytes, kind: str = "") -> tuple[Reply, ArawnError | None]:
-    collector, error = Collector(), None
-    try:
-        for event in dialect(name).read(split(chunks, kind), TARGET):
-            assert not isinstance(event, Next)
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
-    return collector.reply, error
+    return heard(lambda: dialect(name).read(split(chunks, kind), TARGET))
 
 
 def test_every_dialect_is_here() -> None:
@@ -241,20 +235,16 @@ def test_F_STREAM_26_usage_that_makes_no_sense(name: str, said: Any) -> None:
 
 
 def door(fake: FakeProvider, name: str, **limits: Any) -> HttpBackend:
-    access = Access("none", lambda: None, "", dict, None, None, False, lambda text: text)
     target = Target("b", "custom", "the service", fake.url, "m", {"start_hint": ""})
-    return HttpBackend(target, name, access, Limits(**{"connect": 2, "first_event": 3, "idle": 2, **limits}))
+    return HttpBackend(
+        target, name, access(), Limits(**{"connect": 2, "first_event": 3, "idle": 2, **limits})
+    )
 
 
 def ask(backend: Any) -> tuple[Reply, ArawnError | None]:
-    collector, error = Collector(), None
-    try:
-        for event in Conversation().ask(backend, "hi"):
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
+    said = heard(lambda: Conversation().ask(backend, "hi"))
     backend.close()
-    return collector.reply, error
+    return said
 
 
 def over(name: str, act: Any, **limits: Any) -> tuple[Reply, ArawnError | None, float]:

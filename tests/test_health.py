@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from fake_provider import Behaviour, FakeProvider
+from http_kit import access
 from routing_kit import Clock, answer, error, served
 
 from arawn.backends.health import Health, Seen
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import HttpBackend, Limits
 from arawn.backends.routing import Regions, Retry, RetryPolicy
 from arawn.errors import ArawnError
 from arawn.events import Attempt, Notice, collect
@@ -222,8 +223,7 @@ def places(
     doors = []
     for fake in fakes:
         target = Target("azure", "custom", "Azure", f"{fake.url}/v1", "m", {})
-        access = Access("bearer", lambda: None, "", dict, None, None, False, str)
-        doors.append(HttpBackend(target, "openai", access, Limits(first_event=2)))
+        doors.append(HttpBackend(target, "openai", access("bearer"), Limits(first_event=2)))
     regions = Regions(doors, [fake.url for fake in fakes], health, chance)
     return Retry(regions, RetryPolicy(most), clock.sleep, clock, lambda: 1.0)
 

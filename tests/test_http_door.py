@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import trustme
@@ -18,30 +19,24 @@ from fake_provider import (
     Conn,
     FakeProvider,
     Stream,
-    anthropic_stream,
     json_reply,
-    ollama_stream,
     openai_stream,
     raw,
     silent,
     sse,
     stall,
 )
+from http_kit import ASK, CANARY, FAST, STREAMS, access, ask, each
+from http_kit import door as door_with_key
 
-from arawn.backends.http import Access, HttpBackend, Limits, probe
+from arawn.backends.http import HttpBackend, Limits, probe
 from arawn.backends.http_connect import Deadline, look_up, race
 from arawn.backends.http_tls import issuer
-from arawn.errors import ArawnError, ConfigFault, Cut, EmptyAnswer, ServiceFault, TimedOut, Unreachable
-from arawn.events import Collector, Reply
-from arawn.messages import Request, user
+from arawn.errors import ConfigFault, Cut, EmptyAnswer, ServiceFault, TimedOut, Unreachable
 from arawn.secret import Secret
 from arawn.wire import Target
 
-CANARY = "sk-CANARY-0123456789abcdef"
-ASK = Request((user("hi"),))
-FAST = Limits(connect=0.5, first_event=0.4, idle=0.4)
-STREAMS = {"openai": openai_stream, "anthropic": anthropic_stream, "ollama": ollama_stream}
-each = pytest.mark.parametrize("dialect", STREAMS)
+door = partial(door_with_key, auth="none")
 
 
 @pytest.fixture(autouse=True)
@@ -49,29 +44,6 @@ def no_proxies(monkeypatch) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith("SSL_CERT"):
             monkeypatch.delenv(name)
-
-
-def door(url: str, dialect="openai", limits=FAST, **more) -> HttpBackend:
-    access = Access(
-        auth=more.get("auth", "none"), key=lambda: Secret(CANARY, "test"), key_place="$env:KEY",
-        headers=lambda: more.get("headers", {}), proxy=more.get("proxy"), ca_bundle=more.get("ca_bundle"),
-        insecure=False, redact=lambda text: text.replace(CANARY, "****"),
-    )  # fmt: skip
-    return HttpBackend(Target("b", "custom", "Service", url, "m-1"), dialect, access, limits)
-
-
-def ask(asked: HttpBackend, close: bool = True) -> tuple[Reply, ArawnError | None, float]:
-    collector, error = Collector(), None
-    began = time.monotonic()
-    try:
-        for event in asked.stream(ASK):
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
-        assert "CANARY" not in f"{raised} {raised.sentence} {raised.detail} {raised.hints}"
-    if close:
-        asked.close()
-    return collector.reply, error, time.monotonic() - began
 
 
 def dripping_head(conn: Conn) -> None:
@@ -286,7 +258,9 @@ def test_F_NET_03_no_address_answers_within_the_limit() -> None:
 
 def test_F_NET_08_a_handshake_that_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        _, error, took = ask(door(f"https://127.0.0.1:{server.getsockname()[1]}"))
+        _, error, took = ask(
+            door(f"https://127.0.0.1:{server.getsockname()[1]}", limits=FAST._replace(connect=0.5))
+        )
     assert isinstance(error, TimedOut) and "limits.connect" in str(error.hints) and 0.45 < took < 0.9
     assert "http://" in str(error.hints)
 
@@ -441,8 +415,8 @@ def test_the_key_is_asked_for_only_when_a_request_is_made() -> None:
     def never() -> Secret:
         raise AssertionError("asked")
 
-    access = Access("bearer", never, "", lambda: {}, None, None, False, str)
-    HttpBackend(Target("b", "custom", "S", "https://192.0.2.1", "m"), "openai", access, FAST).close()
+    unused = access("bearer")._replace(key=never)
+    HttpBackend(Target("b", "custom", "S", "https://192.0.2.1", "m"), "openai", unused, FAST).close()
 
 
 @pytest.mark.parametrize(("status", "whole"), [(200, True), (201, True), (206, True), (204, False)])

@@ -16,12 +16,10 @@ import trustme
 from fake_provider import (
     Conn,
     FakeProvider,
-    anthropic_stream,
     body_reply,
     bytewise,
     endless,
     json_reply,
-    ollama_stream,
     openai_stream,
     raw,
     silent,
@@ -29,8 +27,9 @@ from fake_provider import (
     stall,
     torn,
 )
+from http_kit import ASK, CANARY, FAST, STREAMS, ask, door, each
 
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import Limits
 from arawn.backends.routing import Retry, RetryPolicy
 from arawn.errors import (
     ArawnError,
@@ -48,49 +47,12 @@ from arawn.errors import (
     Unreachable,
 )
 from arawn.events import Attempt, Collector, Wait
-from arawn.messages import Request, user
-from arawn.secret import Secret
-from arawn.wire import Target
-
-CANARY = "sk-CANARY-0123456789abcdef"
-ASK = Request((user("hi"),))
-FAST = Limits(connect=1, first_event=0.4, idle=0.4)
-
-
-def backend(
-    url: str, dialect="openai", limits=FAST, key=CANARY, auth="bearer", label="Service", **more
-) -> HttpBackend:
-    target = Target("b", "custom", label, url, "m-1", {"start_hint": "start it"})
-    access = Access(
-        auth=auth, key=lambda: Secret(key, "test") if key else None, key_place="test", headers=lambda: more.get("headers", {}),
-        proxy=more.get("proxy"), ca_bundle=more.get("ca_bundle"), insecure=more.get("insecure", False),
-        redact=lambda text: text.replace(CANARY, "****"),
-    )  # fmt: skip
-    return HttpBackend(target, dialect, access, limits)
-
-
-def ask(door):
-    collector, error = Collector(), None
-    began = time.monotonic()
-    try:
-        for event in door.stream(ASK):
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
-        shown = f"{raised.sentence} {raised.detail} {raised.hints}"
-        assert "CANARY" not in shown
-    door.close()
-    return collector.reply, error, time.monotonic() - began
-
-
-STREAMS = {"openai": openai_stream, "anthropic": anthropic_stream, "ollama": ollama_stream}
-each = pytest.mark.parametrize("dialect", STREAMS)
 
 
 @each
 def test_an_answer(dialect) -> None:
     with FakeProvider(STREAMS[dialect](["Hel", "lo"])) as fake:
-        reply, error, _ = ask(backend(fake.url, dialect))
+        reply, error, _ = ask(door(fake.url, dialect))
     assert (reply.text, error) == ("Hello", None)
     (attempt,) = reply.attempts
     assert attempt.status == 200 and attempt.error is None and 0 < attempt.first_event_s <= attempt.total_s
@@ -99,7 +61,7 @@ def test_an_answer(dialect) -> None:
 @each
 def test_byte_by_byte(dialect) -> None:
     with FakeProvider(bytewise(STREAMS[dialect](["Zażółć ", "日本🎉"]))) as fake:
-        assert ask(backend(fake.url, dialect))[0].text == "Zażółć 日本🎉"
+        assert ask(door(fake.url, dialect))[0].text == "Zażółć 日本🎉"
 
 
 def test_one_client_serves_many_turns_even_when_the_server_hangs_up() -> None:
@@ -108,11 +70,11 @@ def test_one_client_serves_many_turns_even_when_the_server_hangs_up() -> None:
         conn.sock.close()
 
     with FakeProvider(once) as fake:
-        door = backend(fake.url)
+        opened = door(fake.url)
         for _ in range(3):
-            assert "".join(getattr(e, "text", "") for e in door.stream(ASK)) == "ok"
+            assert "".join(getattr(e, "text", "") for e in opened.stream(ASK)) == "ok"
             time.sleep(0.02)
-        door.close()
+        opened.close()
 
 
 def closed_port() -> int:
@@ -122,24 +84,24 @@ def closed_port() -> int:
 
 def test_F_NET_01_connection_refused() -> None:
     port = closed_port()
-    _, error, took = ask(backend(f"http://localhost:{port}", label="Ollama"))
+    _, error, took = ask(door(f"http://localhost:{port}", label="Ollama"))
     assert error.sentence == f"Cannot connect to Ollama at http://localhost:{port}"
     assert isinstance(error, Unreachable) and "start it" in error.hints and not error.retryable and took < 1
 
 
 def test_F_NET_02_unknown_and_slow_names(monkeypatch) -> None:
-    _, error, _ = ask(backend("https://no-such-host.invalid"))
+    _, error, _ = ask(door("https://no-such-host.invalid"))
     assert isinstance(error, Unreachable | TimedOut) and "no-such-host.invalid" in error.sentence
     asleep = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: (asleep.wait(20), [])[1])
-    _, error, took = ask(backend("https://slow.invalid", limits=FAST._replace(connect=0.3)))
+    _, error, took = ask(door("https://slow.invalid", limits=FAST._replace(connect=0.3)))
     asleep.set()
     assert isinstance(error, TimedOut) and took < 1
 
 
 def test_F_NET_03_localhost_that_is_only_ipv4() -> None:
     with FakeProvider(openai_stream(["ok"])) as fake:
-        reply, error, _ = ask(backend(f"http://localhost:{fake.port}"))
+        reply, error, _ = ask(door(f"http://localhost:{fake.port}"))
     assert (reply.text, error) == ("ok", None)
 
 
@@ -180,48 +142,48 @@ def test_F_NET_04_certificates(authority, tmp_path) -> None:
     )
     with tls_server(authority, "localhost", reply) as server:
         url = f"https://localhost:{server.getsockname()[1]}"
-        _, error, _ = ask(backend(url))
+        _, error, _ = ask(door(url))
         assert isinstance(error, Unreachable) and "not trusted" in error.sentence and not error.retryable
         assert "ca_bundle" in str(error.hints) and "verify" not in str(error.hints)
-        assert ask(backend(url, insecure=True))[0].text == "ok", "asked for by name"
-        got, error, _ = ask(backend(url, ca_bundle=str(tmp_path / "ca.pem")))
+        assert ask(door(url, insecure=True))[0].text == "ok", "asked for by name"
+        got, error, _ = ask(door(url, ca_bundle=str(tmp_path / "ca.pem")))
         assert (got.text, error) == ("ok", None)
         server.shutdown(socket.SHUT_RDWR)
     with tls_server(authority, "other.example", reply) as server:
         url = f"https://localhost:{server.getsockname()[1]}"
-        _, error, _ = ask(backend(url, ca_bundle=str(tmp_path / "ca.pem")))
+        _, error, _ = ask(door(url, ca_bundle=str(tmp_path / "ca.pem")))
         assert isinstance(error, Unreachable) and "base_url" in str(error.hints)
         server.shutdown(socket.SHUT_RDWR)
 
 
 def test_F_NET_05_certificate_files_that_are_not_there(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    _, error, _ = ask(backend("https://127.0.0.1:9"))
+    _, error, _ = ask(door("https://127.0.0.1:9"))
     assert isinstance(error, ConfigFault) and "SSL_CERT_FILE" in error.sentence
     monkeypatch.delenv("SSL_CERT_FILE")
-    _, error, _ = ask(backend("https://127.0.0.1:9", ca_bundle=str(tmp_path)))
+    _, error, _ = ask(door("https://127.0.0.1:9", ca_bundle=str(tmp_path)))
     assert isinstance(error, ConfigFault) and "ca_bundle" in error.sentence
 
 
 @pytest.mark.parametrize("value", ["ftp://x:1", "socks5://x:1", "http://x:99999"])
 def test_F_NET_07_proxy_variables_that_cannot_be_used(monkeypatch, value) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
-    _, error, _ = ask(backend("https://192.0.2.1"))
+    _, error, _ = ask(door("https://192.0.2.1"))
     assert isinstance(error, ConfigFault) and "HTTPS_PROXY" in error.sentence
     with FakeProvider(openai_stream(["ok"])) as fake:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-        assert ask(backend(fake.url))[0].text == "ok", "loopback never goes through a proxy"
+        assert ask(door(fake.url))[0].text == "ok", "loopback never goes through a proxy"
 
 
 def test_F_NET_08_tls_spoken_to_a_plain_server() -> None:
     with FakeProvider(raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as fake:
-        _, error, _ = ask(backend(fake.url.replace("http://", "https://")))
+        _, error, _ = ask(door(fake.url.replace("http://", "https://")))
     assert isinstance(error, Unreachable | TimedOut) and "http://" in str(error.hints)
 
 
 def test_F_NET_09_no_headers_ever() -> None:
     with FakeProvider(silent) as fake:
-        _, error, took = ask(backend(fake.url))
+        _, error, took = ask(door(fake.url))
     assert isinstance(error, TimedOut) and "limits.first_event" in str(error.hints) and 0.3 < took < 1
 
 
@@ -238,7 +200,7 @@ STATUSES = [
 @pytest.mark.parametrize(("name", "status", "body", "kind", "code"), STATUSES)
 def test_F_NET_10_statuses(name, status, body, kind, code) -> None:
     with FakeProvider(json_reply(status, body)) as fake:
-        reply, error, _ = ask(backend(fake.url))
+        reply, error, _ = ask(door(fake.url))
     assert isinstance(error, kind) and error.exit_code == code and error.status == status
     assert len(fake.requests) == 1 and reply.attempts[0].status == status
 
@@ -251,7 +213,7 @@ def test_F_NET_12_context_too_long_is_not_tried_again() -> None:
     with FakeProvider(
         json_reply(400, {"error": {"message": "x", "code": "context_length_exceeded"}})
     ) as fake:
-        _, error, _ = ask(Retry(backend(fake.url), RetryPolicy()))
+        _, error, _ = ask(Retry(door(fake.url), RetryPolicy()))
     assert isinstance(error, ContextFault) and len(fake.requests) == 1
 
 
@@ -274,14 +236,14 @@ def retried(fake, policy=None, chance=lambda: 0.0):
     waits: list[Wait] = []
     collector, error = Collector(), None
     try:
-        door = Retry(backend(fake.url), policy or RetryPolicy(), clock.sleep, clock, chance)
-        for event in door.stream(ASK):
+        opened = Retry(door(fake.url), policy or RetryPolicy(), clock.sleep, clock, chance)
+        for event in opened.stream(ASK):
             collector.add(event)
             if isinstance(event, Wait):
                 waits.append(event)
     except ArawnError as raised:
         error = raised
-    door.close()
+    opened.close()
     return collector.reply, error, clock, waits
 
 
@@ -334,7 +296,7 @@ def test_F_NET_25_never_after_the_first_piece() -> None:
 def test_F_NET_19_a_web_page_as_error(status) -> None:
     page = b"<html><head><title>502 Bad \x1b[31m Gateway</title></head>" + b"<p>x</p>" * 9999
     with FakeProvider(body_reply(status, page, "text/html")) as fake:
-        _, error, _ = ask(backend(fake.url))
+        _, error, _ = ask(door(fake.url))
     assert (
         error.detail.startswith("HTML page: 502 Bad") and len(error.detail) <= 300 and error.status == status
     )
@@ -342,7 +304,7 @@ def test_F_NET_19_a_web_page_as_error(status) -> None:
 
 def test_F_NET_20_a_web_page_as_answer() -> None:
     with FakeProvider(body_reply(200, b"<!doctype html><title>Sign in</title>", "text/html")) as fake:
-        _, error, _ = ask(backend(fake.url))
+        _, error, _ = ask(door(fake.url))
     assert (
         isinstance(error, EmptyAnswer) and "not an API answer" in error.sentence and "Sign in" in error.detail
     )
@@ -352,7 +314,7 @@ def test_F_NET_20_a_web_page_as_answer() -> None:
 def test_F_NET_21_redirects_are_not_followed(status) -> None:
     with FakeProvider(openai_stream(["stolen"])) as other:
         with FakeProvider(json_reply(status, {}, location=f"{other.url}/x?key=1")) as fake:
-            _, error, _ = ask(backend(fake.url))
+            _, error, _ = ask(door(fake.url))
         assert isinstance(error, Refused) and other.url in error.sentence and "key=1" not in error.sentence
         assert not other.requests
 
@@ -361,7 +323,7 @@ def test_F_NET_21_redirects_are_not_followed(status) -> None:
 def test_F_SECRET_08_a_redirect_gets_no_key(header) -> None:
     with FakeProvider(openai_stream(["x"])) as other:
         with FakeProvider(json_reply(307, {}, location=other.url)) as fake:
-            ask(backend(fake.url, auth=header, headers={"api-key": CANARY}))
+            ask(door(fake.url, auth=header, headers={"api-key": CANARY}))
         assert len(fake.requests) == 1 and not other.requests
 
 
@@ -377,7 +339,7 @@ def test_F_NET_22_a_compressed_bomb(status, encoding) -> None:
     del zeros
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with FakeProvider(body_reply(status, bomb, "text/event-stream", content_encoding=encoding)) as fake:
-        _, error, _ = ask(backend(fake.url, limits=Limits()))
+        _, error, _ = ask(door(fake.url, limits=Limits()))
     assert isinstance(error, Cut if status == 200 else Overloaded)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 * 1024
 
@@ -385,7 +347,7 @@ def test_F_NET_22_a_compressed_bomb(status, encoding) -> None:
 def test_compressed_answers_are_read() -> None:
     body = gzip.compress(openai_stream(["ok"]).body)
     with FakeProvider(body_reply(200, body, "text/event-stream", content_encoding="gzip")) as fake:
-        assert ask(backend(fake.url))[0].text == "ok"
+        assert ask(door(fake.url))[0].text == "ok"
 
 
 @pytest.mark.parametrize(
@@ -393,14 +355,14 @@ def test_compressed_answers_are_read() -> None:
 )
 def test_F_NET_23_odd_heads(head) -> None:
     with FakeProvider(raw(head)) as fake:
-        _, error, _ = ask(backend(fake.url))
+        _, error, _ = ask(door(fake.url))
     assert isinstance(error, Unreachable)
 
 
 @each
 def test_F_STREAM_01_silence_after_the_first_piece(dialect) -> None:
     with FakeProvider(stall(STREAMS[dialect](["Hel", "lo"]), 3 if dialect == "anthropic" else 1)) as fake:
-        reply, error, took = ask(backend(fake.url, dialect))
+        reply, error, took = ask(door(fake.url, dialect))
     assert reply.text == "Hel" and isinstance(error, TimedOut) and "limits.idle" in str(error.hints)
     assert 0.35 < took < 0.9 and error.exit_code == 5
 
@@ -411,7 +373,7 @@ def test_F_STREAM_01_silence_after_the_first_piece(dialect) -> None:
 @pytest.mark.parametrize("after", [0, 1])
 def test_F_STREAM_02_pings_are_no_answer(ping, after) -> None:
     with FakeProvider(stall(openai_stream(["Hel"]), after, 0.05, ping)) as fake:
-        reply, error, took = ask(backend(fake.url))
+        reply, error, took = ask(door(fake.url))
     assert reply.text == "Hel" * after and isinstance(error, TimedOut) and took < 1.2
 
 
@@ -421,48 +383,48 @@ def test_F_STREAM_05_a_connection_that_breaks(dialect, reset) -> None:
     with FakeProvider(
         torn(STREAMS[dialect](["Hel", "lo"]), 3 if dialect == "anthropic" else 1, reset)
     ) as fake:
-        reply, error, _ = ask(backend(fake.url, dialect))
+        reply, error, _ = ask(door(fake.url, dialect))
     assert reply.text == "Hel" and isinstance(error, Cut) and error.exit_code == 5
 
 
 def test_F_STREAM_10_a_giant_event_over_http() -> None:
     with FakeProvider(endless(b'data: {"x":"', b"y" * 65536)) as fake:
-        _, error, _ = ask(backend(fake.url, limits=FAST._replace(frame=1024 * 1024)))
+        _, error, _ = ask(door(fake.url, limits=FAST._replace(frame=1024 * 1024)))
     assert isinstance(error, Cut) and "limits.frame" in str(error.hints)
 
 
 def test_F_STREAM_11_an_endless_answer() -> None:
     piece = sse({"choices": [{"index": 0, "delta": {"content": "word " * 2000}}]})
     with FakeProvider(endless(b"", piece)) as fake:
-        reply, error, _ = ask(backend(fake.url, limits=FAST._replace(reply=2 * 1024 * 1024)))
+        reply, error, _ = ask(door(fake.url, limits=FAST._replace(reply=2 * 1024 * 1024)))
     assert isinstance(error, Cut) and "limits.reply" in str(error.hints) and len(reply.text) > 1_000_000
 
 
 @pytest.mark.parametrize("bad", ["\n", "\r", "\0", "\u2019", " "])
 def test_F_SECRET_01_a_key_that_is_no_header(bad) -> None:
     with FakeProvider(openai_stream(["x"])) as fake:
-        _, error, _ = ask(backend(fake.url, key=f"sk-CANARY{bad}0123456789"))
+        _, error, _ = ask(door(fake.url, key=f"sk-CANARY{bad}0123456789"))
     assert isinstance(error, SecretFault) and "0123456789" not in str(error.sentence) and not fake.requests
 
 
 def test_F_SECRET_01_white_space_around_a_key_is_taken_off() -> None:
     with FakeProvider(openai_stream(["x"])) as fake:
-        ask(backend(fake.url, key=f"  {CANARY}\n"))
+        ask(door(fake.url, key=f"  {CANARY}\n"))
     assert fake.requests[0].headers["authorization"] == f"Bearer {CANARY}"
 
 
 def test_F_SECRET_05_no_key_in_an_address() -> None:
     for auth in ("bearer", "x-api-key"):
         with FakeProvider(openai_stream(["x"])) as fake:
-            ask(backend(fake.url, auth=auth))
+            ask(door(fake.url, auth=auth))
         assert CANARY not in fake.requests[0].path and CANARY in json.dumps(fake.requests[0].headers)
 
 
 @pytest.mark.parametrize("more", [{}, {"headers": {"Authorization": f"Bearer {CANARY}"}, "key": ""}])
 def test_F_SECRET_11_no_key_over_plain_http(more) -> None:
-    _, error, took = ask(backend("http://192.0.2.1", **more))
+    _, error, took = ask(door("http://192.0.2.1", **more))
     assert isinstance(error, SecretFault) and "192.0.2.1" in error.sentence and took < 1
-    _, error, _ = ask(backend("http://192.0.2.1", insecure=True, limits=FAST._replace(connect=0.1), **more))
+    _, error, _ = ask(door("http://192.0.2.1", insecure=True, limits=FAST._replace(connect=0.1), **more))
     assert isinstance(error, TimedOut | Unreachable)
 
 
@@ -475,11 +437,11 @@ def test_a_reader_that_leaves_closes_the_connection() -> None:
         gone.append(conn.wait_gone())
 
     with FakeProvider(behave) as fake:
-        door = backend(fake.url, limits=Limits())
-        events = door.stream(ASK)
+        opened = door(fake.url, limits=Limits())
+        events = opened.stream(ASK)
         assert next(events).text == "x"
         events.close()
-        door.close()
+        opened.close()
         for _ in range(100):
             if gone:
                 break
@@ -489,11 +451,11 @@ def test_a_reader_that_leaves_closes_the_connection() -> None:
 
 def test_attempts_are_told_when_they_fail() -> None:
     with FakeProvider(json_reply(500, {})) as fake:
-        events, door = [], backend(fake.url)
+        events, opened = [], door(fake.url)
         with pytest.raises(Overloaded):
-            for event in door.stream(ASK):
+            for event in opened.stream(ASK):
                 events.append(event)
-        door.close()
+        opened.close()
     assert isinstance(events[-1], Attempt) and events[-1].error == "overloaded"
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from fake_provider import Behaviour, Conn, FakeProvider, json_reply
+from http_kit import access, heard
 
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import HttpBackend, Limits
 from arawn.backends.routing import Retry, RetryPolicy
 from arawn.errors import (
     ArawnError,
@@ -28,9 +29,8 @@ from arawn.errors import (
     Refused,
     TimedOut,
 )
-from arawn.events import Attempt, Collector, Reply, Text
+from arawn.events import Attempt, Reply, Text
 from arawn.messages import Request, user
-from arawn.secret import Secret
 from arawn.wire import Target
 
 KEY = "r8_CANARY0123456789abcdef"
@@ -90,24 +90,15 @@ class Replicate:
 def door(
     base: str, auth: str = "bearer", model: str = "o/m", poll_s: float = 0.02, **limits: Any
 ) -> HttpBackend:
-    access = Access(
-        auth, lambda: Secret(KEY, "test"), "test", lambda: {"x-own": "mine"}, None, None, False,
-        lambda text: text.replace(KEY, "****"),
-    )  # fmt: skip
     spans = Limits(**{"connect": 2, "first_event": 3, "idle": 1, **limits})
     target = Target("b", "custom", "the service", base, model, options={"poll_s": poll_s})
-    return HttpBackend(target, "replicate", access, spans)
+    return HttpBackend(target, "replicate", access(auth, KEY, headers={"x-own": "mine"}), spans)
 
 
 def ask(backend: Any) -> tuple[Reply, ArawnError | None]:
-    collector, error = Collector(), None
-    try:
-        for event in backend.stream(ASK):
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
+    said = heard(lambda: backend.stream(ASK))
     backend.close()
-    return collector.reply, error
+    return said
 
 
 def event(name: str, data: str) -> bytes:

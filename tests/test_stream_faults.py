@@ -6,9 +6,9 @@ import importlib
 import json
 
 import pytest
+from http_kit import heard
 
-from arawn.errors import ArawnError, Cut, EmptyAnswer, RateLimited, ServiceFault
-from arawn.events import Collector
+from arawn.errors import Cut, EmptyAnswer, RateLimited, ServiceFault
 from arawn.messages import (
     Request,
     user,
@@ -22,13 +22,7 @@ TARGET = Target("b", "custom", "the service", "http://x", "m")
 
 def read(dialect: str, *chunks: bytes, kind: str = ""):
     module = importlib.import_module(f"arawn.wire.{dialect}")
-    collector, error = Collector(), None
-    try:
-        for event in module.read(split(chunks, kind), TARGET):
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
-    return collector.reply, error
+    return heard(lambda: module.read(split(chunks, kind), TARGET))
 
 
 def dump(value) -> bytes:
