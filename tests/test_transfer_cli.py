@@ -14,7 +14,9 @@ from test_transfer import chat
 from test_transfer_foreign import CLAUDE, TALK, put
 from test_transfer_llm import RESPONSES, database
 
+from arawn.messages import user
 from arawn.record import session_out
+from arawn.session import Receipt, Turn
 from arawn.transfer import export, read
 
 
@@ -35,6 +37,16 @@ def test_what_goes_out_of_one_store_comes_into_another(arawn: Callable, tmp_path
     assert done.stdout == "2 sessions, 6 turns taken in\n"
     again = arawn("session", "export", "--all", "--format", "json", env={"XDG_DATA_HOME": str(other)})
     assert {one["id"]: one for one in json.loads(again.stdout)} == before
+
+
+def test_what_broke_off_elsewhere_is_not_resumed_unasked(arawn: Callable, tmp_path: Path) -> None:
+    session = chat(("hi", "hello"))
+    session.add(Turn("t9", session.head, (user("and then?"),), Receipt(), 1.7e9, session.id))
+    path = put(tmp_path, "".join(export([session], "json")))
+    assert arawn("session", "import", str(path)).returncode == 0
+    done = arawn("resume", "--show")
+    assert done.returncode == 0 and done.stdout == "" and "nothing to go on with" in done.stderr
+    assert arawn("resume", "--show", session.id).returncode == 0
 
 
 def test_the_same_file_twice_is_taken_in_once(arawn: Callable, tmp_path: Path) -> None:

@@ -268,12 +268,15 @@ def find(db: sqlite3.Connection, word: str) -> str:
 
 
 def unfinished(db: sqlite3.Connection) -> tuple[str, str] | None:
-    """(session, turn) at the end of a session: what broke off last, else the question that failed last."""
+    """(session, turn) at the end of a session: what broke off last, else the question that failed last.
+
+    What was only taken in broke off elsewhere.
+    """
     failed = None
     for session, turn, receipt, answered in db.execute(
         "SELECT s.name, t.name, t.receipt, EXISTS (SELECT 1 FROM said WHERE turn = t.id AND place > 0)"
         " FROM turn t JOIN session s ON s.head = t.id AND s.id = t.session"
-        " WHERE t.unfinished ORDER BY t.id DESC"
+        " WHERE t.unfinished AND s.last > 0 ORDER BY t.id DESC"
     ):
         with contextlib.suppress(*DAMAGE):
             if answered or receipt_in(json.loads(receipt)).finish != "error":
