@@ -86,6 +86,11 @@ def test_a_fault_is_told_and_retry_works(start: Start) -> None:
     term.say("/retry").wait("heard 1: 'flaky'").prompt()
 
 
+def test_copy_over_ssh_goes_through_the_terminal(start: Start, tmp_path: Path) -> None:
+    term = start(PATH=tmp_path).say("brief").wait("brief done").say("/copy").wait("through the terminal")
+    assert b"\x1b]52;c;YmVndW4sIGJyaWVmIGRvbmU=\x07" in term.raw and "There is no clipboard" in term.screen
+
+
 def test_what_failed_for_good_is_taken_back(start: Start) -> None:
     term = start().say("blue").wait("heard 1").say("denied").wait("No key of this kind").wait("taken back")
     term.say("which?").wait("heard 3: 'blue | one m-1 heard 1:").wait("which?'")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arawn.clipboard import copy
+from arawn.clipboard import TAKEN_AT_MOST, by_terminal, copy
 from arawn.errors import ArawnError
 
 
@@ -82,3 +82,10 @@ def test_it_gets_no_keys_and_does_not_wait_for_what_stays_behind(tmp_path, desk)
     assert copy("x", desk | {"DISPLAY": ":0"}, "linux") == "xclip"
     assert os.times().elapsed - began < 1.5
     assert "sk-0123456789" not in (tmp_path / "env").read_text()
+
+
+def test_a_terminal_is_told_as_osc_52_says() -> None:
+    assert by_terminal("grüß\x1b\x07", {"TERM": "xterm"}) == "\x1b]52;c;Z3LDvMOfGwc=\x07"
+    assert by_terminal("x" * 56_000, {"TERM": "foot"})
+    assert not by_terminal("x" * TAKEN_AT_MOST, {"TERM": "foot"}), "half a text would be worse than none"
+    assert not any(by_terminal("x", {"TERM": name}) for name in ("", "dumb", "linux"))

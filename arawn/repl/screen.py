@@ -65,6 +65,15 @@ class Screen:
         """Where an answer goes; `raw`: it is no Markdown; `label` says whose it is, where that is needed."""
         return self._chat.settings.look.sink(self._chat.out, self._chat.env, raw=raw, label=label)
 
+    def clip(self, text: str) -> bool:
+        """Have the terminal put a text on its clipboard; whether it may."""
+        from arawn.clipboard import by_terminal
+
+        sequence = by_terminal(text, self._chat.env) if self.on_terminal else ""
+        self._chat.out.write(sequence)
+        self._chat.out.flush()
+        return bool(sequence)
+
     def growing(self, raw: bool = False, label: str = "") -> Sink:
         """The same for an answer that comes now; where it is rendered, with what is typed below it."""
         look, env = self._chat.settings.look, self._chat.env

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from arawn.errors import UsageFault
+from arawn.errors import ArawnError, UsageFault
 from arawn.repl.commands.registry import OFFERS, PathName, command, paths
 
 if TYPE_CHECKING:
@@ -83,8 +83,13 @@ def copy(repl: Repl, what: CopyWords = "") -> None:
         raise UsageFault(f"/copy takes nothing, code, code N or all, not {what!r}")
     else:
         taken = _taken(repl, what)
-    tool = clipboard.copy(taken.text)
-    repl.screen.say(f"Copied {taken.what}, {len(taken.text):,} characters, with {tool}.")
+    told = f"{taken.what}, {len(taken.text):,} characters"
+    try:
+        repl.screen.say(f"Copied {told}, with {clipboard.copy(taken.text)}.")
+    except ArawnError as fault:
+        if not repl.screen.clip(taken.text):
+            raise
+        repl.screen.say(f"Copied {told}, through the terminal, if it allows that (OSC 52). {fault.sentence}.")
 
 
 @command(group="out")
