@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pyte
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -249,11 +249,12 @@ def apart(text: str) -> bool:
     return False
 
 
-FENCES = re.compile(r"\x1b\[2m *(?:`{3,}|~{3,})[^\x1b]*\x1b\[0m")
-"""The lines around code, which stand there dim."""
+FENCES = re.compile(r"\x1b\[2m[ │]*(?:`{3,}|~{3,})[^\x1b]*\x1b\[0m")
+"""The lines around code, which stand there dim, as does the bar of a quote."""
 
 
 @given(st.one_of(nested(), soup(PLAIN, LINES), soup(PLAIN, MARKS, LINES)))
+@example("> ```python\n> word\n> \n>   x = 1\n> ```")
 @settings(max_examples=60, deadline=None)
 def test_all_that_markdown_it_finds_is_shown_and_no_more(text) -> None:
     text = text.replace("[ ] ", "")
