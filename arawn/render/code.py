@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from arawn.render.styles import STYLES
@@ -117,6 +118,7 @@ def warm() -> None:
     _lexer("python")
 
 
+@lru_cache(maxsize=64)
 def _lexer(language: str) -> Any:
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound

@@ -20,6 +20,7 @@ _CLOSING = frozenset("、。，．・：；！？）」』】〕〉》〗〙ー�
 _OPENING = frozenset("（「『【〔〈《〖〘“‘([{")
 _JOINED = "[\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"  # what follows may belong to it
 _TAIL = 16
+_PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?(?= )")
 
 Piece = tuple[str, str]
 
@@ -126,22 +127,28 @@ class Writer:
         """Text with wrapping. `solid`: it comes whole and goes to a line of its own sooner than be broken."""
         if "\t" in text:
             text = text.replace("\t", " ")
-        if text.isascii():
-            parts = text.split(" ")
-            if parts[0]:
-                self._add(parts[0], style, solid, False)
-            for part in parts[1:]:
+        at = 0
+        while at < len(text):
+            if text[at] == " ":
                 self._commit()
                 self._space += 1
-                if part:
-                    self._add(part, style, solid, False)
-            return
-        for part, east in atoms(text):
-            if part == " ":
-                self._commit()
-                self._space += 1
-            else:
+                at = self._fill(text, at + 1, style)
+                continue
+            end = text.find(" ", at)
+            end = len(text) if end < 0 else end
+            word = text[at:end]
+            for part, east in [(word, False)] if word.isascii() else atoms(word):
                 self._add(part, style, solid, east)
+            at = end
+
+    def _fill(self, text: str, at: int, style: str) -> int:
+        """Write as many whole plain words of `text`, from `at` on, as fit on this line; where they end."""
+        room = self._columns - self._column - self._space
+        words = _PLAIN.match(text, at, max(at, at + room + 1))
+        if words is None or self._broken:
+            return at
+        self._emit([(words[0], style, len(words[0]))])
+        return words.end()
 
     def _add(self, part: str, style: str, solid: bool, east: bool) -> None:
         if (self._word or self._started) and (self._east or east):
