@@ -48,7 +48,7 @@ def checks(
     if config is not None:
         yield from _secrets(config, env)
     yield from _terminal(config, env)
-    yield from _keyring(config)
+    yield from _keyring(config, env)
     yield from _variables(env)
     if reach is not None and config is not None:
         yield from _network(config, env, reach)
@@ -195,9 +195,12 @@ def _terminal(config: Config | None, env: Mapping[str, str]) -> Iterator[Check]:
         yield Check("ok", "output", text)
 
 
-def _keyring(config: Config | None) -> Iterator[Check]:
-    """Which keyring there is, and whether it answers in time; nothing is read from it."""
-    from arawn.keychain import Keychain
+def _keyring(config: Config | None, env: Mapping[str, str]) -> Iterator[Check]:
+    """Which keyring there is, who chose it, and whether it answers in time; nothing is read from it."""
+    from arawn.keychain import Keychain, chosen_by
+
+    chosen = chosen_by(env)
+    said = f"; chosen by {', '.join(chosen)}" if chosen else ""
 
     limit = float(config.get("limits.keyring")) if config else 3.0
     began = time.monotonic()
@@ -206,12 +209,12 @@ def _keyring(config: Config | None) -> Iterator[Check]:
         name = chain.kind()
         chain.has("arawn-doctor")
     except ArawnError as fault:
-        text = f"{fault.sentence} {fault.detail}".strip()
+        text = f"{fault.sentence} {fault.detail}".strip() + said
         yield Check(
             "warn", "keyring", text, "; ".join(fault.hints) or "keys may stand in variables or files too"
         )
     else:
-        yield Check("ok", "keyring", f"{name} answers in {time.monotonic() - began:.2f} s")
+        yield Check("ok", "keyring", f"{name} answers in {time.monotonic() - began:.2f} s{said}")
 
 
 def _variables(env: Mapping[str, str]) -> Iterator[Check]:
@@ -226,8 +229,6 @@ def _variables(env: Mapping[str, str]) -> Iterator[Check]:
     else:
         places = ", ".join(f"{name}={env[name]}" for name in named) or "the system's store"
         yield Check("ok", "TLS", f"certificates: {places}")
-    if env.get("SSLKEYLOGFILE"):
-        yield Check("warn", "TLS", "SSLKEYLOGFILE is set: whoever reads it can read what is sent", "unset it")
     for scheme in ("https", "http"):
         try:
             proxy, place = proxy_for(scheme, "service.example", None, "")

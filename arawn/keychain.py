@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ PROMPT_LIMIT = 60.0
 """Seconds a person gets to unlock the keyring, where there is one at the terminal."""
 LEAST_PRIORITY = 1
 """Backends below this keep secrets in plain text (keyrings.alt) or are none at all."""
+_GONE = ("DBusErrorResponse", "SecretServiceNotAvailableException")
 ELSEWHERE = 'the environment works everywhere: api_key = "$env:NAME"'
 
 
@@ -73,7 +74,12 @@ class Keychain:
 
         def run() -> None:
             try:
-                box["value"] = work(self._backend())
+                try:
+                    box["value"] = work(self._backend())
+                except Exception as error:
+                    if not _passing(error):
+                        raise
+                    box["value"] = work(self._backend())
             except BaseException as error:  # a broken plugin may even raise SystemExit
                 box["error"] = error
 
@@ -109,10 +115,7 @@ class Keychain:
         kind = type(backend)
         name = f"{kind.__module__}.{kind.__name__}"
         if kind.__module__.endswith("backends.fail"):
-            raise SecretFault(
-                "There is no keyring on this machine",
-                hints=(ELSEWHERE, "or install one: gnome-keyring or KWallet, with D-Bus"),
-            )
+            raise _none("or install one: gnome-keyring or KWallet, with D-Bus")
         priority = getattr(backend, "priority", 0)
         if priority < LEAST_PRIORITY and not kind.__module__.endswith("backends.chainer"):
             raise SecretFault(
@@ -138,12 +141,36 @@ def _library() -> Any:
     return keyring
 
 
+def chosen_by(env: Mapping[str, str]) -> list[str]:
+    """What besides the system says which keyring is used: a variable, a file of the library's."""
+    said = [f"PYTHON_KEYRING_BACKEND={name}"] if (name := env.get("PYTHON_KEYRING_BACKEND")) else []
+    home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", ""), ".config")
+    file = Path(home, "python_keyring", "keyringrc.cfg")
+    return [*said, str(file)] if file.is_absolute() and file.exists() else said
+
+
+def _none(*more: str) -> SecretFault:
+    """That there is no keyring; to who became root by sudo, whose keyring there is."""
+    person = os.environ.get("SUDO_USER")
+    if person and hasattr(os, "geteuid") and os.geteuid() == 0:
+        return SecretFault(
+            f"There is no keyring for root; {person} has one of their own",
+            hints=("run it without sudo", ELSEWHERE),
+        )
+    return SecretFault("There is no keyring on this machine", hints=(ELSEWHERE, *more))
+
+
+def _passing(error: Exception) -> bool:
+    """Whether what serves the keyring went away meanwhile: the bus starts it anew for the next call."""
+    return isinstance(error, (ConnectionError, EOFError)) or type(error).__name__ in _GONE
+
+
 def _ours(error: BaseException, what: str) -> SecretFault:
     if isinstance(error, SecretFault):
         return error
     kind = type(error).__name__
     if kind == "NoKeyringError":
-        return SecretFault("There is no keyring on this machine", hints=(ELSEWHERE,))
+        return _none()
     if kind == "KeyringLocked":
         return SecretFault(
             f"The keyring is locked (asked to {what})",

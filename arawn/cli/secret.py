@@ -36,6 +36,15 @@ def _index(context: Any) -> Path:
     return paths(context.env).data_dir / "secrets.json"
 
 
+def _remember(context: Any, name: str, *, there: bool) -> None:
+    from arawn.config.write import locked
+    from arawn.keychain import remember
+
+    index = _index(context)
+    with locked(index):
+        remember(index, name, there=there)
+
+
 @app.command("set")
 def set_(
     ctx: typer.Context,
@@ -44,7 +53,6 @@ def set_(
 ) -> None:
     """Store a key: typed without echo, or one line from standard input."""
     from arawn.errors import UsageFault
-    from arawn.keychain import remember
 
     context = ctx.find_root().obj
     _name(name)
@@ -58,7 +66,7 @@ def set_(
         )
     value = _value(name)
     _keychain(context).set(name, value)
-    remember(_index(context), name, there=True)
+    _remember(context, name, there=True)
     context.status.note(f'stored; use it as api_key = "$keyring:{name}"')
 
 
@@ -108,7 +116,6 @@ def delete(
     """Delete a stored key."""
     from arawn.cli.context import is_terminal
     from arawn.errors import SecretFault, UsageFault
-    from arawn.keychain import remember
 
     context = ctx.find_root().obj
     if not yes:
@@ -120,9 +127,9 @@ def delete(
         _keychain(context).delete(name)
     except SecretFault as fault:
         if "is not there" in fault.sentence:
-            remember(_index(context), name, there=False)
+            _remember(context, name, there=False)
         raise
-    remember(_index(context), name, there=False)
+    _remember(context, name, there=False)
     context.status.note(f"deleted {name}")
 
 

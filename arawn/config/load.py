@@ -19,6 +19,7 @@ from arawn.config.values import BadValue, coerce, from_text
 from arawn.errors import ConfigFault
 
 Names = tuple[str, ...]
+KEY_LOG = "SSLKEYLOGFILE is set: whoever reads that file can read all that is sent, keys too; unset it"
 
 
 class Origin(NamedTuple):
@@ -90,7 +91,7 @@ def load(
     Raises ConfigFault with every mistake found, one a line.
     """
     mistakes: list[Mistake] = []
-    notices: list[str] = []
+    notices = [KEY_LOG] if env.get("SSLKEYLOGFILE") else []
     layers: list[Layer] = []
     files: list[Path] = []
     for path, needed in _user_files(env, config_file):
