@@ -51,6 +51,16 @@ def test_a_chat_that_goes_on_says_with_what(arawn: Callable, env: dict[str, str]
             term.send("\x04").end()
 
 
+def test_hints_at_the_token_limit(arawn: Callable) -> None:
+    with FakeProvider(openai_stream(["The first half"], finish="length"), echo) as fake:
+        done = arawn("ask", "go", config=config(fake))
+        assert done.returncode == 1 and "  - or go on with it: arawn resume " in done.stderr
+        assert arawn("resume", done.stderr.split()[-1]).stdout.startswith("The first half")
+    with FakeProvider(openai_stream(["The first half"], finish="length"), echo) as fake:
+        done = arawn("chat", "--no-store", stdin="go\n/continue\n", config=config(fake))
+        assert "\n/continue goes on with it\n" in done.stderr and len(fake.requests) == 2
+
+
 def test_hints_after_a_cut(arawn: Callable) -> None:
     with FakeProvider(cut) as fake:
         done = arawn("ask", "go", config=config(fake))

@@ -249,8 +249,11 @@ def show(
     except ArawnError as error:
         fault, stopped = error, False
         turn = session.turns.get(session.latest or "")
-        if session.id and turn is not None and turn.unfinished and turn.answer:
-            error.hints = (*error.hints, "or go on with it: arawn resume")
+        if session.id and turn is not None and turn.answer:
+            if turn.unfinished:
+                error.hints = (*error.hints, "or go on with it: arawn resume")
+            elif turn.receipt.finish == "length":
+                error.hints = (*error.hints, f"or go on with it: arawn resume {session.id}")
         raise
     finally:
         reply = showing.collector.reply

@@ -28,6 +28,8 @@ class MakeSink(Protocol):
 def advice(fault: ArawnError, turn: Turn | None) -> str:
     """What the person can do after a turn that ended so; "" where the fault itself says it."""
     answered = turn is not None and bool(turn.answer)
+    if turn is not None and turn.receipt.finish == "length":
+        return "/continue goes on with it"
     if not will_pass(fault):
         return "" if answered else "taken back: it is not sent again with what follows; /retry sends it again"
     if answered:
