@@ -19,7 +19,7 @@ from term import Term
 from arawn.events import Attempt, Usage
 from arawn.messages import Message, TextPart, user
 from arawn.render.measure import cells
-from arawn.render.usage import lines, table
+from arawn.render.usage import lines, spoken, table
 from arawn.session import Receipt, Session, Turn
 from arawn.store.schema import MIGRATIONS, sessions_and_turns, spent_in
 from arawn.store.sessions import Store
@@ -162,6 +162,15 @@ def test_a_table_with_bars_fits_its_terminal() -> None:
     assert list(lines([], "day", 80)) == [] and "#" not in "".join(lines(ROWS, "day", None))
     free = [one._replace(cost=0.0, unknown=0) for one in ROWS]
     assert list(lines(free, "day", 80))[2].endswith("#")  # by tokens where nothing cost
+
+
+def test_aloud_each_number_has_its_name() -> None:
+    made = list(spoken(ROWS, "day"))
+    assert made[0] == (
+        "Day: 2026-11-18; cost: $0.5000; turns: 3; tokens out: 30; in: 1,200; of them cached: 0"
+    )
+    assert len(made) == 3 and made[2].startswith("Day: all; cost: $0.5000 + 1 unknown; turns: 4;")
+    assert len(list(spoken(ROWS[:1], "day"))) == 1 and not list(spoken([], "day"))
 
 
 def test_names_of_others_are_cleaned_and_no_formula() -> None:

@@ -50,5 +50,7 @@ def usage(
     elif not rows:
         context.status.note("nothing was asked in that time; --all shows what was before")
     else:
-        for line in shown.lines(rows, chosen, columns_of(context, sys.stdout)):
+        columns = columns_of(context, sys.stdout)
+        aloud = columns is not None and context.spoken
+        for line in shown.spoken(rows, chosen) if aloud else shown.lines(rows, chosen, columns):
             print(line)

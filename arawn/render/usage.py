@@ -48,6 +48,16 @@ def lines(rows: Sequence[Sum], by: str, columns: int | None) -> Iterator[str]:
         yield _line(_cut(key, left), left, row, widths, bars[place] if place < len(bars) else "")
 
 
+def spoken(rows: Sequence[Sum], by: str) -> Iterator[str]:
+    """The same for who has it read aloud: a line for each row, a name before each number."""
+    whole = total(rows)
+    for one in [*rows, whole] if whole is not None and len(rows) > 1 else rows:
+        yield (
+            f"{by.capitalize()}: {_key(one)}; cost: {_cost(one)}; turns: {one.turns:,}; tokens out: {one.made:,};"
+            f" in: {one.sent:,}; of them cached: {one.cached:,}"
+        )
+
+
 def _places(widths: Sequence[int], left: int, columns: int | None) -> list[int]:
     """Which of the numbers have room, as they are shown; the cost always has."""
     found = len(widths)

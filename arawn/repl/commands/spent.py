@@ -60,24 +60,28 @@ def cost(repl: Repl) -> None:
     """What was spent. On this session, and today by backend; arawn usage tells of other days."""
     import time
 
-    from arawn.render.usage import lines
+    from arawn.render.usage import lines, spoken
     from arawn.store.usage import day_of, sums
 
     turns = list(repl.session.turns.values())
     here = _by_backend(turns)
-    wide = None if repl.settings.look.accessible else repl.screen.columns  # no bars where it is read aloud
-    columns = None if wide is None else wide - 2
+    wide = repl.screen.columns
+
+    def say(rows: Sequence[Sum]) -> None:
+        columns = None if wide is None else wide - 2
+        aloud = repl.settings.look.accessible
+        for line in spoken(rows, "backend") if aloud else lines(rows, "backend", columns):
+            repl.screen.say(f"  {line}")
+
     repl.screen.say("This session:" if here else "Nothing was asked in this session yet.")
-    for line in lines(here, "backend", columns):
-        repl.screen.say(f"  {line}")
+    say(here)
     if repl.keeper is None or not repl.keeper.enabled:
         return
     since = day_of(time.time())[0]
     today = repl.keeper.store.read(lambda db: sums(db, "backend", since))
     if today:
         repl.screen.say("Today:")
-    for line in lines(today, "backend", columns):
-        repl.screen.say(f"  {line}")
+    say(today)
 
 
 def _by_backend(turns: Sequence[Turn]) -> list[Sum]:
