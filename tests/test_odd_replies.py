@@ -86,6 +86,11 @@ CHAT = {
               ))),
         "", [("f", '{"a":1}')],
     ),
+    "one call that stands in no list": (
+        sse(chunk(tool_calls={"index": 0, "id": "", "function": {"name": "f", "arguments": "{"}}),
+            chunk(tool_calls={"index": 0, "id": "", "function": {"name": None, "arguments": "}"}}), chunk("stop")),
+        "", [("f", "{}")],
+    ),
     "arguments as an object": (called((0, "c", "f", {"a": 1})), "", [("f", '{"a": 1}')]),
     "an id of its own for each fragment": (
         called((0, "c", "f", ""), (0, "d", None, '{"a":'), (0, "e", None, "1}")), "", [("f", '{"a":1}')],
@@ -106,8 +111,17 @@ def test_usage_inside_a_choice() -> None:
     assert (reply.usage.input, reply.usage.output) == (3, 4)
 
 
+@pytest.mark.parametrize("name", ["cached_tokens", "prompt_cache_hit_tokens"])
+def test_cached_tokens_beside_the_others(name: str) -> None:
+    reply, _ = read(
+        "openai", {**message(content="hi"), "usage": {"prompt_tokens": 3, "completion_tokens": 4, name: 2}}
+    )
+    assert reply.usage.cached == 2
+
+
 FAILURE = {"error": {"message": "it broke", "code": 502}}
 BROKEN = {
+    "in Groq's own field": sse({"choices": [], "x_groq": FAILURE}),
     "in a choice": sse({"choices": [{"delta": {}, "finish_reason": "error", **FAILURE}]}),
     "bare": json.dumps(FAILURE).encode(),
     "bare, over lines": json.dumps(FAILURE, indent=2).encode(),

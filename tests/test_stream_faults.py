@@ -109,6 +109,7 @@ def test_F_STREAM_10_a_giant_line(head) -> None:
 def test_F_STREAM_12_an_event_that_is_no_json(bad) -> None:
     reply, error = read("openai", openai("Hel", end=b"") + b"data: " + bad + b"\n\n" + openai("lo"))
     assert reply.text == "Hel" and isinstance(error, Cut) and "Event 2" in error.sentence
+    assert error.detail == ("\ufffd\ufffd\ufffd" if bad[:1] == b"\xff" else "")
 
 
 def test_F_STREAM_22_odd_json_is_an_error_of_ours() -> None:

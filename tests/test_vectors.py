@@ -87,6 +87,7 @@ SHAPES: dict[str, tuple[Any, int, Any]] = {
     "cohere, bytes": ({"embeddings": {"int8": [[1, 2], [3, 4]]}}, 2, ([1, 2], [3, 4])),
     "cohere, base64": ({"embeddings": {"base64": [floats(*A)]}}, 1, (A,)),
     "cohere, by type": ({"embeddings_by_type": {"float": [A]}}, 1, (A,)),
+    "vertex": ({"predictions": [{"embeddings": {"values": A}}, {"embeddings": {"values": B}}]}, 2, (A, B)),
     "bare": ([A, B], 2, (A, B)),
     "bare, one": ([A], 1, (A,)),
     "bare numbers": (A, 1, (A,)),

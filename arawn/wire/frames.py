@@ -14,6 +14,8 @@ DEPTH = 200
 """Levels of a JSON value: enough for any reply, and whatever walks or writes it later needs no more stack."""
 WIDTH = 500_000
 """Objects and lists in a JSON value: one takes twenty times the memory of its text."""
+SHOWN = 200
+"""Characters of a text in the place of JSON that are told."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -288,7 +290,8 @@ def parse(frame: Frame) -> Any:
             end = -1  # read once more, to be told why
         if end == len(data):
             return value
-    return _value(lambda: loads(data), f"Event {frame.number} of the reply")
+    said = "" if data[:1] in ("{", "[") else " ".join(encodable(data[:SHOWN]).split())
+    return _value(lambda: loads(data), f"Event {frame.number} of the reply", said)
 
 
 _decode = json.JSONDecoder().raw_decode
@@ -317,7 +320,8 @@ def _bounded(text: str, load: Callable[[], Any]) -> Any:
     return value
 
 
-def _value(load: Callable[[], Any], what: str) -> Any:
+def _value(load: Callable[[], Any], what: str, said: str = "") -> Any:
+    """What `load` gives. Raises Cut, with what was `said` in the place of JSON."""
     try:
         return load()
     except RecursionError:
@@ -325,7 +329,7 @@ def _value(load: Callable[[], Any], what: str) -> Any:
     except ValueError as error:
         known = {"too many parts": "it has too many parts", "integer string": "a number is too long"}
         why = next((words for mark, words in known.items() if mark in str(error)), "no valid JSON")
-    raise Cut(f"{what} cannot be read: {why}")
+    raise Cut(f"{what} cannot be read: {why}", detail=said)
 
 
 def encodable(text: str) -> str:

@@ -138,18 +138,19 @@ def _words(chunk: Any, reply: _Reply) -> str | None:
     if type(choice) is not dict or choice.get("finish_reason") or choice.get("index", 0) != 0:
         return None
     delta = choice.get("delta")
-    if type(delta) is not dict or not delta.keys() <= _SAID or "message" in choice:
+    if type(delta) is not dict or not delta.keys() <= _SAID or "message" in choice or "error" in choice:
         return None
     content = delta.get("content")
     return content if type(content) is str else None
 
 
 def _error(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Where an error stands under its word, in the chunk or a choice, or without it beside a code or type."""
+    """Where an error stands under its word, in the chunk or below it, or without it beside a code or type."""
     bare = "choices" not in chunk and "message" in chunk
     if chunk.get("error") or (bare and {"code", "type", "status_code"} & chunk.keys()):
         return chunk
-    return next((choice for choice in tables(chunk.get("choices")) if choice.get("error")), None)
+    places = (*tables(chunk.get("choices")), table(chunk.get("x_groq")))
+    return next((place for place in places if place.get("error")), None)
 
 
 def _chunk(chunk: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
@@ -228,7 +229,8 @@ def _part(part: Any, reply: _Reply) -> Iterator[Event]:
 
 
 def _tool_calls(delta: Mapping[str, Any], reply: _Reply) -> Iterator[Event]:
-    calls = tables(delta.get("tool_calls"))
+    given = delta.get("tool_calls")
+    calls = tables([given] if isinstance(given, dict) else given)  # older servers of Hugging Face send one
     for position, call in enumerate(calls):
         function = table(call.get("function"))
         index = call.get("index")
@@ -252,8 +254,8 @@ def usage(said: Mapping[str, Any]) -> Usage | None:
     if prompt is None and completion is None:
         return None
     cached = count(said.get("prompt_tokens_details"), "cached_tokens")
-    if cached is None:
-        cached = count(said, "prompt_cache_hit_tokens")
+    for name in ("prompt_cache_hit_tokens", "cached_tokens"):
+        cached = count(said, name) if cached is None else cached
     reasoning = count(said.get("completion_tokens_details"), "reasoning_tokens")
     if reasoning is None:
         reasoning = count(said, "reasoning_tokens")

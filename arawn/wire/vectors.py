@@ -69,7 +69,7 @@ def _rows(payload: Any) -> list[Any] | None:
     said = table(payload)
     if said.get("error"):
         return None
-    for key in ("data", "embeddings", "embedding", "embeddings_by_type"):
+    for key in ("data", "embeddings", "embedding", "embeddings_by_type", "predictions"):
         found = said.get(key)
         if isinstance(found, Mapping):
             if key == "embedding":
