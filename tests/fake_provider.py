@@ -23,6 +23,11 @@ class Request:
     def json(self) -> Any:
         return json.loads(self.body)
 
+    @property
+    def said(self) -> Any:
+        """The last message, where the dialect is that of OpenAI."""
+        return self.json["messages"][-1]["content"]
+
 
 class Conn:
     """A connection with a request read from it; `gone` tells when the client left."""

@@ -80,7 +80,7 @@ class Kit:
     @property
     def asked(self) -> list[str]:
         """What the provider was asked."""
-        return [request.json["messages"][-1]["content"] for request in self.fake.requests]
+        return [request.said for request in self.fake.requests]
 
     @property
     def systems(self) -> list[str]:

@@ -74,21 +74,21 @@ def test_prompt(ask, args, stdin, said) -> None:
     with FakeProvider(openai_stream(["ok"])) as fake:
         done = ask(fake, *args, stdin=stdin)
     assert done.returncode == 0, done.stderr
-    assert fake.requests[0].json["messages"][-1]["content"] == said
+    assert fake.requests[0].said == said
 
 
 def test_piped_without_a_command_is_ask(arawn) -> None:
     with FakeProvider(openai_stream(["ok"])) as fake:
         done = arawn(stdin="hello there", config=CONFIG.format(url=fake.url))
     assert (done.returncode, done.stdout) == (0, "ok\n")
-    assert fake.requests[0].json["messages"][-1]["content"] == "hello there"
+    assert fake.requests[0].said == "hello there"
 
 
 def test_files(ask, tmp_path) -> None:
     (tmp_path / "a.txt").write_text("alpha ``` beta\n")
     with FakeProvider(openai_stream(["ok"])) as fake:
         ask(fake, "look", "-f", str(tmp_path / "a.txt"))
-        assert "a.txt:\n````\nalpha ``` beta\n````" in fake.requests[0].json["messages"][-1]["content"]
+        assert "a.txt:\n````\nalpha ``` beta\n````" in fake.requests[0].said
         for name, word in (
             (str(tmp_path), "folder"),
             (str(tmp_path / "no"), "No such file"),

@@ -53,7 +53,7 @@ output_price = 2.0
 
 
 def answer(conn: Conn, text: str | None = None) -> None:
-    said = conn.request.json["messages"][-1]["content"]
+    said = conn.request.said
     reply = {
         "model": "m-1",
         "choices": [{"message": {"content": f"<{said}>" if text is None else text}, "finish_reason": "stop"}],
@@ -64,10 +64,6 @@ def answer(conn: Conn, text: str | None = None) -> None:
 
 def refuse(conn: Conn, status: int = 400, **headers: str) -> None:
     json_reply(status, {"error": {"message": "no way", "type": "some_error"}}, **headers)(conn)
-
-
-def said(request: Any) -> str:
-    return str(request.json["messages"][-1]["content"])
 
 
 class Place:
@@ -96,7 +92,7 @@ class Place:
     @property
     def asked(self) -> list[str]:
         assert self.fake is not None
-        return [said(request) for request in self.fake.requests if request.body]
+        return [request.said for request in self.fake.requests if request.body]
 
 
 @pytest.fixture
@@ -120,7 +116,7 @@ def test_every_form_of_a_line(place: Place) -> None:
     assert [made["id"] for made in place.made] == ["line-1", "b", 3, "d", "e"]
     texts = [made["text"] for made in place.made]
     assert texts == ["<plain>", "<hi>", "<then>", "<theirs>", "<elsewhere>"]
-    bodies = {said(request): request.json for request in place.fake.requests}
+    bodies = {request.said: request.json for request in place.fake.requests}
     assert bodies["hi"]["messages"][0] == {"role": "system", "content": "Be brief."}
     assert (bodies["hi"]["max_tokens"], bodies["hi"]["temperature"]) == (7, 0.5) and "category" not in bodies[
         "hi"
@@ -165,10 +161,10 @@ def test_order_is_kept_whatever_comes_first(place: Place) -> None:
     first = threading.Event()
 
     def behave(conn: Conn) -> None:
-        if said(conn.request) == "p0":
+        if conn.request.said == "p0":
             first.wait(10)
         answer(conn)
-        if said(conn.request) == "p9":
+        if conn.request.said == "p9":
             first.set()
 
     place.write(*({"id": f"i{n}", "prompt": f"p{n}"} for n in range(10)))
@@ -188,7 +184,7 @@ def test_an_id_that_stands_twice_is_told_before_anything_is_sent(place: Place) -
 
 def test_what_is_done_is_never_asked_again(place: Place) -> None:
     def behave(conn: Conn) -> None:
-        (refuse if said(conn.request) == "bad" else answer)(conn)
+        (refuse if conn.request.said == "bad" else answer)(conn)
 
     place.write({"id": "a", "prompt": "x"}, {"id": "b", "prompt": "bad"}, {"id": "c", "prompt": "y"})
     assert place.run(behave=behave).returncode == 1
@@ -311,8 +307,8 @@ def test_a_line_outlasts_more_rate_limits_than_one_request_may(place: Place) -> 
     seen: Counter[str] = Counter()
 
     def behave(conn: Conn) -> None:
-        seen[said(conn.request)] += 1
-        if seen[said(conn.request)] <= 4:
+        seen[conn.request.said] += 1
+        if seen[conn.request.said] <= 4:
             refuse(conn, 429, retry_after="0")
         else:
             answer(conn)
@@ -386,7 +382,7 @@ def test_ctrl_c_waits_for_what_is_paid_and_a_second_run_does_the_rest(place: Pla
     process: Any = None
 
     def behave(conn: Conn) -> None:
-        if said(conn.request) == "p5":
+        if conn.request.said == "p5":
             os.kill(process.pid, signal.SIGINT)
             time.sleep(0.3)
         answer(conn)

@@ -427,7 +427,7 @@ def test_what_is_compared_may_name_files_and_snippets(start, tmp_path: Path) -> 
     ).send("\r")
     term.prompt()
     for request in term.fake.requests:
-        said = request.json["messages"][-1]["content"]
+        said = request.said
         assert said == "in three words: @note.txt\n\nnote.txt:\n```\nthe note\n```"
 
 
@@ -479,7 +479,7 @@ def test_the_last_prompt_again_and_the_old_answer_stays(start) -> None:
         .send("\r")
     )
     term.wait("beside it: /goto 3 other · m-2").prompt()
-    assert [request.json["messages"][-1]["content"] for request in term.fake.requests] == ["first"] * 3
+    assert [request.said for request in term.fake.requests] == ["first"] * 3
     term.say("/tree").wait("● 2  first (m-1) [main] ◀ here")
 
 

@@ -18,6 +18,14 @@ from term import Term
 PROGRAM = [sys.executable, "-P", "-m", "arawn"]
 ARAWN = " ".join(PROGRAM)
 CONFIG = FAKE + "[ui]\ntoolbar = false\n"
+DEAR = """
+[catalog.m-1]
+input_price = 1000.0
+output_price = 1000.0
+[budget]
+per_turn = 0.01
+action = "ask"
+"""
 
 
 def serve(conn: Conn) -> None:
@@ -36,7 +44,7 @@ def fake(home: Path) -> Iterator[FakeProvider]:
 
 def said(fake: FakeProvider) -> str:
     """The last message that the service was sent."""
-    return str(fake.requests[-1].json["messages"][-1]["content"])
+    return str(fake.requests[-1].said)
 
 
 @pytest.fixture
@@ -77,11 +85,7 @@ def test_F_INPUT_03_an_end_mark_inside_a_paste_approves_nothing(
     env: dict[str, str], home: Path, fake: FakeProvider
 ) -> None:
     """A budget's question takes no answer that was pasted before it was asked."""
-    with open(home / ".config/arawn/config.toml", "a") as file:
-        file.write(
-            "[catalog.m-1]\ninput_price = 1000.0\noutput_price = 1000.0\n"
-            '[budget]\nper_turn = 0.01\naction = "ask"\n'
-        )
+    configure(home, CONFIG.format(url=fake.url) + DEAR)
     with Term([*PROGRAM, "chat"], env=env, cwd=home) as term:
         term.prompt().send("\x1b[200~hi\x1b[201~\ry\x1b[201~\r")
         wait_for(term, 0.5)
@@ -193,11 +197,7 @@ def test_F_INPUT_09_a_question_while_something_is_piped_in(
     env: dict[str, str], home: Path, fake: FakeProvider
 ) -> None:
     """Whoever must agree cannot be asked: it is refused, not taken for yes."""
-    with open(home / ".config/arawn/config.toml", "a") as file:
-        file.write(
-            "[catalog.m-1]\ninput_price = 1000.0\noutput_price = 1000.0\n"
-            '[budget]\nper_turn = 0.01\naction = "ask"\n'
-        )
+    configure(home, CONFIG.format(url=fake.url) + DEAR)
     with Term(["bash", "-c", f"echo y | {ARAWN} ask hi"], env=env, cwd=home) as term:
         assert term.end(10) == 7
         assert "Nothing was asked" in term.screen and not fake.requests

@@ -79,7 +79,7 @@ def serve(conn: Conn) -> None:
     if path.endswith("/models"):
         json_reply(200, {"data": [{"id": EVIL}, {"id": "m-1"}]})(conn)
         return
-    said = conn.request.json["messages"][-1]["content"]
+    said = conn.request.said
     if "refuse" in str(said):
         json_reply(400, {"error": {"message": EVIL, "type": EVIL, "code": EVIL}})(conn)
         return

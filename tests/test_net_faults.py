@@ -28,6 +28,7 @@ from fake_provider import (
     torn,
 )
 from http_kit import ASK, CANARY, FAST, STREAMS, ask, door, each
+from routing_kit import Clock
 
 from arawn.backends.http import Limits
 from arawn.backends.routing import Retry, RetryPolicy
@@ -215,20 +216,6 @@ def test_F_NET_12_context_too_long_is_not_tried_again() -> None:
     ) as fake:
         _, error, _ = ask(Retry(door(fake.url), RetryPolicy()))
     assert isinstance(error, ContextFault) and len(fake.requests) == 1
-
-
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now, self.slept = 0.0, []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def retried(fake, policy=None, chance=lambda: 0.0):

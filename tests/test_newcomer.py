@@ -31,7 +31,7 @@ def test_what_is_asked_again_is_where_one_stands(arawn: Callable) -> None:
     with FakeProvider(echo) as fake:
         lines = ("one", "two", "/edit 1", "three", "/goto 1", "/retry", "/goto 3", "/undo", "/retry")
         arawn("chat", stdin="\n".join(lines) + "\n", config=config(fake))
-        asked = [request.json["messages"][-1]["content"] for request in fake.requests]
+        asked = [request.said for request in fake.requests]
     assert asked == ["one", "two", "three", "one", "three"]
 
 

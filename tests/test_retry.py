@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from routing_kit import Clock
 
 from arawn.backends.routing import Retry, RetryPolicy
 from arawn.backends.scripted import Scripted
@@ -25,20 +26,6 @@ from arawn.messages import Request, user
 
 ASK = Request((user("hi"),))
 WHOLE: list[Event] = [Text("ok"), Finish("stop"), Attempt("b", "m", 200)]
-
-
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert 0 < seconds <= 0.5, "a wait is told several times a second"
-        self.now += seconds
 
 
 def failing(fault: Exception, *before: Event) -> list[Event | Exception]:

@@ -509,7 +509,7 @@ def test_no_key_that_was_typed_is_on_the_disk(arawn, home: Path) -> None:
             "ask", f"{KEYS[0]} {CONFIGURED} my keys {KEYS[1]}", "--system", f"use {KEYS[0]}", config=config
         )
         assert done.returncode == 0 and "looks like a key" in done.stderr
-        assert KEYS[0] in fake.requests[0].json["messages"][-1]["content"], "it is sent as it was typed"
+        assert KEYS[0] in fake.requests[0].said, "it is sent as it was typed"
         arawn("ask", "-c", "go on", config=config)
     assert seen == [[], []] and grep(home, words) == []
     (listed,) = json.loads(arawn("session", "list", "--json").stdout)

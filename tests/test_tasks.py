@@ -49,14 +49,14 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 def echo(conn: Conn) -> None:
-    said = conn.request.json["messages"][-1]["content"]
+    said = conn.request.said
     if "FAIL" in str(said):
         return json_reply(400, {"error": {"message": "no way", "type": "invalid_request_error"}})(conn)
     openai_stream([f"<{said}>"], usage=USAGE)(conn)
 
 
 def sent(fake: FakeProvider) -> list[str]:
-    return [request.json["messages"][-1]["content"] for request in fake.requests]
+    return [request.said for request in fake.requests]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_independent_tasks_run_at_once(run) -> None:
     both = threading.Barrier(2, timeout=10)
 
     def behave(conn: Conn) -> None:
-        if "S=" not in conn.request.json["messages"][-1]["content"]:
+        if "S=" not in conn.request.said:
             both.wait()
         echo(conn)
 
@@ -131,7 +131,7 @@ def test_a_failed_step_names_itself_and_keeps_what_the_others_gave(run) -> None:
     hold = threading.Event()
 
     def behave(conn: Conn) -> None:
-        bad = "FAIL" in conn.request.json["messages"][-1]["content"]
+        bad = "FAIL" in conn.request.said
         if not bad:
             hold.wait(10)  # the failure comes while the other is at work, which must come to its end
         echo(conn)
@@ -264,7 +264,7 @@ def test_a_schema_holds_the_answer(run) -> None:
     tasks = '[tasks.a]\nprompt = "x"\nschema = "age int"\n[tasks.b]\nrequires = ["a"]\nprompt = "Got {a}"\n'
 
     def behave(conn: Conn) -> None:
-        said = conn.request.json["messages"][-1]["content"]
+        said = conn.request.said
         openai_stream([said if said.startswith("Got") else next(answers)])(conn)
 
     done, fake = run("b", "--json", tasks=tasks, behave=behave)
@@ -275,7 +275,7 @@ def test_a_schema_holds_the_answer(run) -> None:
 
 def test_b_and_m_are_for_tasks_that_name_none(run) -> None:
     done, fake = run("analysis", "lang=de", "-b", "other", "-m", "special", stdin="text")
-    models = {request.json["messages"][-1]["content"][:3]: request.json["model"] for request in fake.requests}
+    models = {request.said[:3]: request.json["model"] for request in fake.requests}
     assert models == {"Sum": "special", "Cri": "om", "S=<": "special"}, done.stderr
 
 
@@ -322,7 +322,7 @@ def test_stdin_that_stays_open_is_not_waited_for_where_nothing_wants_it(env, tmp
 
 def test_ctrl_c_leaves_at_once_and_json_keeps_what_there_is(env, tmp_path, home) -> None:
     def behave(conn: Conn) -> None:
-        if "wait" in conn.request.json["messages"][-1]["content"]:
+        if "wait" in conn.request.said:
             os.kill(process.pid, signal.SIGINT)
             return silent(conn)
         echo(conn)

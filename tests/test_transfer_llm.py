@@ -41,19 +41,15 @@ def call(name: str, arguments: str) -> object:
         "content": None,
         "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
     }
-    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
-    return {
-        "id": "c",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m-1",
-        "choices": [choice],
-        "usage": USAGE,
-    }
+    return completion("tool_calls", message)
 
 
 def said(words: str) -> object:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": words}}
+    return completion("stop", {"role": "assistant", "content": words})
+
+
+def completion(reason: str, message: dict[str, object]) -> object:
+    choice = {"index": 0, "finish_reason": reason, "message": message}
     return {
         "id": "c",
         "object": "chat.completion",

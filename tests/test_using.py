@@ -125,7 +125,7 @@ def fake():
 
 
 def asked(fake: FakeProvider) -> list[tuple[str, str]]:
-    return [(one.json["model"], one.json["messages"][-1]["content"]) for one in fake.requests]
+    return [(one.json["model"], one.said) for one in fake.requests]
 
 
 def test_one_turn_goes_elsewhere_and_that_is_confirmed(arawn, fake) -> None:
