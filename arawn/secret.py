@@ -21,16 +21,18 @@ _PATTERN = (
     r"\$\$|\$env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)|\$\{(?P<var>[A-Za-z_][A-Za-z0-9_]*)\}"
     r"|\$keyring:(?P<keyring>[A-Za-z0-9_.@/-]+)|\$file:(?P<file>\S+)"
 )
-_SHAPES = (
-    r"(?:\b|(?<=\\[nrt]))(?:sk|gsk|xai|hf|r8|pplx|csk|fw|nvapi|ghp|github_pat)[-_][A-Za-z0-9_\-]{8,}"
-    r"|(?:\b|(?<=\\[nrt]))AIza[A-Za-z0-9_\-]{20,}"
-    r"|(?i:\bbearer\s+)[A-Za-z0-9_\-.=+/~]{8,}"
-    r"|(?<=key=)[^&\s\"']{6,}"
-    r"|(?<=://)[^/\s@:]+:[^/\s@]+(?=@)"
-)
 _KINDS = ("sk", "xai", "hf", "r8", "pplx", "fw", "nvapi", "ghp", "pat")
-_MARKS = (*(kind + mark for kind in _KINDS for mark in "-_"), "aiza", "bearer", "key=", "://")
-"""What a text of small letters has in it where one of the shapes is: this is seen far sooner."""
+_SHAPES = (
+    (
+        tuple(kind + mark for kind in _KINDS for mark in "-_"),
+        r"(?:\b|(?<=\\[nrt]))(?:sk|gsk|xai|hf|r8|pplx|csk|fw|nvapi|ghp|github_pat)[-_][A-Za-z0-9_\-]{8,}",
+    ),
+    (("aiza",), r"(?:\b|(?<=\\[nrt]))AIza[A-Za-z0-9_\-]{20,}"),
+    (("bearer",), r"(?i:\bbearer\s+)[A-Za-z0-9_\-.=+/~]{8,}"),
+    (("key=",), r"(?<=key=)[^&\s\"']{6,}"),
+    (("://",), r"(?<=://)[^/\s@:]+:[^/\s@]+(?=@)"),
+)
+"""Of each shape what a text of small letters has in it where it is: this is seen far sooner."""
 
 
 class Secret:
@@ -236,7 +238,6 @@ class Redactor:
 
     def __init__(self) -> None:
         self._known: list[str] = []
-        self._shapes: Any = None
 
     def add(self, value: str) -> None:
         """Mask this value from now on; very short ones would mask ordinary words and are left."""
@@ -263,7 +264,8 @@ class Redactor:
         """`text` without secrets."""
         for value in self._known:
             text = text.replace(value, "****")
-        return self._shape().sub("****", text) if _may_hold_a_key(text) else text
+        shape = _shape_in(text)
+        return text if shape is None else shape.sub("****", text)
 
     def spans(self, text: str, *, shapes: bool = True) -> list[tuple[int, int]]:
         """Where secrets stand in `text`, from and up to; `shapes` False: those alone that are known."""
@@ -273,8 +275,9 @@ class Redactor:
             while at >= 0:
                 found.append((at, at + len(value)))
                 at = text.find(value, at + 1)
-        if shapes and _may_hold_a_key(text):
-            found += [match.span() for match in self._shape().finditer(text)]
+        shape = _shape_in(text) if shapes else None
+        if shape is not None:
+            found += [match.span() for match in shape.finditer(text)]
         return found
 
     def begun(self, text: str) -> int:
@@ -287,17 +290,16 @@ class Redactor:
                     break
         return len(text) - longest
 
-    def _shape(self) -> Any:
-        if self._shapes is None:
-            import re
 
-            self._shapes = re.compile(_SHAPES)
-        return self._shapes
-
-
-def _may_hold_a_key(text: str) -> bool:
+def _shape_in(text: str) -> Any:
+    """The shapes of keys that `text` may have in it; None where there are none."""
     low = text.lower()
-    return any(mark in low for mark in _MARKS)
+    shapes = [shape for marks, shape in _SHAPES if any(mark in low for mark in marks)]
+    if not shapes:
+        return None
+    import re
+
+    return re.compile("|".join(shapes))
 
 
 def _in_base64(value: bytes) -> set[str]:
