@@ -106,7 +106,7 @@ _arawn() {
     "backend list") words="--json --help -h" ;;
     "backend test") words="--all --timeout --json --help -h" ;;
     "model") words="list show pull pick --help -h" ;;
-    "model list") words="--backend -b --all --refresh --no-refresh --json --help -h" ;;
+    "model list") words="--backend -b --all --refresh --json --help -h" ;;
     "model show") words="--backend -b --json --help -h" ;;
     "model pull") words="--backend -b --help -h" ;;
     "model pick") words="--max-cost --top --explain --json --help -h" ;;

@@ -40,7 +40,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
     'backend list' = @('--json', '--help', '-h')
     'backend test' = @('--all', '--timeout', '--json', '--help', '-h')
     'model' = @('list', 'show', 'pull', 'pick', '--help', '-h')
-    'model list' = @('--backend', '-b', '--all', '--refresh', '--no-refresh', '--json', '--help', '-h')
+    'model list' = @('--backend', '-b', '--all', '--refresh', '--json', '--help', '-h')
     'model show' = @('--backend', '-b', '--json', '--help', '-h')
     'model pull' = @('--backend', '-b', '--help', '-h')
     'model pick' = @('--max-cost', '--top', '--explain', '--json', '--help', '-h')

@@ -50,7 +50,12 @@ PLURALS = {
 }
 
 Backend = Annotated[
-    str | None, typer.Option("--backend", "-b", help="Backend to ask: a [backends.NAME] or a provider.")
+    str | None,
+    typer.Option("--backend", "-b", metavar="BACKEND", help="Whom to ask: a [backends.NAME] or a provider."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="Model to ask, BACKEND:MODEL, or an alias."),
 ]
 Model = Annotated[str | None, typer.Option("--model", "-m", help="Model to ask, BACKEND:MODEL, or an alias.")]
 Setting = Annotated[

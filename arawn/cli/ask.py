@@ -43,7 +43,9 @@ File = Annotated[
         "--file", "-f", metavar="PATH|URL", help="Send a text, picture, PDF or recording too; - is stdin."
     ),
 ]
-System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt for this question.")]
+System = Annotated[
+    str | None, typer.Option("--system", "-s", metavar="TEXT", help="System prompt for this question.")
+]
 JsonMode = Annotated[bool, typer.Option("--json-mode", help="Have the answer in JSON.")]
 Schema = Annotated[
     str | None,

@@ -55,7 +55,9 @@ for _name, _command in batch_service.commands():
 
 In = Annotated[str, typer.Argument(metavar="IN.jsonl", help="A question a line; - is standard input.")]
 Out = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Where the answers go.")]
-Width = Annotated[int, typer.Option("--concurrency", min=1, max=512, help="Questions at a time.")]
+Width = Annotated[
+    int, typer.Option("--concurrency", metavar="N", min=1, max=512, help="Questions at a time.")
+]
 Task = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Run this task for each line.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed in an earlier run.")]
 Provider = Annotated[

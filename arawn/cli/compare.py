@@ -27,7 +27,9 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Several = Annotated[
     list[str] | None,
-    typer.Option("--backend", "-b", help="Backend to ask, NAME or NAME:MODEL; once for each."),
+    typer.Option(
+        "--backend", "-b", metavar="BACKEND", help="Whom to ask, NAME or NAME:MODEL; once for each."
+    ),
 ]
 
 

@@ -49,7 +49,7 @@ def list_(
     backend: Backend = None,
     every: Annotated[bool, typer.Option("--all", help="Of every backend that can be asked.")] = False,
     refresh: Annotated[
-        bool, typer.Option(help="Ask the service, even where a list of today is kept.")
+        bool, typer.Option("--refresh", help="Ask the service, even where a list of today is kept.")
     ] = False,
     json: Json = False,
 ) -> None:

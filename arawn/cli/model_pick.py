@@ -24,7 +24,7 @@ def pick(
     max_cost: Annotated[
         str | None, typer.Option(metavar="low|medium|high|USD", help="What an answer may cost at most.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=50, help="How many to show.")] = 3,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, max=50, help="How many to show.")] = 3,
     explain: Annotated[bool, typer.Option("--explain", help="Tell of each how it was scored.")] = False,
     json: Json = False,
 ) -> None:

@@ -45,18 +45,17 @@ def _remember(context: Any, name: str, *, there: bool) -> None:
         remember(index, name, there=there)
 
 
-@app.command("set")
+@app.command("set", context_settings={"allow_extra_args": True})
 def set_(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry, for example anthropic.")],
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the entry, for example anthropic.")],
 ) -> None:
     """Store a key: typed without echo, or one line from standard input."""
     from arawn.errors import UsageFault
 
     context = ctx.find_root().obj
     _name(name)
-    if more:
+    if ctx.args:
         raise UsageFault(
             "A key on the command line would stay in the shell's history: it is not taken from there",
             hints=(
@@ -110,7 +109,7 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 @app.command("delete")
 def delete(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the entry.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the entry.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a stored key."""

@@ -42,7 +42,7 @@ def session(ctx: typer.Context) -> None:
 @app.command("list")
 def list_(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="So many at most.")] = 20,
     all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     here: Annotated[bool, typer.Option("--here", help="Those of this folder alone.")] = False,
     json: Json = False,
@@ -110,7 +110,7 @@ def search(
     words: Annotated[
         list[str], typer.Argument(metavar="WORDS...", help='Words; "in quotes" a phrase, word* a beginning.')
     ],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many at most.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="So many at most.")] = 10,
     role: Annotated[str | None, typer.Option(metavar="user|assistant|tool", help="Said by.")] = None,
     by: Annotated[
         str | None, typer.Option("--by", metavar="BACKEND", help="Answered by this backend.")
