@@ -108,7 +108,9 @@ class Commands(TyperGroup):
         name = PLURALS.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"arawn.cli.{name.replace('-', '_')}").app)
+        app = import_module(f"arawn.cli.{name.replace('-', '_')}").app
+        app.rich_markup_mode = None
+        command = typer.main.get_command(app)
         command.name = name
         # Arawn has completions of its own (see completions/); typer would offer its own at each command.
         command.params = [one for one in command.params if not (one.name or "").endswith("_completion")]

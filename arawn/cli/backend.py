@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from arawn.events import Reply
     from arawn.providers import Provider
 
-app = typer.Typer(
-    rich_markup_mode=None, pretty_exceptions_enable=False, help="The backends that can be asked."
-)
+app = typer.Typer(help="The backends that can be asked.")
 PROBE_S = 0.3
 WIDEST = 48
 QUESTION = "Reply with OK"

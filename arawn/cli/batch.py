@@ -45,8 +45,6 @@ class Batches(TyperGroup):
 app = typer.Typer(
     cls=Batches,
     help="Many questions from a file, each answered once.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     no_args_is_help=False,
 )
 

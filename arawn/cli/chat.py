@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arawn.repl.prompt.inputrc import Keys
 
 Named = Callable[[str], tuple[str | None, str | None] | None]
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.cli.prompt import Prompt
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 Words = Annotated[
     list[str] | None,

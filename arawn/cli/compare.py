@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 USAGE = ("input", "output", "cached", "reasoning")
 """The figures of the `--json` document."""
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 Several = Annotated[
     list[str] | None,

@@ -15,8 +15,6 @@ import typer
 
 app = typer.Typer(
     help="Completions for your shell: install or show them. For bash, zsh, fish and PowerShell.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
 )
 
 SHELLS = ("bash", "zsh", "fish", "powershell")

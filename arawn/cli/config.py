@@ -8,9 +8,7 @@ import typer
 
 from arawn.cli import Json
 
-app = typer.Typer(
-    rich_markup_mode=None, pretty_exceptions_enable=False, help="Look at the settings, check and change them."
-)
+app = typer.Typer(help="Look at the settings, check and change them.")
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A dotted path, such as llm.model.")]
 

@@ -9,7 +9,7 @@ import typer
 
 from arawn.cli import Backend, Setting
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command()

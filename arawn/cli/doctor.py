@@ -12,7 +12,7 @@ from arawn.cli import Json
 if TYPE_CHECKING:
     from arawn.cli.context import Context
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command()

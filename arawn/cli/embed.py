@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arawn.events import Event
     from arawn.wire.vectors import Vectors
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 PURPOSES = ("query", "document", "classification", "clustering")
 Words = Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="The texts; - is standard input.")]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.cli.prompt import Prompt
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 TOLD, ENDED = "_ARAWN_COMMAND", "_ARAWN_STATUS"
 """What the shell's own function sets for this one run. No settings: those begin with ARAWN_."""

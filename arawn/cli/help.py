@@ -10,7 +10,7 @@ import typer
 
 from arawn.errors import ArawnError
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command("help")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arawn.providers import Provider
     from arawn.wire.listing import Entry
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help="The models of a backend.")
+app = typer.Typer(help="The models of a backend.")
 
 LIST_S = 15.0
 """A service that does not list its models within this time is told from a kept list, or the catalogue."""

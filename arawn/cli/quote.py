@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from arawn.messages import Request
     from arawn.quote import ModelsOf, Offer
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 PICKS = ("cheapest", "fastest", "best")
 

@@ -8,7 +8,7 @@ import typer
 
 from arawn.cli import Json
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from arawn.keeping import Keeper
     from arawn.session import Session, Turn
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command()

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.roles import Role
 
-app = typer.Typer(
-    rich_markup_mode=None, pretty_exceptions_enable=False, help="The roles that --role and /role take."
-)
+app = typer.Typer(help="The roles that --role and /role take.")
 
 
 @app.callback()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from arawn.steps import Given, Seat, Step
     from arawn.tasks import Plan, Task
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 Name = Annotated[
     str | None, typer.Argument(metavar="NAME", help="The task; without it, the tasks are listed.")

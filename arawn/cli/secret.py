@@ -14,7 +14,7 @@ from arawn.cli import Json
 if TYPE_CHECKING:
     from arawn.keychain import Keychain
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, help="Keys in the system's keyring.")
+app = typer.Typer(help="Keys in the system's keyring.")
 
 
 @app.callback()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="The sessions that are kept. List, read, find, export and delete them.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     no_args_is_help=False,
     invoke_without_command=True,
 )

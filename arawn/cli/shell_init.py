@@ -9,7 +9,7 @@ import typer
 
 from arawn.shell import EXPLAIN_KEY, KEY
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command("shell-init")

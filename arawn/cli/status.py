@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from arawn.backends.health import Seen
     from arawn.cli.context import Context
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer()
 
 
 @app.command()
