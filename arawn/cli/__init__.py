@@ -57,7 +57,6 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="MODEL", help="Model to ask, BACKEND:MODEL, or an alias."),
 ]
-Model = Annotated[str | None, typer.Option("--model", "-m", help="Model to ask, BACKEND:MODEL, or an alias.")]
 Setting = Annotated[
     list[str] | None,
     typer.Option("-o", metavar="KEY=VALUE", help="Any setting for this run, by its dotted path."),
