@@ -20,7 +20,7 @@ HEAD_START_S = 0.25
 MOST_ADDRESSES = 6
 SMALL = 16 * 1024
 """Bytes of a head that wait for the body behind it: one packet for both, and one call of the system."""
-TOGETHER = 8 * 1024
+TOGETHER = 32 * 1024
 """Bytes that are read at once at most: to work through more would keep the first of them waiting."""
 GLANCE_S = 0.2
 """How often a read that waits looks whether it still may."""
