@@ -126,7 +126,22 @@ def test_F_STREAM_06_an_error_in_a_reply_is_of_its_class(shape: str, kind: str, 
     assert made.retryable == (want in ("overloaded", "timeout", "rate_limited"))
 
 
+def test_an_error_in_the_form_of_a_stream_or_behind_a_bom() -> None:
+    error = json.dumps(SHAPES["openai"]("x", "too many tokens")).encode()
+    for body in (
+        b"event: error\ndata: " + error + b"\n\n",
+        b"id:1\nevent:error\n:HTTP_STATUS/400\ndata:" + error,
+        b": comment\r\n\r\ndata: " + error + b"\r\n\r\n",
+        b"\xef\xbb\xbf" + error,
+    ):
+        made = fault(400, {}, body, TARGET)
+        assert (made.detail, made.code) == ("too many tokens", "context")
+    for text in ("data: ", ": ", "id: 7", "event: error\ndata: it broke"):
+        assert fault(500, {}, text.encode(), TARGET).detail == " ".join(text.split())
+
+
 def test_messages_and_words_that_stand_elsewhere() -> None:
+    assert fault(403, {}, b'{"Message": "User is not authorized"}', TARGET).detail == "User is not authorized"
     listed = {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}
     assert fault(401, {}, json.dumps(listed).encode(), TARGET).detail == "Authentication error"
     error = {"code": 400, "message": "no", "details": [{"reason": "API_KEY_INVALID"}]}

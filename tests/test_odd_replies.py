@@ -104,6 +104,18 @@ def test_chat_completions(what: str) -> None:
     assert said("openai", body) == (text, calls)
 
 
+@pytest.mark.parametrize(
+    ("why", "meant"),
+    [
+        ("sensitive", "content_filter"), ("content-filter", "content_filter"), ("guardrail_intervened", "content_filter"),
+        ("token_limit", "length"), ("network_error", "error"), ("eos_token", "stop"), ("a word of tomorrow", "stop"),
+    ],
+)  # fmt: skip
+def test_words_for_the_end(why: str, meant: str) -> None:
+    reply, _ = read("openai", sse(chunk(content="hi"), chunk(why)))
+    assert reply.finish and (reply.finish.reason, reply.finish.raw) == (meant, why)
+
+
 def test_usage_inside_a_choice() -> None:
     last = chunk("stop")
     last["choices"][0]["usage"] = {"prompt_tokens": 3, "completion_tokens": 4}

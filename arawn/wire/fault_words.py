@@ -120,7 +120,14 @@ QUOTA = (
 )
 QUOTA_OR_PACE = ("exceeded your current quota",)
 """Google says so of a minute's quota too, and then tells how long to wait."""
-OVERLOAD = ("overloaded", "service unavailable", "at capacity", "capacity_exceeded", "server_busy")
+OVERLOAD = (
+    "overloaded",
+    "service unavailable",
+    "at capacity",
+    "over capacity",
+    "capacity_exceeded",
+    "server_busy",
+)
 PACE = ("rate_limit", "too many requests", "throttl", "resource_exhausted")
 LATE = ("timeout", "timed out", "deadline exceeded")
 FAILED = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from arawn.errors import (
@@ -36,12 +37,17 @@ from arawn.wire.fault_words import (
     QUOTA,
     QUOTA_OR_PACE,
 )
-from arawn.wire.frames import encodable, loads
+from arawn.wire.frames import encodable, loads, split
 from arawn.wire.reading import tables, torn
 from arawn.wire.retry_after import retry_after, should_retry, until_reset
 
 DETAIL_LIMIT = 500
+STREAM = ("data:", "event:", "id:", ":")
 PAGE_LIMIT = 300
+MESSAGES = (
+    *("message", "detail", "msg", "Message", "error_message", "errorMessage", "title", "error_description"),
+    *("base_resp", "status_msg"),
+)
 
 
 class Said(NamedTuple):
@@ -59,7 +65,7 @@ def fault(
 
     A date in Retry-After is ignored without `now`.
     """
-    text = body.decode("utf-8", "replace").strip()
+    text = body.decode("utf-8-sig", "replace").strip()
     payload = _json(text)
     said = _said(payload) if payload is not None else Said(_page_or_text(text), text[:2000].lower())
     after = retry_after(headers, said.message, payload, now)
@@ -94,6 +100,9 @@ def instead(first: Any, target: Target) -> ServiceFault:
 
 
 def _json(text: str) -> Any:
+    if text.startswith(STREAM):  # asked for a stream some answer in one, whatever the status
+        with suppress(ServiceFault):
+            text = next((frame.data for frame in split([text.encode()])), "").strip()
     if text[:1] not in ("{", "["):
         return None
     try:
@@ -124,7 +133,7 @@ def _said(payload: Any) -> Said:
 
 
 def _message(body: Mapping[str, Any]) -> str:
-    for key in ("message", "detail", "msg", "title", "error_description", "base_resp", "status_msg"):
+    for key in MESSAGES:
         value = body.get(key)
         if isinstance(value, str) and value:
             return value

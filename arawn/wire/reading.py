@@ -19,6 +19,8 @@ REASONS: dict[str, FinishReason] = {
     "max_output_tokens": "length",
     "model_context_window_exceeded": "length",
     "error_limit": "length",
+    "token_limit": "length",
+    "time_limit": "length",
     "tool_calls": "tool_calls",
     "tool_use": "tool_calls",
     "tool_call": "tool_calls",
@@ -26,6 +28,9 @@ REASONS: dict[str, FinishReason] = {
     "content_filter": "content_filter",
     "safety": "content_filter",
     "error_toxic": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "sensitive": "content_filter",
     "recitation": "content_filter",
     "blocklist": "content_filter",
     "prohibited_content": "content_filter",
@@ -38,6 +43,7 @@ REASONS: dict[str, FinishReason] = {
     "error": "error",
     "abort": "error",
     "insufficient_system_resource": "error",
+    "network_error": "error",
     "other": "error",
     "image_other": "error",
     "no_image": "error",
@@ -67,7 +73,7 @@ def objects(frames: Iterable[Frame]) -> Iterator[tuple[Frame, dict[str, Any]]]:
 
 def reason(raw: str, has_calls: bool) -> FinishReason:
     """The normalised reason: tool calls decide, a cut at a limit stays one, unknown words mean stop."""
-    known = REASONS.get(raw.lower(), "stop")
+    known = REASONS.get(raw.lower().replace("-", "_"), "stop")
     return "tool_calls" if has_calls and known in ("stop", "tool_calls") else known
 
 
