@@ -220,10 +220,15 @@ class App:
         doors = self._doors.opened
         return OpenedBackends(self.config, self._env, self._opened, doors, lambda: self.models, beside)
 
+    def another(self, status: Status) -> App:
+        """One more of the program, for a thread of its own; keyrings are asked once for all of them."""
+        app = App(self.config, self._env, status)
+        app.private, app._doors.keys = self.private, self._doors.keys
+        return app
+
     def aside(self, backend: str, model: str | None) -> tuple[Opened, App]:
         """A backend, and the program that has it alone: those in use stay as they are. Raises as `open`."""
-        app = App(self.config, self._env, self._status)
-        app.private = self.private
+        app = self.another(self._status)
         app._doors.redactor = self._doors.redactor
         opened = app.open(backend, model)
         self._asked.setdefault((opened.name, opened.backend.model), opened)
@@ -274,10 +279,10 @@ class App:
         doors = [self._doors.open(choice._replace(base_url=place), timeout) for place in places]
         from arawn.budget import guarded
 
-        def guard(whole: Backend) -> Backend:
-            return guarded(self, self._env, choice, whole, NOTHING, vectors=True)
-
-        return Embedder(choice, doors, lambda asked: self._retry(asked, choice, None), dimensions, guard)
+        return Embedder(
+            choice, doors, lambda asked: self._retry(asked, choice, None), dimensions,
+            lambda whole: guarded(self, self._env, choice, whole, NOTHING, vectors=True),
+        )  # fmt: skip
 
     def reach(self, backend: str, limit: float) -> tuple[str, str]:
         """Origin of a backend, and the Date header of whatever answers there in time; no key goes along."""

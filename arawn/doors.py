@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -13,12 +14,34 @@ from arawn.errors import ConfigFault, SecretFault
 from arawn.providers import DIALECTS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from arawn.backends.http import HttpBackend, Limits
     from arawn.backends.routing import Place, RetryPolicy
     from arawn.config.load import Config
-    from arawn.secret import Redactor, Secret
+    from arawn.secret import Redactor, Resolver, Secret
+
+
+class Keys:
+    """Looks keys up, for any thread: a keyring is asked once for a key, however many want it at that time."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        from threading import Lock
+
+        self._resolver = resolver
+        self._lock = Lock()
+        self._failed: dict[str, tuple[float, SecretFault]] = {}
+
+    def get(self, text: str) -> Secret:
+        """The value of a text with references. Raises SecretFault."""
+        since = time.monotonic()
+        with self._lock:
+            when, fault = self._failed.get(text, (0.0, None))
+            if fault is not None and when >= since:  # it came to nothing while this one waited
+                raise fault
+            try:
+                return self._resolver.resolve(text)
+            except SecretFault as error:
+                self._failed[text] = (time.monotonic(), error)
+                raise
 
 
 class Doors:
@@ -67,24 +90,22 @@ class Doors:
                 self._secret(text)
 
     def _secret(self, text: str) -> Secret:
-        from arawn.secret import Resolver, Secret
+        from arawn.secret import Secret
 
         if backends.tape is not None and backends.tape.replays:
             return Secret("replayed", text)  # nobody reads it, so that it is not looked up
-        resolver = Resolver(
-            self._env,
-            home=self._home,
-            timeout=float(self.config.get("limits.keyring")),
-        )
-        secret = resolver.resolve(text)
+        secret = self.keys.get(text)
         self.redactor.add(secret.reveal())
         return secret
 
     @cached_property
-    def _home(self) -> Path:
+    def keys(self) -> Keys:
+        """What looks keys up: one for all doors that share it."""
         from arawn.config.paths import paths
+        from arawn.secret import Resolver
 
-        return paths(self._env).config_dir
+        limit = float(self.config.get("limits.keyring"))
+        return Keys(Resolver(self._env, home=paths(self._env).config_dir, timeout=limit))
 
     def _plain(self, text: str | None) -> str | None:
         return self._secret(text).reveal() if text else None

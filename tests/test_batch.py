@@ -25,9 +25,11 @@ from arawn.backends.scripted import Scripted
 from arawn.batch.gate import Gate
 from arawn.batch.lines import BadLine, item
 from arawn.batch.out_file import OutFile
-from arawn.errors import UsageFault
+from arawn.doors import Keys
+from arawn.errors import SecretFault, UsageFault
 from arawn.events import Finish, Text, Wait
 from arawn.messages import Request, user
+from arawn.secret import Secret
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -333,6 +335,77 @@ def test_what_no_line_would_escape_ends_the_run_and_marks_no_line(place: Place, 
     assert done.returncode == code and len(place.asked) <= 8 and place.out.read_text() == "", done.stderr
     assert "200 left" in done.stderr
     assert place.run().returncode == 0 and len(place.made) == 200
+
+
+RING = """
+import os
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    priority = 9
+    def get_password(self, service, name):
+        with open(os.environ["ASKED"], "a") as file:
+            file.write(name + " ")
+        return "sk-ring-0123456789abcdef"
+    def set_password(self, service, name, value):
+        pass
+    def delete_password(self, service, name):
+        pass
+"""
+
+
+def test_a_keyring_is_asked_once_for_all_lines(place: Place, tmp_path) -> None:
+    (tmp_path / "ring.py").write_text(RING)
+    place.write(*(f"p{n}" for n in range(40)))
+    config = CONFIG.replace("[backends.fake]", '[backends.fake]\napi_key = "$keyring:k"')
+    env = {"PYTHON_KEYRING_BACKEND": "ring.Keyring", "ASKED": str(tmp_path / "asked")}
+    env["PYTHONPATH"] = f"{tmp_path}:{Path(__file__).parents[1]}"
+    done = place.run("--concurrency", "8", config=config, env=env)
+    assert done.returncode == 0 and len(place.asked) == 40, done.stderr
+    assert (tmp_path / "asked").read_text() == "k "
+
+
+def test_who_waits_for_a_key_that_cannot_be_had_waits_once() -> None:
+    """And one who comes later asks the keyring again: it may be open by then."""
+
+    class Ring:
+        asked = 0
+
+        def resolve(self, text: str) -> Secret:
+            self.asked += 1
+            raise SecretFault("no answer")
+
+    class Counted:
+        """A lock that tells who comes to it."""
+
+        def __init__(self) -> None:
+            self.came, self.lock = threading.Semaphore(0), threading.Lock()
+
+        def __enter__(self) -> None:
+            self.came.release()
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+
+    ring, lock = Ring(), Counted()
+    keys = Keys(ring)
+    keys._lock = lock
+
+    def want() -> None:
+        with pytest.raises(SecretFault, match="no answer"):
+            keys.get("$keyring:k")
+
+    waiting = [threading.Thread(target=want) for _ in range(6)]
+    with lock.lock:
+        for thread in waiting:
+            thread.start()
+        assert all(lock.came.acquire(timeout=20) for _ in waiting)
+    for thread in waiting:
+        thread.join(20)
+    assert ring.asked == 1
+    want()
+    assert ring.asked == 2
 
 
 def test_a_service_that_is_down_is_not_asked_ten_thousand_times(place: Place) -> None:

@@ -195,9 +195,7 @@ class Context:
 
     def another_app(self, status: Status | None = None) -> App:
         """One more of the program, over the same config: for a thread of its own."""
-        from arawn.app import App
-
-        return App(self.load(), self.env, status or self.status)
+        return self.app.another(status or self.status)
 
     def redact(self, text: str) -> str:
         """`text` without any key, known or only shaped like one."""
