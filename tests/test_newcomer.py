@@ -313,3 +313,4 @@ def test_help_offers_what_the_program_has(arawn: Callable) -> None:
     for words in ((), ("chat",), ("session",), ("session", "search"), ("resume",)):
         done = arawn(*words, "--help")
         assert done.returncode == 0 and "-completion" not in done.stdout, words
+        assert not re.search("<str>|<int|{[a-z]|--no-refresh", done.stdout), words

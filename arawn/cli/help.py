@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arawn.errors import ArawnError
+
+if TYPE_CHECKING:
+    from arawn.manual import Section
 
 app = typer.Typer()
 
@@ -21,7 +25,7 @@ def help_(
     ] = None,
 ) -> None:
     """Show a page of the manual; without a topic, list the pages."""
-    show(ctx.find_root().obj, _listing() if not topic else _page(" ".join(topic)))
+    show(ctx.find_root().obj, _listing() if topic in (None, [], ["help"]) else _page(" ".join(topic)))
 
 
 def show(context: Any, text: str) -> None:
@@ -54,15 +58,17 @@ def _listing() -> str:
 
 def _page(topic: str) -> str:
     """The page called `topic`, else the section that fits best. Raises UsageFault where there is neither."""
+    from arawn.cli import COMMANDS
     from arawn.manual import ORDER, text
     from arawn.manual.search import find
 
     name = topic.strip().lower().removesuffix(".md")
-    if name in ORDER:
-        return text(name)
+    for page in (name, name + "s"):
+        if page in ORDER:
+            return text(page)
     near = _near(name)
-    found = find(topic)
-    if found is not None and not (near and " " not in name):
+    found = _of_command(name) or find(topic)
+    if found is not None and (name in COMMANDS or not near or " " in name):
         return f"## {found.title}\n\n{found.body}\n\nThe whole page: `arawn help {found.page}`.\n"
     from arawn.errors import UsageFault
 
@@ -70,6 +76,17 @@ def _page(topic: str) -> str:
     if found is not None:
         hints.append(f'the closest section is "{found.title}" in: arawn help {found.page}')
     raise UsageFault(f"The manual has no page {topic!r}", hints=(*hints, "arawn help lists the pages"))
+
+
+def _of_command(name: str) -> Section | None:
+    """The section about a command: the one that is named after it, else the one that names it most."""
+    from arawn.cli import COMMANDS
+    from arawn.manual import sections
+
+    if name not in COMMANDS:
+        return None
+    said = re.compile(rf"arawn {name}\b(?!-)")
+    return max(sections(), key=lambda one: (bool(said.search(one.title)), len(said.findall(one.body))))
 
 
 def _near(name: str) -> str:
