@@ -6,9 +6,11 @@ import os
 import time
 from pathlib import Path
 
+from arawn.config.write import write_private
 from arawn.repl.tidying import tidy
 
 TAIL = 512 * 1024  # bytes read back at a start
+MOST = 4 * TAIL  # a longer file is cut to what is read back
 
 
 class HistoryFile:
@@ -25,8 +27,13 @@ class HistoryFile:
         """Entries, oldest first; those of the last 512 KiB. Creates the file where there is none."""
         os.close(self._open())
         with self.path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            text = file.read().decode("utf-8", "replace")
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - TAIL))
+            data = file.read()
+        if size > MOST:
+            data = data[data.find(b"\n\n# ") + 1 :]  # from the first entry that is whole
+            write_private(self.path, data)
+        text = data.decode("utf-8", "replace")
         entries: list[str] = []
         lines: list[str] = []
         for line in [*text.split("\n"), ""]:
