@@ -310,7 +310,7 @@ def test_help_has_whole_sentences() -> None:
 
 def test_help_offers_what_the_program_has(arawn: Callable) -> None:
     """Completions are files of ours: no command offers to install others."""
-    for words in ((), ("chat",), ("session",), ("session", "search"), ("resume",)):
+    for words in ((), ("ask",), ("batch", "run"), ("secret", "set"), ("session", "search"), ("model", "list")):
         done = arawn(*words, "--help")
         assert done.returncode == 0 and "-completion" not in done.stdout, words
         assert not re.search("<str>|<int|{[a-z]|--no-refresh", done.stdout), words
