@@ -184,16 +184,14 @@ def _lines(chunks: Iterator[bytes], limit: int) -> Iterator[list[str]]:
         after_cr = chunk.endswith(b"\r")
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if not pending and chunk.endswith(b"\n") and len(chunk) <= limit:  # whole lines, as nearly always
-            yield chunk[:-1].decode("utf-8", "replace").split("\n")
-            continue
-        first, *others = chunk.split(b"\n")
-        pending += first
+        whole, newline, rest = chunk.rpartition(b"\n")
+        if newline:
+            pending += whole
+            yield pending.decode("utf-8", "replace").split("\n")
+            pending.clear()
+        pending += rest
         if len(pending) > limit:
             raise _too_large(limit)
-        if others:
-            yield [line.decode("utf-8", "replace") for line in (bytes(pending), *others[:-1])]
-            pending = bytearray(others[-1])
     if pending:
         yield [pending.decode("utf-8", "replace")]
 
