@@ -43,7 +43,12 @@ OWN = (
     ("ARAWN_HOME", "One folder for config, data, state and cache."),
     ("ARAWN_DATA_DIR", "The folder of the sessions alone."),
     ("ARAWN_DEBUG", "Like --debug."),
-    ("ARAWN_SECTION_KEY", "Any setting, as in ARAWN_LLM_BACKEND for llm.backend."),
+    ("ARAWN_BACKEND, ARAWN_MODEL", "Whom to ask."),
+    (
+        "ARAWN_SECTION_KEY",
+        "Any setting whose path has no name of yours, as in ARAWN_LIMITS_IDLE for limits.idle.",
+    ),
+    ("ACCESSIBLE", "Like --accessible."),
     ("NO_COLOR, FORCE_COLOR, CLICOLOR, CLICOLOR_FORCE", "Colours off or on; --color goes over them."),
     ("SHELL", "The shell that commands are made for and run by, and that completions are installed for."),
     ("VISUAL, EDITOR, PAGER", "What edits, and what shows this page where there is no man."),
