@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple
 
@@ -79,6 +80,14 @@ def read_stream(stream: BinaryIO, name: str = "standard input") -> bytes:
     if len(data) > MEDIA_LIMIT:
         raise _too_large(name, MEDIA_LIMIT)
     return data
+
+
+def read_stdin() -> bytes:
+    """All of standard input. Raises UsageFault where it is too much, or cannot be read."""
+    try:
+        return read_stream(sys.stdin.buffer)
+    except OSError as error:
+        raise UsageFault(f"standard input cannot be read: {error.strerror}") from None
 
 
 def _too_large(name: str, limit: int) -> UsageFault:

@@ -1,4 +1,4 @@
-"""Where a program lies, by its name; it runs none."""
+"""Where a program lies, by its name, and whether one still runs; it starts none."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ def found(name: str, path: str | None) -> str | None:
     kept = os.pathsep.join(folder for folder in folders if os.path.isabs(folder))
     place = which(name, path=kept) if kept else None
     return place if place and os.path.isabs(place) else None  # Windows looks in the current folder, too
+
+
+def runs(process: int) -> bool:
+    """Whether there is a process of this number, as far as that can be known."""
+    if os.name != "posix":  # elsewhere signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's, or nothing is known of it
+        pass
+    return True

@@ -21,7 +21,7 @@ from arawn.cli import (
     Setting,
     Timeout,
 )
-from arawn.errors import ArawnError, UsageFault
+from arawn.errors import ArawnError
 
 if TYPE_CHECKING:
     from arawn.cli.answer import Form
@@ -184,12 +184,9 @@ def piped(words: list[str], files: list[str]) -> bytes | None:
         return None
     if is_terminal(sys.stdin) and not _wants_input(words, files):
         return None
-    from arawn.attach import read_stream
+    from arawn.attach import read_stdin
 
-    try:
-        return read_stream(sys.stdin.buffer)
-    except OSError as error:
-        raise UsageFault(f"standard input cannot be read: {error.strerror}") from None
+    return read_stdin()
 
 
 def _wants_input(words: list[str], files: list[str]) -> bool:

@@ -164,15 +164,12 @@ def _cut(text: str, name: str, lines: bool) -> list[tuple[str, str]]:
 
 
 def _piped() -> str:
-    from arawn.attach import read_stream
+    from arawn.attach import read_stdin
     from arawn.media import text_of
 
     if sys.stdin is None:
         raise UsageFault("Standard input is closed")
-    try:
-        return text_of(read_stream(sys.stdin.buffer), "standard input")
-    except OSError as error:
-        raise UsageFault(f"standard input cannot be read: {error.strerror}") from None
+    return text_of(read_stdin(), "standard input")
 
 
 def _read(context: Context, name: str) -> str:

@@ -137,16 +137,13 @@ def _planned(
 
 def _piped(said: Sequence[str]) -> bytes | None:
     """What is piped in; a terminal is read only where `-` is among what was said, else not waited for."""
-    from arawn.attach import STDIN, read_stream
+    from arawn.attach import STDIN, read_stdin
     from arawn.cli.context import is_terminal
 
     wanted = any(word in STDIN for word in said)
     if sys.stdin is None or (not wanted and (is_terminal(sys.stdin) or said)):
         return None
-    try:
-        return read_stream(sys.stdin.buffer)
-    except OSError as error:
-        raise UsageFault(f"standard input cannot be read: {error.strerror}") from None
+    return read_stdin()
 
 
 def _values(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from arawn.errors import StoreFault
+from arawn.programs import runs
 from arawn.store.database import is_damage
 from arawn.store.files import make
 from arawn.store.sessions import FILE, Store
@@ -141,7 +142,7 @@ class Page:
         for id, process, usd, likely in held:
             if self._is_stored(id):
                 self._db.execute("DELETE FROM hold WHERE id = ?", (id,))
-            elif process and not _lives(process):
+            elif process and not runs(process):
                 self._db.execute("UPDATE hold SET usd = ?, process = 0 WHERE id = ?", (min(usd, likely), id))
 
     def _is_stored(self, id: str) -> bool:
@@ -181,15 +182,3 @@ class Page:
             (id, at, backend, session, usd, likely, os.getpid()),
         )
         return id
-
-
-def _lives(process: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 is Ctrl-C
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it is somebody else's, or nothing is known of it
-        pass
-    return True

@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from arawn.programs import runs
 from arawn.repl.tidying import tidy
 
 LATE_S = 0.5
@@ -74,7 +75,7 @@ class Draft:
         with suppress(OSError):
             for file in self._folder.iterdir() if self._folder is not None else ():
                 process = file.name.removesuffix(".tmp").rpartition(".")[2]
-                if process.isdecimal() and not _lives(int(process)):
+                if process.isdecimal() and not runs(int(process)):
                     found.append(file)
         return found
 
@@ -88,15 +89,3 @@ def _write(file: Path, data: bytes) -> None:
     with open(handle, "wb") as out:
         out.write(data)
     os.replace(fresh, file)
-
-
-def _lives(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
