@@ -243,14 +243,9 @@ def _variables(env: Mapping[str, str]) -> Iterator[Check]:
 def _network(config: Config, env: Mapping[str, str], reach: Reach) -> Iterator[Check]:
     """Each service that is set up: whether something answers there. No key goes along."""
     from arawn.backends.at_once import at_once
-    from arawn.providers import PROVIDERS
+    from arawn.backends.names import set_up
 
-    names = list(config.backends)
-    names += [
-        row.name
-        for row in PROVIDERS.values()
-        if row.name not in names and any(env.get(name, "").strip() for name in row.telling_names)
-    ]
+    names = set_up(config, env)
     found = at_once(lambda name: _reached(name, reach), names, REACH_S + 1)
     for name, check in zip(names, found, strict=True):
         yield check or Check("fail", "network", f"{name}: no answer within {REACH_S:g} s", "the network")

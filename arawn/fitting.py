@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from arawn.backends.choose import Choice, choose
+from arawn.backends.names import set_up
 from arawn.errors import ArawnError, UsageFault
 from arawn.messages import FilePart
-from arawn.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from arawn.catalog import Facts
@@ -48,9 +48,8 @@ def refuse_unfit(
 
 def elsewhere(kind: str, but: str, config: Config, env: Mapping[str, str], facts: FactsOf) -> str:
     """Which backends of the person's may take a file of this kind, as far as is known without asking."""
-    told = [row.name for row in PROVIDERS.values() if any(env.get(key) for key in row.telling_names)]
     found = []
-    for name in dict.fromkeys((*config.backends, *told)):
+    for name in set_up(config, env):
         try:
             choice = choose(config, env, name, None) if name != but else None
         except ArawnError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arawn.backends.choose import choose
+from arawn.backends.names import set_up
 from arawn.context import ContextPlanner, Profile, Rules
 from arawn.errors import ArawnError
 from arawn.ports import Backend, Journal
@@ -118,9 +119,8 @@ class OpenedBackends:
 
     def larger(self, backend: Backend, tokens: int) -> tuple[str, ...]:
         """As `arawn.context.Backends`: of the backends that have a table or a key, without asking anybody."""
-        keyed = [row.name for row in PROVIDERS.values() if any(map(self._env.get, row.telling_names))]
         found: list[tuple[int, str]] = []
-        for name in dict.fromkeys((*self._config.backends, *keyed)):
+        for name in set_up(self._config, self._env):
             try:
                 choice = choose(self._config, self._env, name, None)
             except ArawnError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.choose import Choice, choose
+from arawn.backends.names import set_up
 from arawn.catalog import Facts
 from arawn.doors import settings_of, system_of
 from arawn.errors import ArawnError
@@ -14,7 +15,6 @@ from arawn.events import Usage
 from arawn.fitting import FactsOf, kinds
 from arawn.messages import FilePart, Request
 from arawn.money import cost, prices_at
-from arawn.providers import PROVIDERS
 from arawn.tokens import PATCHES, PictureRule, of_request
 
 if TYPE_CHECKING:
@@ -96,14 +96,6 @@ def thinking(request: Request, settings: Mapping[str, Any]) -> int:
     """Tokens that the model may think first."""
     thought = request.reasoning if request.reasoning is not None else settings.get("reasoning")
     return thought if isinstance(thought, int) else THINKING.get(str(thought), 0)
-
-
-def set_up(config: Config, env: Mapping[str, str]) -> list[str]:
-    """The names of the backends that have a table, or a key in the environment."""
-    told = [
-        row.name for row in PROVIDERS.values() if any(env.get(key, "").strip() for key in row.telling_names)
-    ]
-    return list(dict.fromkeys((*config.backends, *told)))
 
 
 ModelsOf = Callable[[Choice], Sequence[str]]

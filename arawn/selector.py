@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from arawn.backends.names import set_up
 from arawn.catalog import Facts, models
 from arawn.providers import FAMILIES
-from arawn.quote import Offer, set_up
+from arawn.quote import Offer
 
 if TYPE_CHECKING:
     from arawn.config.load import Config

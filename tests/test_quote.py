@@ -11,6 +11,7 @@ from fake_provider import FakeProvider, openai_stream
 
 from arawn import quote as quoting
 from arawn.backends.choose import Choice
+from arawn.backends.names import set_up
 from arawn.catalog import Facts
 from arawn.config.load import load
 from arawn.errors import ConfigFault
@@ -207,3 +208,14 @@ def test_pick_that_none_fits_says_of_each_why(arawn, fake) -> None:
     config += "[catalog.unknown-one]\ncontext = 300\n"
     done = arawn("ask", "--pick", "best", "-", stdin="word " * 9000, config=config)
     assert done.returncode == 3 and "dear: it does not fit" in done.stderr and not fake.requests
+
+
+def test_a_backend_is_set_up_by_its_table_or_a_key_that_is_more_than_spaces(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[backends.mine]\nbase_url = "http://127.0.0.1:9"\n[backends.groq]\nmodel = "m"\n')
+    env = {"OPENAI_API_KEY": " ", "MISTRAL_API_KEY": "x", "GROQ_API_KEY": "y"}
+    assert set_up(load(env=env, cwd=None, config_file=str(file), flags=()), env) == [
+        "mine",
+        "groq",
+        "mistral",
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.backends.names import spoken
+from arawn.backends.names import spoken, telling
 from arawn.errors import ConfigFault, SecretFault
 from arawn.providers import CUSTOM, DIALECTS, GUIDE, PROVIDERS, Provider
 
@@ -126,9 +126,9 @@ def named(config: Config, env: Mapping[str, str], backend: str | None) -> tuple[
     if len(config.backends) == 1:
         return next(iter(config.backends)), "the only backend in the config", ()
     for row in PROVIDERS.values():
-        for variable in row.telling_names:
-            if env.get(variable, "").strip():
-                return row.name, f"{variable} is set", ()
+        variable = telling(env, row)
+        if variable:
+            return row.name, f"{variable} is set", ()
     return _running(env)
 
 

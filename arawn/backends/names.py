@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from arawn.errors import ConfigFault
-from arawn.providers import GUIDE, PROVIDERS
+from arawn.providers import GUIDE, PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
@@ -39,6 +39,17 @@ def spoken(
     if head in config.backends or head == GUIDE or ready:
         return head, tail
     return backend, model
+
+
+def telling(env: Mapping[str, str], row: Provider) -> str:
+    """The variable of the environment whose key alone makes this a backend to ask, or ""."""
+    return next((name for name in row.telling_names if env.get(name, "").strip()), "")
+
+
+def set_up(config: Config, env: Mapping[str, str]) -> list[str]:
+    """The names of the backends that have a table, or a key in the environment."""
+    told = [row.name for row in PROVIDERS.values() if telling(env, row)]
+    return list(dict.fromkeys((*config.backends, *told)))
 
 
 def by_key(config: Config, backend: str | None, key: str) -> tuple[str, str]:

@@ -114,11 +114,12 @@ def _squeezed(text: str) -> str:
 def usable(context: Context) -> list[str]:
     """Backends that can be asked now: own tables, keys in the environment, local servers that run."""
     from arawn.backends.at_once import at_once
+    from arawn.backends.names import telling
     from arawn.providers import PROVIDERS
 
     own = list(context.load().backends)
     rows = [row for row in PROVIDERS.values() if row.name not in own]
-    told = [any(context.env.get(name, "").strip() for name in row.telling_names) for row in rows]
+    told = [bool(telling(context.env, row)) for row in rows]
     probed = [row for row, key in zip(rows, told, strict=True) if row.probe and not key]
     running = at_once(lambda row: runs(context, row), probed, 2 * PROBE_S)
     here = {row.name for row, runs in zip(probed, running, strict=True) if runs}
