@@ -29,7 +29,7 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     except (ImportError, OSError, MemoryError) as error:  # `run` itself tells all that comes later
-        _complain(f"Arawn does not start: {error or 'out of memory'}")
+        _complain(f"Arawn does not start: {str(error) or 'Out of memory'}")
         code = 1
     leave(code)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import ctypes
+import json
 import os
 import shutil
 import subprocess
