@@ -91,6 +91,24 @@ CHAT = {
             chunk(tool_calls={"index": 0, "id": "", "function": {"name": None, "arguments": "}"}}), chunk("stop")),
         "", [("f", "{}")],
     ),
+    "calls in pieces that all say index 0": (
+        called((0, "c", "f", ""), (0, None, None, '{"a"'), (0, None, None, ":1}"),
+               (0, "d", "g", ""), (0, None, None, '{"a"'), (0, None, None, ":2}"), (1, "e", "h", "{}")),
+        "", [("f", '{"a":1}'), ("g", '{"a":2}'), ("h", "{}")],
+    ),
+    "calls in pieces without ids that all say index 0": (
+        called((0, "", "f", ""), (0, "", None, '{"a":1}'), (0, "", "g", ""), (0, "", None, '{"a"'), (0, "", None, ":2}")),
+        "", [("f", '{"a":1}'), ("g", '{"a":2}')],
+    ),
+    "a name with its id again, and all arguments after empty ones": (
+        called((0, "c", "f", "{}"), (0, "c", "f", '{"a":1}')), "", [("f", '{"a":1}')],
+    ),
+    "a whole call that comes once more at the end": (
+        called((0, "c", "f", '{"a":1}'), (0, "c", "f", '{"a":1}')), "", [("f", '{"a":1}')],
+    ),
+    "whole calls under one id, without an index": (
+        called((None, "null", "f", '{"a":1}'), (None, "null", "g", "{}")), "", [("f", '{"a":1}'), ("g", "{}")],
+    ),
     "arguments as an object": (called((0, "c", "f", {"a": 1})), "", [("f", '{"a": 1}')]),
     "an id of its own for each fragment": (
         called((0, "c", "f", ""), (0, "d", None, '{"a":'), (0, "e", None, "1}")), "", [("f", '{"a":1}')],

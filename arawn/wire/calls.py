@@ -67,11 +67,16 @@ def fit_id(call_id: str, length: int | None = None) -> str:
     return fit[:64] or "call"
 
 
+WHOLE = 3
+"""Pieces in which the arguments of a call come at most where a fragment brings all of them."""
+
+
 class Calls:
     """Fragments of tool calls by index; whole calls may come in one piece, ids late or never."""
 
     def __init__(self) -> None:
         self._open: dict[Any, _Slot] = {}
+        self._places: dict[Any, Any] = {}  # where the last call is of an index that several calls have
         self._last: Any = None
 
     def __len__(self) -> int:
@@ -85,10 +90,15 @@ class Calls:
         index = index if isinstance(index, tuple) else key(index)
         if index is None:
             index = self._without_index(call_id, name)
-        elif self._is_another(index, call_id, name, arguments):
-            index = (index, len(self._open))
-        self._last = index
-        slot = self._open.setdefault(index, _Slot())
+        place = self._places.get(index, index)
+        known = self._open.get(place)
+        if known is not None and name and known.name:
+            if known.repeats(call_id, name, arguments):
+                return known.name
+            if known.is_over(call_id, name, arguments):
+                place = self._places[index] = (index, len(self._open))
+        self._last = place
+        slot = self._open.setdefault(place, _Slot())
         slot.id = slot.id or (call_id if isinstance(call_id, str) else "")
         slot.name = slot.name or word(name)
         slot.opaque = opaque or slot.opaque
@@ -104,18 +114,6 @@ class Calls:
             same = known is not None and call_id and call_id == known.id
             return self._last if same else ("new", len(self._open))
         return self._last
-
-    def _is_another(self, index: Any, call_id: Any, name: Any, arguments: Any) -> bool:
-        """Whole calls that all claim index 0: a new id together with a name is a new call.
-
-        Without ids it is one where the known call is whole, and another name or whole arguments come.
-        """
-        known = self._open.get(index)
-        if not (known and known.name and name):
-            return False
-        if call_id and known.id:
-            return bool(call_id != known.id)
-        return _is_whole("".join(known.pieces)) and (name != known.name or _is_whole(arguments))
 
     def done(self) -> list[ToolCall]:
         """All calls, in order of their beginning, ids non-empty and unique."""
@@ -140,8 +138,29 @@ def _is_whole(arguments: Any) -> bool:
 
 
 class _Slot:
+    """A call that is put together."""
+
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
         self.pieces: list[str] = []
         self.opaque: Mapping[str, Any] | None = None
+
+    def _given(self) -> str:
+        """The arguments, where they came in so few pieces that they may have come whole."""
+        return "".join(self.pieces) if len(self.pieces) <= WHOLE else ""
+
+    def repeats(self, call_id: Any, name: Any, arguments: Any) -> bool:
+        """Whether this call comes once more as it is, as some servers have it at the end."""
+        same = bool(call_id) and call_id == self.id and name == self.name
+        return same and _is_whole(arguments) and arguments == self._given()
+
+    def is_over(self, call_id: Any, name: Any, arguments: Any) -> bool:
+        """Whether a fragment with a name, of the same index, begins another call: it has another id.
+
+        Where ids tell nothing it does where this call is whole, and another name or whole arguments come.
+        """
+        if call_id and self.id and call_id != self.id:
+            return True
+        another = name != self.name or (not call_id and _is_whole(arguments))
+        return another and _is_whole(self._given())

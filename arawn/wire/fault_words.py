@@ -146,6 +146,7 @@ FAILED = (
     "while running the model",
     "unexpected eof",
     "has terminated",
+    "unexpectedly stopped",
     "has crashed",
     "out of memory",
     "cuda error",
