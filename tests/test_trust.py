@@ -282,6 +282,21 @@ def test_F_TRUST_10_names_cannot_act_on_the_terminal(
     assert "needs trust" in done.stdout
 
 
+def test_what_is_shown_to_need_trust_is_what_was_held_back(arawn: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "work" / ".arawn" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        '[backends.mine]\nmodel = "m-2"\nbase_url = "http://127.0.0.1:2"\n[backends.new]\nmodel = "m-3"\n'
+    )
+    done = arawn(
+        "config", "show", cwd=file.parents[1], config='[backends.mine]\nbase_url = "http://127.0.0.1:1"\n'
+    )
+    assert "held back backends.mine.base_url, backends.new.model (" in done.stdout and "m-2" in done.stdout
+    done = arawn("trust", "--yes", cwd=file.parents[1])
+    needed = [line.split()[-1] for line in done.stdout.splitlines() if "needs trust: " in line]
+    assert needed == ["backends.mine.base_url", "backends.new.model"], done.stdout
+
+
 def test_a_broken_store_trusts_nothing(env: dict[str, str], project: Path) -> None:
     project.write_text('[backends.groq]\nbase_url = "https://x.example"\n')
     for content in ("", "{", "[]", '{"files": []}', '{"files": {"a": 1}}', "[" * 100_000):

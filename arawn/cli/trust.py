@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,7 +100,7 @@ def _allow(context: Any, path: Path, yes: bool) -> None:
     raw = read(path, needed=True)
     if raw is None or not owned(raw):
         raise UsageFault(f"{_clean(str(path))} belongs to another user")
-    _show(path, raw.data)
+    _show(context, path, raw.data)
     if is_trusted(path, raw.data, context.env):
         context.status.note("it is trusted already")
         return
@@ -114,18 +115,24 @@ def _allow(context: Any, path: Path, yes: bool) -> None:
     context.status.note(f"trusted: {_clean(str(path))}")
 
 
-def _show(path: Path, data: bytes) -> None:
+def _show(context: Any, path: Path, data: bytes) -> None:
     """The whole file as it is, but for what a terminal would act on; then what needs trust."""
+    from contextlib import suppress
+
     from arawn.config.check import check_file
     from arawn.config.read import parse, shown_path
     from arawn.config.schema import path_text
+    from arawn.errors import ConfigFault
 
     print(f"{_clean(str(path))}:\n")
     for line in data.decode("utf-8", "replace").splitlines():
         shown = _clean(line, newlines=True)  # a single line; its indent stays
         print("    " + (shown if len(shown) <= 2000 else f"{shown[:2000]}... ({len(shown)} characters)"))
     source = parse(data, shown_path(path))
-    _, _, dropped = check_file(source, harmless_only=True)
+    known: Collection[str] = ()
+    with suppress(ConfigFault):
+        known = context.load().backends
+    _, _, dropped = check_file(source, harmless_only=True, backends=known)
     print()
     for names in dropped:
         print(f"  needs trust: {path_text(names)}")
