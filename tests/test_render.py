@@ -246,7 +246,7 @@ def test_F_TERM_18_a_line_without_end_is_bounded() -> None:
     shown = MarkdownStream(out, lambda: 80, True)
     for _ in range(2000):
         shown.feed("word " * 100)
-    assert sys.getsizeof(shown._line) + sum(map(len, shown._content)) < 50_000
+    assert sys.getsizeof(shown._line) + sum(map(len, shown._growing._said)) < 50_000
     shown.close()
     assert len(out.getvalue()) < 2000 * 500 * 1.2
 

@@ -59,7 +59,7 @@ class AccessibleStream(Telling):
             if number:
                 self._end()
             if piece and self._live:
-                self._grow(piece)
+                self._growing.add(piece)
             elif piece:
                 self._line += piece
                 if len(self._line) > LONGEST:
@@ -83,8 +83,8 @@ class AccessibleStream(Telling):
         self._line = ""
 
     def _end_live(self) -> None:
-        if self._held is not None:
-            self._blocks.enter(self._blocks.containers, "paragraph", "".join(self._first))
+        if (said := self._growing.head) is not None:
+            self._blocks.enter(self._blocks.containers, "paragraph", said)
         self._live = False
 
     def _rest(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from arawn.render.blocks import CLOSING, FENCE, FORMULAS, TASK, Blocks, Container, Step, html_kind, split
+from arawn.render.growing import Growing
 from arawn.render.inline import Inline
 from arawn.render.measure import cells
 from arawn.render.styles import ASCII, Marks
@@ -38,9 +39,8 @@ class Sheet:
         self._inline = Inline(self._put, "", styles)
         self._blocks = Blocks()
         self._live = ""  # what grows by words: paragraph, heading or nothing
-        self._content: list[str] = []  # of this line of the paragraph, for the head that it may be
+        self._growing = Growing(self._inline.feed)
         self._size = 0
-        self._held: list[str] | None = None  # from its first pipe on
         self._first = True
         self._tail = ""
         self._table: Table | None = None
@@ -103,7 +103,7 @@ class Sheet:
 
     def _finish(self) -> None:
         """The leaf that was open is over."""
-        self._release()
+        self._growing.release()
         if self._tail:
             if not _ONLY_TAIL.match(self._tail.lstrip(" \t")):
                 self._inline.feed(self._tail)
@@ -130,7 +130,7 @@ class Sheet:
         self._begin_line(rest[task.end() :] if task else rest, first=True)
 
     def _more_paragraph(self, step: Step, rest: str) -> None:
-        self._release()
+        self._growing.release()
         if self._blocks.text:
             self._blocks.enter(self._blocks.containers, "paragraph")
         self._inline.feed("\n")
@@ -138,7 +138,7 @@ class Sheet:
 
     def _begin_line(self, rest: str, *, first: bool) -> None:
         self._live, self._first, self._size = "paragraph", first, 0
-        self._content.clear()
+        self._growing.begin()
         self._marked = False
         self._grow(rest)
 
@@ -162,31 +162,17 @@ class Sheet:
             return
         self._size += len(text)
         if self._size > LONGEST:
-            self._release()
+            self._growing.release()
             self._inline.feed(text)
-            return
-        self._content.append(text)
-        if self._held is not None:
-            self._held.append(text)
-            return
-        pipe = text.find("|")
-        if pipe >= 0:
-            self._held = [text[pipe:]]
-            text = text[:pipe]
-        self._inline.feed(text)
-
-    def _release(self) -> None:
-        """It was no head of a table."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._inline.feed("".join(held))
+        else:
+            self._growing.add(text)
 
     def _end_live(self) -> None:
         if self._live == "heading":
             self._finish()
             self._blocks.enter(self._blocks.containers, "closed")
-        elif self._held is not None:
-            self._blocks.enter(self._blocks.containers, "paragraph", "".join(self._content), self._first)
+        elif (said := self._growing.head) is not None:
+            self._blocks.enter(self._blocks.containers, "paragraph", said, self._first)
         self._live = ""
 
     def _underline(self, step: Step, rest: str) -> None:
@@ -286,8 +272,7 @@ class Sheet:
         from arawn.render.table import Table
 
         names = split(self._blocks.text)
-        shown = len(self._blocks.text) - len("".join(self._held or ()))
-        self._held = None
+        shown = len(self._blocks.text) - len(self._growing.taken())
         rest_of_cell = _CELL.match(self._blocks.text, shown)
         if shown and rest_of_cell:
             self._inline.feed(rest_of_cell.group())

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from arawn.render.blocks import CLOSING, FENCE, FORMULAS, TASK, Blocks, Container, Step, html_kind, split
+from arawn.render.growing import Growing
 from arawn.render.inline import Inline, pieces
 from arawn.render.sentences import Sentences
 
@@ -28,8 +29,7 @@ class Telling:
         self._inline = Inline(self._put, "", _MARKED)
         self._blocks = Blocks()
         self._live = False  # whether the rest of the line goes on with a paragraph
-        self._first: list[str] = []  # the line of a paragraph that may turn out to be the head of a table
-        self._held: list[str] | None = None  # of it, from its first pipe on
+        self._growing = Growing(self._inline.feed)
         self._prefix = ""  # of an item of which nothing is told yet
         self._marks: tuple[str, ...] = ()
         self._styles: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Telling:
 
     def _finish(self) -> None:
         """The block that was open is over."""
-        self._release()
+        self._growing.release()
         self._inline.close()
         self._put("", "", False)
         self._say.end()
@@ -136,7 +136,7 @@ class Telling:
         self._begin_line(rest)
 
     def _more_paragraph(self, step: Step, rest: str) -> None:
-        self._release()
+        self._growing.release()
         if self._blocks.text:
             self._blocks.enter(self._blocks.containers, "paragraph", first=False)
         self._inline.feed("\n")
@@ -144,25 +144,8 @@ class Telling:
 
     def _begin_line(self, rest: str) -> None:
         self._live = True
-        self._first.clear()
-        self._grow(rest)
-
-    def _grow(self, text: str) -> None:
-        self._first.append(text)
-        if self._held is not None:
-            self._held.append(text)
-            return
-        pipe = text.find("|")
-        if pipe >= 0:
-            self._held = [text[pipe:]]
-            text = text[:pipe]
-        self._inline.feed(text)
-
-    def _release(self) -> None:
-        """It was no head of a table."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._inline.feed("".join(held))
+        self._growing.begin()
+        self._growing.add(rest)
 
     def _heading(self, step: Step, rest: str) -> None:
         prefix, self._prefix = self._prefix, ""
@@ -171,7 +154,7 @@ class Telling:
         self._closed()
 
     def _underline(self, step: Step, rest: str) -> None:
-        self._release()
+        self._growing.release()
         self._inline.close()
         if not self._say.said:
             self._say.label(f"Heading level {step.level}: ")
@@ -245,7 +228,8 @@ class Telling:
     def _head(self, step: Step, rest: str) -> None:
         """The line under the head of a table: what was taken for text is that head."""
         self._names = [self._cell(name) for name in split(self._blocks.text)]
-        self._held, self._rows = None, 0
+        self._growing.taken()
+        self._rows = 0
         self._inline.close()
         self._say.drop()
         self._say.end()
