@@ -203,21 +203,23 @@ def _thinking(place: Place) -> Set:
     return Set(lambda term: "w3" in term.screen, f"{fake.url}/v1", '[ui]\nreasoning = "show"\n', kept="w0 w1")
 
 
+def _answered(term: Term) -> bool:
+    """The answer stands there; a moment later, the program is at what comes after it."""
+    if "done at once." not in term.screen:
+        return False
+    wait_for(term, 0.3)
+    return True
+
+
 def _store(place: Place) -> Set:
     """Another Arawn writes for ever."""
     fake = _fake(place, openai_stream(["done at once. "]))
     place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def reached(term: Term) -> bool:
-        if "done at once." not in term.screen:
-            return False
-        wait_for(term, 0.3)
-        return True
-
     handle = os.open(place.data / ".sessions.db.lock", os.O_RDWR | os.O_CREAT, 0o600)
     place.stack.callback(os.close, handle)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    return Set(reached, f"{fake.url}/v1", kept="done at once")
+    return Set(_answered, f"{fake.url}/v1", kept="done at once")
 
 
 def _store_of_others(place: Place) -> Set:
@@ -232,13 +234,7 @@ def _store_of_others(place: Place) -> Set:
     other.execute("BEGIN IMMEDIATE")
     fake = _fake(place, openai_stream(["done at once. "]))
 
-    def reached(term: Term) -> bool:
-        if "done at once." not in term.screen:
-            return False
-        wait_for(term, 0.3)
-        return True
-
-    return Set(reached, f"{fake.url}/v1", kept="done at once")
+    return Set(_answered, f"{fake.url}/v1", kept="done at once")
 
 
 def _budget(place: Place) -> Set:

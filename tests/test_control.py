@@ -21,6 +21,8 @@ from term import Term
 
 PROGRAM = [sys.executable, "-P", "-m", "arawn"]
 RUNS = 3
+ANYWHERE = ("before headers", "streaming", "retry wait", "keyring wait")
+"""Stages that `ask` and `chat` both come to."""
 CONFIG = FAKE + "[ui]\ntoolbar = false\n"
 PRIVATE_MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
 ALLOWED = {1, 7, 12, 25, 2004, 2026}
@@ -126,7 +128,7 @@ def test_F_TTY_07_ask_at_any_time_of_the_start(env: dict[str, str], home: Path, 
                 clean_modes(term)
 
 
-@pytest.mark.parametrize("name", ["before headers", "streaming", "retry wait", "keyring wait"])
+@pytest.mark.parametrize("name", ANYWHERE)
 def test_F_TTY_09_twice_leaves(env: dict[str, str], home: Path, name: str) -> None:
     with begun(name, "chat", home, env) as (term, made):
         term.send("\x03")
@@ -181,25 +183,17 @@ def test_F_TTY_06_what_came_is_kept_and_the_service_learns_it(env: dict[str, str
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-@pytest.mark.parametrize("name", ["before headers", "streaming", "retry wait", "keyring wait", "editor"])
-def test_F_TTY_01_told_to_end_in_chat(
-    env: dict[str, str], home: Path, name: str, number: int, code: int
-) -> None:
-    with begun(name, "chat", home, env) as (term, made):
-        term.signal(number)
-        assert term.end(4) == code
-        assert made.kept in term.screen and "Traceback" not in term.screen
-        clean_modes(term)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize(
-    "name", ["DNS", "before headers", "streaming", "retry wait", "keyring wait", "budget question"]
+    ("mode", "name"),
+    [
+        *(("chat", name) for name in (*ANYWHERE, "editor")),
+        *(("ask", name) for name in (*ANYWHERE, "DNS", "budget question")),
+    ],
 )
-def test_F_TTY_01_told_to_end_in_ask(
-    env: dict[str, str], home: Path, name: str, number: int, code: int
+def test_F_TTY_01_told_to_end(
+    env: dict[str, str], home: Path, mode: str, name: str, number: int, code: int
 ) -> None:
-    with begun(name, "ask", home, env) as (term, made):
+    with begun(name, mode, home, env) as (term, made):
         term.signal(number)
         assert term.end(4) == code
         assert made.kept in term.screen and "Traceback" not in term.screen
