@@ -9,7 +9,11 @@ import json
 from typing import Any
 
 import pytest
+from fake_provider import FakeProvider, json_reply
 
+from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.errors import ServiceFault
+from arawn.messages import Request, user
 from arawn.wire import Target
 from arawn.wire.faults import fault, from_payload
 
@@ -146,3 +150,17 @@ def test_messages_and_words_that_stand_elsewhere() -> None:
     assert fault(401, {}, json.dumps(listed).encode(), TARGET).detail == "Authentication error"
     error = {"code": 400, "message": "no", "details": [{"reason": "API_KEY_INVALID"}]}
     assert fault(400, {}, json.dumps({"error": error}).encode(), TARGET).code == "auth"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "told"),
+    [(403, "Forbidden", True), (400, "API key not valid.", True), (403, "Your input was flagged", False)],
+)
+def test_where_the_key_comes_from_is_told_where_it_is_the_key(status: int, said: str, told: bool) -> None:
+    with FakeProvider(json_reply(status, {"error": {"message": said}})) as fake:
+        access = Access("none", lambda: None, "its place", dict, None, None, False, lambda text: text)
+        backend = HttpBackend(TARGET._replace(base_url=fake.url), "openai", access, Limits())
+        with pytest.raises(ServiceFault) as caught:
+            list(backend.stream(Request((user("hi"),))))
+        backend.close()
+    assert ("the key comes from its place" in caught.value.hints) == told

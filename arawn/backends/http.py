@@ -305,7 +305,7 @@ class HttpBackend:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         made = fault(status, headers, body, self.target, time.time())
-        if status in (401, 403) and self._access.key_place:
+        if made.code == "auth" and self._access.key_place:
             made.hints = (f"the key comes from {self._access.key_place}", *made.hints)
         return made
 

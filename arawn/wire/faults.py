@@ -44,6 +44,7 @@ from arawn.wire.retry_after import retry_after, should_retry, until_reset
 DETAIL_LIMIT = 500
 STREAM = ("data:", "event:", "id:", ":")
 PAGE_LIMIT = 300
+AGAIN = ("ask again",)
 MESSAGES = (
     *("message", "detail", "msg", "Message", "error_message", "errorMessage", "title", "error_description"),
     *("base_resp", "status_msg"),
@@ -249,9 +250,11 @@ def _by_words(status: int | None, said: Said, target: Target, after: float | Non
 def _in_reply(said: Said, target: Target) -> ServiceFault | None:
     """A fault without a status, as services tell it in a reply that had begun."""
     if _has(said, LATE):
-        return TimedOut(f'Backend "{target.backend}" took too long', detail=said.message)
+        return TimedOut(f'Backend "{target.backend}" took too long', detail=said.message, hints=AGAIN)
     if _has(said, FAILED):
-        return Overloaded(f'Backend "{target.backend}" failed while answering', detail=said.message)
+        return Overloaded(
+            f'Backend "{target.backend}" failed while answering', detail=said.message, hints=AGAIN
+        )
     return _auth(target, said.message, None) if "unauthorized" in said.words else None
 
 
