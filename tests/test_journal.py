@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from arawn.keeping import Keeper, Place, Rules
 from arawn.messages import FilePart, Message, ReasoningPart, TextPart, user
 from arawn.session import Receipt, Session, Turn
 from arawn.store import journal
-from arawn.store.journal import LOST, Writer, dead, outset, read
+from arawn.store.journal import LOST, Dead, Writer, dead, outset, read
 from arawn.store.sessions import Store
 
 ROOT = Path(__file__).parents[1]
@@ -180,6 +181,17 @@ def test_what_cannot_be_read_is_set_aside_and_told(tmp_path: Path) -> None:
     store.close()
     assert sorted(path.name for path in folder.iterdir()) == ["bad.broken", "newer.jsonl"]
     assert len(told) == 1 and str(folder / "bad.broken") in told[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "folder.jsonl").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    found: list[list[Dead]] = []
+    reader = threading.Thread(target=lambda: found.append(list(dead(tmp_path))), daemon=True)
+    reader.start()
+    reader.join(20)
+    assert found == [[]]
 
 
 def test_a_journal_is_its_writers_while_it_lives(tmp_path: Path) -> None:

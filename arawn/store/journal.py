@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -258,7 +259,8 @@ def dead(folder: Path, tell: Callable[[str], None] = lambda line: None) -> Itera
             handle = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
         except OSError:
             continue
-        if not try_lock(handle) or os.fstat(handle).st_nlink == 0:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode) or not try_lock(handle) or os.fstat(handle).st_nlink == 0:
             os.close(handle)
             continue
         try:
