@@ -179,7 +179,7 @@ class Comparison:
         except ArawnError as fault:
             came = fault
         except Exception as error:  # a fault of ours must reach the one who waits
-            came = Internal(f"{type(error).__name__}: {error}")
+            came = Internal.of(error)
         finally:
             close(events)
             self._queue.put((number, came))

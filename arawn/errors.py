@@ -201,7 +201,14 @@ class BudgetFault(ArawnError):
 
 
 class Internal(ArawnError):
-    """A fault of ours."""
+    """A fault of ours, which came from its `__cause__`."""
 
     code = "internal"
     exit_code = 70
+
+    @classmethod
+    def of(cls, error: BaseException) -> Internal:
+        """One that names what kind of error it was, but not its text, which may hold anything."""
+        made = cls(f"A fault of Arawn's own ({type(error).__name__}), not of yours")
+        made.__cause__ = error
+        return made

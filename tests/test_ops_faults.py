@@ -370,3 +370,24 @@ def _texts(value: object) -> list[str]:
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [text for one in inner for text in _texts(one)]
+
+
+READER = f"""
+import arawn.wire.openai as wire
+def broken(*args):
+    raise RuntimeError("of the reader: {CANARY}")
+wire.read = broken
+"""
+
+
+@pytest.mark.parametrize(
+    "words", ["ask hi", "ask --race fake:a,fake:b hi", "compare hi -b fake:a -b fake:b", "cmd hi"]
+)
+def test_F_OPS_10_whatever_breaks_where_several_are_asked(with_lack, home, words) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        done = with_lack(READER, *words.split(), config=CONFIG.format(url=fake.url))
+    crash = home / ".local" / "state" / "arawn" / "crash.txt"
+    assert done.returncode == 70
+    quiet(done, "A fault of Arawn's own (RuntimeError)", str(crash))
+    assert "RuntimeError: of the reader: ****" in crash.read_text()
+    assert "CANARY" not in done.stdout + done.stderr + crash.read_text()

@@ -112,7 +112,7 @@ class _Runner:
         except ArawnError as fault:
             self._results.put((self, fault))
         except Exception as error:  # a fault of ours must reach the one who waits
-            self._results.put((self, Internal(f"{type(error).__name__}: {error}")))
+            self._results.put((self, Internal.of(error)))
         finally:
             if self._stop.is_set() and self._ready is not None:
                 self._kept.pop(self._key, None)

@@ -50,7 +50,8 @@ def report(error: BaseException, context: Context, args: Sequence[str]) -> int:
         _silence()
         return 141
     try:
-        fault = _known(error) or _unknown(error, context)
+        fault = _known(error) or Internal.of(error)
+        written(fault, context)
         _tell(fault, error, context, args)
     except (OSError, MemoryError, ImportError) as lack:  # there is not even what it takes to tell it
         _plainly(lack)
@@ -125,12 +126,13 @@ def _command(error: BaseException) -> str:
     return " ".join(["arawn", *names])
 
 
-def _unknown(error: BaseException, context: Context) -> ArawnError:
-    """A fault of ours: its redacted traceback goes to a private file, one sentence to the person."""
-    place = record(error, context)
+def written(fault: ArawnError, context: Context) -> None:
+    """Have the traceback of a fault of ours, redacted, in a private file, and `fault` say where."""
+    if not isinstance(fault, Internal) or fault.__cause__ is None:
+        return
+    place = record(fault.__cause__, context)
     hint = f"what happened is written down, without keys, in {place}"
-    hints = (hint if place else "run it again with --debug to see where",)
-    return Internal(f"A fault of Arawn's own ({type(error).__name__}), not of yours", hints=hints)
+    fault.hints = (hint if place else "run it again with --debug to see where",)
 
 
 def record(error: BaseException, context: Context) -> Path | None:

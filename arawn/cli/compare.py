@@ -157,8 +157,11 @@ class _Compared:
 
     def _faults(self, comparison: Comparison) -> None:
         """Tell what went wrong."""
+        from arawn.cli.boundary import written
+
         faults = [(side.asked.label, side.fault) for side in comparison.sides if side.fault is not None]
         for label, fault in [*faults, *self.broken.items()]:
+            written(fault, self._context)
             fault.redact(self._context.redact)
             fault.sentence = f"{label}: {fault.sentence}"
             self._context.status.error(fault)
