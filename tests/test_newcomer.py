@@ -283,6 +283,15 @@ def test_a_setting_may_stand_anywhere(arawn: Callable, words: str) -> None:
     assert "idle         7 s" in shown and "connect      4 s" in shown
 
 
+def test_what_a_run_tells_may_be_asked_for_behind_the_command(arawn: Callable, tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        (tmp_path / "other.toml").write_text(config(fake))
+        done = arawn("ask", "hi", "--config", str(tmp_path / "other.toml"), "-v")
+        assert done.returncode == 0 and "attempt: fake" in done.stderr, done.stderr
+    done = arawn("ask", "hi", "-b", "nobody", "--debug")
+    assert done.returncode == 3 and "Traceback" in done.stderr
+
+
 @pytest.mark.parametrize("total", [0, 7, 471, 1200])
 def test_what_a_window_holds_adds_up(total: int) -> None:
     kinds = (("system prompt", 20), ("summary", 0), ("turns", 501), ("files", 33))

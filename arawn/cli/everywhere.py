@@ -9,30 +9,13 @@ from typer.core import TyperOption
 
 def give(command: Any) -> None:
     """Let `command` and all below it take them; help and completion tell of them once, at the root."""
-    if not any("--color" in param.opts for param in command.params):
-        command.params.append(
-            TyperOption(param_decls=["--color"], type=None, hidden=True, expose_value=False, callback=_color)
-        )
-        command.params.append(
-            TyperOption(
-                param_decls=["--accessible"],
-                is_flag=True,
-                hidden=True,
-                expose_value=False,
-                callback=_accessible,
+    taken = {name for param in command.params for name in param.opts}
+    for names, kind, callback in _OPTIONS:
+        free = [name for name in names if name not in taken]
+        if free:
+            command.params.append(
+                TyperOption(param_decls=free, hidden=True, expose_value=False, callback=callback, **kind)
             )
-        )
-    if not any("-o" in param.opts for param in command.params):  # `batch` has its own
-        command.params.append(
-            TyperOption(
-                param_decls=["-o"],
-                type=str,
-                multiple=True,
-                hidden=True,
-                expose_value=False,
-                callback=_setting,
-            )
-        )
     for sub in getattr(command, "commands", {}).values():
         give(sub)
 
@@ -46,5 +29,31 @@ def _color(ctx: Any, param: Any, value: str | None) -> None:
     ctx.find_root().obj.paint(value)
 
 
+def _config(ctx: Any, param: Any, value: str | None) -> None:
+    context = ctx.find_root().obj
+    context.config_file = value or context.config_file
+
+
+def _debug(ctx: Any, param: Any, value: bool) -> None:
+    context = ctx.find_root().obj
+    context.debug = context.debug or value
+
+
 def _setting(ctx: Any, param: Any, value: list[str]) -> None:
     ctx.find_root().obj.take(options=value)
+
+
+def _verbose(ctx: Any, param: Any, value: bool) -> None:
+    context = ctx.find_root().obj
+    context.verbose = context.verbose or value
+
+
+_FLAG, _TEXT, _TEXTS = {"is_flag": True}, {"type": str}, {"type": str, "multiple": True}
+_OPTIONS = (
+    (("--color",), _TEXT, _color),
+    (("--accessible",), _FLAG, _accessible),
+    (("-o",), _TEXTS, _setting),
+    (("--config",), _TEXT, _config),
+    (("--verbose", "-v"), _FLAG, _verbose),
+    (("--debug",), _FLAG, _debug),
+)
