@@ -53,8 +53,8 @@ def spoken(rows: Sequence[Sum], by: str) -> Iterator[str]:
     whole = total(rows)
     for one in [*rows, whole] if whole is not None and len(rows) > 1 else rows:
         yield (
-            f"{by.capitalize()}: {_key(one)}; cost: {_cost(one)}; turns: {one.turns:,}; tokens out: {one.made:,};"
-            f" in: {one.sent:,}; of them cached: {one.cached:,}"
+            f"{by.capitalize()}: {_key(one)}; cost: {_cost(one)}; turns: {one.turns:,};"
+            f" tokens out: {one.made:,}; in: {one.sent:,}; of them cached: {one.cached:,}"
         )
 
 
