@@ -292,6 +292,13 @@ def test_what_a_run_tells_may_be_asked_for_behind_the_command(arawn: Callable, t
     assert done.returncode == 3 and "Traceback" in done.stderr
 
 
+def test_an_attempt_is_told_below_the_answer(arawn: Callable, env: dict[str, str], tmp_path: Path) -> None:
+    with FakeProvider(echo) as fake:
+        arawn("config", "path", config=config(fake))
+        with Term([sys.executable, "-P", "-m", "arawn", "ask", "-v", "hi"], env=env, cwd=tmp_path) as term:
+            assert term.end() == 0 and "\nheard 1: hi\nattempt: fake" in term.screen, term.screen
+
+
 @pytest.mark.parametrize("total", [0, 7, 471, 1200])
 def test_what_a_window_holds_adds_up(total: int) -> None:
     kinds = (("system prompt", 20), ("summary", 0), ("turns", 501), ("files", 33))
@@ -319,7 +326,14 @@ def test_help_has_whole_sentences() -> None:
 
 def test_help_offers_what_the_program_has(arawn: Callable) -> None:
     """Completions are files of ours: no command offers to install others."""
-    for words in ((), ("ask",), ("batch", "run"), ("secret", "set"), ("session", "search"), ("model", "list")):
+    for words in (
+        (),
+        ("ask",),
+        ("batch", "run"),
+        ("secret", "set"),
+        ("session", "search"),
+        ("model", "list"),
+    ):
         done = arawn(*words, "--help")
         assert done.returncode == 0 and "-completion" not in done.stdout, words
         assert not re.search("<str>|<int|{[a-z]|--no-refresh", done.stdout), words
