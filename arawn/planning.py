@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arawn.config.load import Config
     from arawn.models import Models
 
-ROUTE = "llm.routing.compact"
+ROUTES = ("llm.routing.compact", "llm.routing.summarization")
 OFFERED = 3
 """Models with a larger window that are named, at most."""
 
@@ -109,8 +109,8 @@ class OpenedBackends:
         return found
 
     def summariser(self, backend: Backend) -> Backend:
-        """As `arawn.context.Backends`: the backend of `[llm.routing] compact`, else the one in use."""
-        route = self._config.get(ROUTE)
+        """As `arawn.context.Backends`: the backend that `[llm.routing]` says, else the one in use."""
+        route = self._config.get(ROUTES[0]) or self._config.get(ROUTES[1])
         if not route:
             return backend
         name, _, model = str(route).partition(":")

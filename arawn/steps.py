@@ -60,7 +60,7 @@ def seat(task: Task, app: App, backend: str | None, model: str | None, timeout: 
     from arawn.attach import as_typed, enclosed, parts, take
 
     form = _form(task)
-    opened = app.open(task.backend or backend, task.model or (None if task.backend else model), timeout)
+    opened = app.open(*_whom(task, app, backend, model), timeout)
     try:
         taken = [take(_inside(task, as_typed(name)), app.fetch) for name in task.files]
     except UsageFault as fault:
@@ -69,6 +69,17 @@ def seat(task: Task, app: App, backend: str | None, model: str | None, timeout: 
     if files:
         app.check_files(opened, files)
     return Seat(app, opened, form, "\n\n".join(enclosed(taken)), files)
+
+
+def _whom(task: Task, app: App, backend: str | None, model: str | None) -> tuple[str | None, str | None]:
+    """Backend and model: the task's own, else those of the command line, else `[llm.routing]` of its name."""
+    if task.backend:
+        return task.backend, task.model
+    route = app.config.values.get("llm", {}).get("routing", {}).get(task.name)
+    if route and not (backend or model or task.model):
+        name, _, its = str(route).partition(":")
+        return name, its or None
+    return backend, task.model or model
 
 
 def _form(task: Task) -> Format | None:

@@ -113,10 +113,11 @@ def test_left_out_is_said(arawn: Callable[..., Outcome]) -> None:
     assert receipt["left_out"] == 2 and 900 < receipt["estimate"] <= 1200
 
 
-def test_who_sums_up_may_be_another(arawn: Callable[..., Outcome]) -> None:
+@pytest.mark.parametrize("work", ["compact", "summarization"])
+def test_who_sums_up_may_be_another(arawn: Callable[..., Outcome], work: str) -> None:
     with FakeProvider(summing) as small, FakeProvider(summing) as fake:
         prices = '[catalog."small:tiny"]\ninput_price = 1000.0\noutput_price = 0.0\n'
-        talk(arawn, fake, 6, SMALL.format(url=small.url) + prices)
+        talk(arawn, fake, 6, SMALL.format(url=small.url).replace("compact =", f"{work} =") + prices)
         assert len(fake.requests) == 6 and len(small.requests) > 0
         request = small.requests[0]
         assert request.json["model"] == "tiny" and "sk-small" in request.headers["authorization"]

@@ -285,6 +285,18 @@ def test_check_says_what_will_happen(run, llm: str, words: list[str]) -> None:
         assert word in done.stdout, done.stdout
 
 
+def test_check_names_what_comes_to_nothing(arawn) -> None:
+    text = (
+        '[llm]\nbackend = "ollama"\nstrategy = "hedge"\n[llm.routing]\nvision = "ollama"\ntitle = "gorq:x"\n'
+        'summary = "ollama:tiny"\nsummarization = "ollama"\n[tasks.summary]\nprompt = "x"\n'
+    )
+    done = arawn("config", "check", config=text)
+    assert ":5:1: llm.routing.vision is no work: there are title, compact, summarization" in done.stdout
+    assert ":6:1: llm.routing.title: there is no backend 'gorq'; did you mean \"groq\"?" in done.stdout
+    assert "routing.summary" not in done.stdout and "routing.summarization" not in done.stdout
+    assert "llm.strategy hedge has no effect" in done.stdout and done.returncode == 0
+
+
 def test_check_names_who_cannot_be_asked(arawn) -> None:
     text = '[llm]\nbackend = "openai"\nfallback_backends = ["ollama", "ollama", "openai"]\n'
     done = arawn("config", "check", config=text)

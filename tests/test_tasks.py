@@ -82,6 +82,23 @@ def test_a_graph_each_at_its_own_backend(run) -> None:
     assert "critique: other · om" in done.stderr
 
 
+ROUTES = '[llm.routing]\nsummary = "other:quick"\ncritique = "fake"\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "models"),
+    [
+        ((), ["m", "om", "quick"]),
+        (("-m", "named"), ["named", "named", "om"]),
+        (("-b", "fake"), ["m", "m", "om"]),
+    ],
+)
+def test_a_task_that_names_nobody_goes_where_routing_says(run, words, models) -> None:
+    done, fake = run("analysis", "lang=de", *words, stdin="text", tasks=TASKS + ROUTES)
+    assert done.returncode == 0, done.stderr
+    assert sorted(request.json["model"] for request in fake.requests) == models
+
+
 def test_independent_tasks_run_at_once(run) -> None:
     """Each answer waits until both requests are there: one after the other would never come to an end."""
     both = threading.Barrier(2, timeout=10)

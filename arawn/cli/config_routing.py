@@ -21,15 +21,20 @@ FIRST = {
 def explained(context: Context) -> list[str]:
     """Lines for people; none where one backend is asked alone."""
     from arawn.backends.names import standing_in
-    from arawn.config.check_routing import said_twice
+    from arawn.config.check_routing import said_twice, wrong_routes
 
     config = context.load()
+    lines = wrong_routes(config)
     if not standing_in(config):
-        said = config.get("llm.fallback_backends")
-        return ["llm.fallback.enabled is false: one backend is asked alone"] if said else []
+        if config.get("llm.fallback_backends"):
+            return [*lines, "llm.fallback.enabled is false: one backend is asked alone"]
+        if config.origin("llm.strategy").layer != "default":
+            strategy = config.get("llm.strategy")
+            lines.append(f"llm.strategy {strategy} has no effect: one backend is asked alone")
+        return lines
     backend = context.app.open(None, None).backend
     candidates: list[Candidate] = getattr(backend, "candidates", [])
-    lines = said_twice(config)
+    lines += said_twice(config)
     if not candidates:
         return lines
     return [*lines, *_order(config, candidates), *_when(config)]

@@ -151,7 +151,8 @@ def pick(found: Sequence[Offer], how: str, request: Request) -> tuple[Offer, str
         raise ConfigFault("None of the backends can be asked this", hints=tuple(told))
     cost = money(None if one.cost is None else one.cost.likely)
     usable = sum(offer.usable for offer in found)
-    why = f"the {how} of {usable} that can be asked this: {one.backend} · {one.model}, cost about {cost}"
+    what = how if how != "fastest" or one.first_s is not None else "cheapest, as none was measured yet,"
+    why = f"the {what} of {usable} that can be asked this: {one.backend} · {one.model}, cost about {cost}"
     if one.first_s is not None:
         why += f", first token {one.first_s:.2f} s last time"
     return one, "; ".join([why, *reasons])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arawn.config.schema import path_text
+
 if TYPE_CHECKING:
     from arawn.config.load import Config
 
@@ -29,6 +31,22 @@ def wrong_routing(config: Config) -> list[str]:
         if told:
             wrong.append(f"{_place(config, 'llm.fallback.on')}: llm.fallback.on: {told}")
     return wrong
+
+
+def wrong_routes(config: Config) -> list[str]:
+    """What of `[llm.routing]` comes to nothing: a name of no work, a backend that is none; with places."""
+    jobs = ("title", "compact", "summarization")
+    known = {*jobs, *config.values.get("tasks", {})}
+    lines = []
+    for work, route in config.values.get("llm", {}).get("routing", {}).items():
+        at = ("llm", "routing", work)
+        place, name = config.origin(at).place, str(route).partition(":")[0]
+        if work not in known:
+            told = f"is no work: there are {', '.join(jobs)} and the names of your [tasks]"
+            lines.append(f"{place}: {path_text(at)} {told}")
+        elif not is_known(config, name):
+            lines.append(f"{place}: {path_text(at)}: there is no backend {name!r}{near(config, name)}")
+    return lines
 
 
 def said_twice(config: Config) -> list[str]:

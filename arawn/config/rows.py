@@ -71,7 +71,8 @@ _LLM = (
         "llm.routing.*",
         "str",
         None,
-        "Backend for a side job, NAME or NAME:MODEL: title names new sessions, compact sums up old turns.",
+        "Backend for some work, NAME or NAME:MODEL: title names new sessions, compact (or summarization) "
+        "sums up old turns, the name of a task in [tasks] is for that task.",
         example="groq",
     ),
 )
