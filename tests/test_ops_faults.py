@@ -391,3 +391,34 @@ def test_F_OPS_10_whatever_breaks_where_several_are_asked(with_lack, home, words
     quiet(done, "A fault of Arawn's own (RuntimeError)", str(crash))
     assert "RuntimeError: of the reader: ****" in crash.read_text()
     assert "CANARY" not in done.stdout + done.stderr + crash.read_text()
+
+
+DYING = f"""
+import arawn.cli.boundary as boundary
+class Dying:
+    def __del__(self):
+        raise ValueError("while it goes: {CANARY}")
+before = boundary.on_signals
+def begun():
+    before()
+    globals()["kept"] = Dying()
+boundary.on_signals = begun
+import arawn.cli.context as context
+load = context.Context.load
+def loaded(self):
+    import warnings
+    globals().pop("kept", None)
+    warnings.warn("of a library", RuntimeWarning)
+    return load(self)
+context.Context.load = loaded
+"""
+
+
+def test_F_OPS_10_what_breaks_while_it_is_thrown_away_is_not_shown(with_lack, home) -> None:
+    with FakeProvider(openai_stream(["Hello"])) as fake:
+        config = CONFIG.format(url=fake.url)
+        done = with_lack(DYING, "ask", "hi", config=config, env={"PYTHONWARNINGS": ""})
+    assert done.returncode == 0 and done.stdout == "Hello\n" and "of a library" not in done.stderr
+    quiet(done)
+    assert "while it goes: ****" in (home / ".local" / "state" / "arawn" / "crash.txt").read_text()
+    assert "CANARY" not in done.stderr
