@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-
-def dump(value: Any) -> bytes:
-    """JSON as services send it: UTF-8 unescaped, except what UTF-8 cannot hold."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value).encode()
+from fake_provider import dump
 
 
 def _sse(values: list[Any], named: bool = False) -> list[bytes]:

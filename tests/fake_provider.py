@@ -141,6 +141,7 @@ class FakeProvider:
 
 
 def dump(value: Any) -> bytes:
+    """JSON as services send it: UTF-8 unescaped, except what UTF-8 cannot hold."""
     try:
         return json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from dialects import DIALECTS, dump
-from fake_provider import Conn, FakeProvider, json_reply
+from dialects import DIALECTS
+from fake_provider import Conn, FakeProvider, dump, json_reply, sse
 from test_every_dialect import TARGET, ask, door, each, over, read
 
 from arawn.backends.routing import Retry, RetryPolicy
@@ -33,24 +33,20 @@ from arawn.events import Collector
 from arawn.wire.faults import fault
 
 
-def data(value: Any, event: str = "") -> bytes:
-    return (f"event: {event}\n".encode() if event else b"") + b"data: " + dump(value) + b"\n\n"
-
-
 def line(value: Any) -> bytes:
     return dump(value) + b"\n"
 
 
 def choice(**delta: Any) -> bytes:
-    return data({"choices": [{"index": 0, "delta": delta}]})
+    return sse({"choices": [{"index": 0, "delta": delta}]})
 
 
 def named(kind: str, **fields: Any) -> bytes:
-    return data({"type": kind, **fields}, kind)
+    return sse({"type": kind, **fields}, kind)
 
 
 def parts(*made: Any) -> bytes:
-    return data({"candidates": [{"content": {"parts": list(made)}}]})
+    return sse({"candidates": [{"content": {"parts": list(made)}}]})
 
 
 def message(kind: str, **fields: Any) -> bytes:
@@ -109,7 +105,7 @@ def test_F_STREAM_04_half_a_tool_call_is_none(name: str) -> None:
 
 
 EMPTY = {
-    "openai": [choice(content=""), choice(role="assistant"), data({"choices": []}), choice(reasoning_content=""),
+    "openai": [choice(content=""), choice(role="assistant"), sse({"choices": []}), choice(reasoning_content=""),
                choice(tool_calls=[]), choice(tool_calls=[{"index": 0, "function": {"arguments": ""}}])],
     "openai-responses": [named("keepalive"), named("response.in_progress", response={"status": "in_progress"}),
                          named("response.output_text.delta", delta=""),
@@ -117,12 +113,12 @@ EMPTY = {
     "anthropic": [named("ping"), named("content_block_delta", index=0, delta={"type": "text_delta", "text": ""}),
                   named("content_block_delta", index=1, delta={"type": "thinking_delta", "thinking": ""}),
                   named("content_block_delta", index=2, delta={"type": "input_json_delta", "partial_json": ""})],
-    "gemini": [parts(), parts({"text": ""}), parts({"text": "", "thought": True}), data({"usageMetadata": {}})],
+    "gemini": [parts(), parts({"text": ""}), parts({"text": "", "thought": True}), sse({"usageMetadata": {}})],
     "cohere": [message("content-delta", content={"text": ""}), message("tool-plan-delta", tool_plan=""),
                message("tool-call-delta", tool_calls={"function": {"arguments": ""}})],
     "ollama": [line({"message": {"content": ""}, "done": False}), line({"status": "x"}), b"\r\n"],
     "replicate": [said("output", ""), said("logs", ""), b": hi\n\n"],
-    "huggingface": [data({"token": {"text": "", "special": False}}), data({"token": {"text": "</s>", "special": True}})],
+    "huggingface": [sse({"token": {"text": "", "special": False}}), sse({"token": {"text": "</s>", "special": True}})],
 }  # fmt: skip
 
 
@@ -166,7 +162,7 @@ NOISE = [
 def test_F_STREAM_17_F_STREAM_20_what_nobody_knows_is_passed_over(name: str, noise: Any) -> None:
     """Events of a kind that did not exist when this was written."""
     spoken = DIALECTS[name]
-    odd = data(noise) + data(noise, "brand-new") if spoken.sse else line(noise)
+    odd = sse(noise) + sse(noise, "brand-new") if spoken.sse else line(noise)
     if spoken.plain:  # there alone the event's name says what it is
         odd += said("other", "not even JSON")
     events = spoken.events("Hel", "lo")
@@ -205,23 +201,23 @@ def test_F_STREAM_09_lines_of_every_sort(name: str) -> None:
 
 
 IN_STREAM = [
-    ("openai", data({"error": "text only, overloaded"}), Overloaded),
-    ("openai", data({"object": "error", "message": "boom", "type": "BadRequestError", "code": 400}), Refused),
-    ("openai", data({"error": {"message": "Rate limit", "type": "rate_limit_error", "code": 429}}), RateLimited),
+    ("openai", sse({"error": "text only, overloaded"}), Overloaded),
+    ("openai", sse({"object": "error", "message": "boom", "type": "BadRequestError", "code": 400}), Refused),
+    ("openai", sse({"error": {"message": "Rate limit", "type": "rate_limit_error", "code": 429}}), RateLimited),
     ("openai", said("error", "plain words"), ServiceFault),
     ("openai-responses", named("error", error={"type": "too_many_requests", "message": "Too many requests"}), RateLimited),
-    ("openai-responses", data({"error": {"message": "boom", "type": "server_error", "code": 500}}), Overloaded),
+    ("openai-responses", sse({"error": {"message": "boom", "type": "server_error", "code": 500}}), Overloaded),
     ("openai-responses", named("response.failed", response={"object": "response", "status": "failed", "error":
         {"code": "rate_limit_exceeded", "message": "Rate limit reached"}}), RateLimited),
     ("openai-responses", named("response.failed", response={"status": "failed", "error": None}), ServiceFault),
     ("openai-responses", named("response.cancelled", response={"status": "cancelled"}), ServiceFault),
     ("anthropic", named("error", error={"type": "rate_limit_error", "message": "slow down"}), RateLimited),
     ("anthropic", named("error", error={"type": "api_error", "message": "Internal server error"}), ServiceFault),
-    ("anthropic", data({"type": "error", "error": None}), ServiceFault),
-    ("gemini", data([{"error": {"code": 429, "message": "Resource exhausted", "status": "RESOURCE_EXHAUSTED"}}]), RateLimited),
-    ("gemini", data({"error": {"code": 500, "message": "Internal", "status": "INTERNAL"}}), Overloaded),
-    ("cohere", data({"id": "x", "message": "too many tokens: size limit exceeded"}), ContextFault),
-    ("cohere", data({"type": "error", "message": "boom"}), ServiceFault),
+    ("anthropic", sse({"type": "error", "error": None}), ServiceFault),
+    ("gemini", sse([{"error": {"code": 429, "message": "Resource exhausted", "status": "RESOURCE_EXHAUSTED"}}]), RateLimited),
+    ("gemini", sse({"error": {"code": 500, "message": "Internal", "status": "INTERNAL"}}), Overloaded),
+    ("cohere", sse({"id": "x", "message": "too many tokens: size limit exceeded"}), ContextFault),
+    ("cohere", sse({"type": "error", "message": "boom"}), ServiceFault),
     ("cohere", said("error", '{"message": "internal server error"}'), ServiceFault),
     ("cohere", named("message-end", delta={"finish_reason": "ERROR", "error": "worker went away"}), Overloaded),
     ("cohere", line({"event_type": "stream-end", "finish_reason": "ERROR"}), Overloaded),
@@ -230,8 +226,8 @@ IN_STREAM = [
     ("replicate", said("error", "worker died"), Overloaded),
     ("replicate", said("error", '"worker died"'), Overloaded),
     ("replicate", said("done", '{"reason": "error"}'), Overloaded),
-    ("huggingface", data({"error": "Model too busy, overloaded", "error_type": "overloaded"}), Overloaded),
-    ("huggingface", data({"error": ["Error in `parameters`", "other"]}), ServiceFault),
+    ("huggingface", sse({"error": "Model too busy, overloaded", "error_type": "overloaded"}), Overloaded),
+    ("huggingface", sse({"error": ["Error in `parameters`", "other"]}), ServiceFault),
 ]  # fmt: skip
 
 
@@ -326,14 +322,14 @@ def test_F_NET_12_what_waiting_cannot_mend_is_asked_once(name: str, status: int)
 def ended(name: str, word: str) -> bytes:
     """The last events of a reply that stops for `word`."""
     return {
-        "openai": lambda: data({"choices": [{"delta": {}, "finish_reason": word}]}) + b"data: [DONE]\n\n",
+        "openai": lambda: sse({"choices": [{"delta": {}, "finish_reason": word}]}) + b"data: [DONE]\n\n",
         "openai-responses": lambda: named("response.incomplete", response={
             "object": "response", "status": "incomplete", "output": [], "incomplete_details": {"reason": word}}),
         "anthropic": lambda: named("message_delta", delta={"stop_reason": word}) + named("message_stop"),
-        "gemini": lambda: data({"candidates": [{"finishReason": word}]}),
+        "gemini": lambda: sse({"candidates": [{"finishReason": word}]}),
         "cohere": lambda: named("message-end", delta={"finish_reason": word}) + b"data: [DONE]\n\n",
         "ollama": lambda: line({"message": {"content": ""}, "done": True, "done_reason": word}),
-        "huggingface": lambda: data({"token": {"text": ""}, "generated_text": "x", "details": {"finish_reason": word}}),
+        "huggingface": lambda: sse({"token": {"text": ""}, "generated_text": "x", "details": {"finish_reason": word}}),
     }[name]()  # fmt: skip
 
 
@@ -370,7 +366,7 @@ def test_F_STREAM_18_refusals() -> None:
         "openai": choice(refusal="I cannot") + ended("openai", "stop"),
         "openai-responses": named("response.refusal.delta", delta="I cannot", output_index=0)
         + named("response.completed", response={"status": "completed", "output": []}),
-        "gemini": data({"promptFeedback": {"blockReason": "OTHER"}}),
+        "gemini": sse({"promptFeedback": {"blockReason": "OTHER"}}),
     }
     for name, body in refused.items():
         reply, error = read(name, body)

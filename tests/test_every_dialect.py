@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from dialects import DIALECTS, Spoken, dump
-from fake_provider import Conn, FakeProvider, json_reply
+from dialects import DIALECTS, Spoken
+from fake_provider import Conn, FakeProvider, dump, json_reply
 from http_kit import access, heard
 from hypothesis import given, settings
 from hypothesis import strategies as st

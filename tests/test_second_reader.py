@@ -9,13 +9,12 @@ import gc
 import importlib
 import json
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider
-from test_corpus import DIALECTS, FOLDER, KNOWN, read
+from test_corpus import DIALECTS, FOLDER, KNOWN, everything, read
 
 HERE = Path(__file__).parent
 MOST = 24
@@ -209,17 +208,12 @@ SDKS = {
 }
 
 
-@cache
-def cases() -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*/*.json"))]
-
-
 def sample(name: str, api: str, kind: str) -> list[dict[str, Any]]:
     """Cases that this SDK reads as they are meant, by what they say of it themselves."""
     sdk = name.split(" ")[0]
     found = [
         case
-        for case in cases()
+        for case in everything()
         if case["api"] == api
         and case["kind"] == kind
         and case["oracle"].removeprefix("sdk:").partition("==")[0].partition("(")[0] == sdk

@@ -6,6 +6,7 @@ import importlib
 import json
 
 import pytest
+from fake_provider import dump
 from http_kit import heard
 
 from arawn.errors import Cut, EmptyAnswer, RateLimited, ServiceFault
@@ -23,14 +24,6 @@ TARGET = Target("b", "custom", "the service", "http://x", "m")
 def read(dialect: str, *chunks: bytes, kind: str = ""):
     module = importlib.import_module(f"arawn.wire.{dialect}")
     return heard(lambda: module.read(split(chunks, kind), TARGET))
-
-
-def dump(value) -> bytes:
-    """JSON as services send it: UTF-8 unescaped, except what UTF-8 cannot hold."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value).encode()
 
 
 def sse(*values, end: bytes = b"data: [DONE]\n\n") -> bytes:

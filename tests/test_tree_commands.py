@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_provider import Conn, FakeProvider, openai_stream, sse
+from fake_provider import FakeProvider, openai_stream
 from term import Term
+from test_newcomer import cut
 from test_session_cli import config, echo
 
 
@@ -115,11 +116,6 @@ def test_a_chat_that_is_not_kept_has_its_tree(chat, home: Path) -> None:
 
 
 def test_continue(arawn: Callable) -> None:
-    def cut(conn: Conn) -> None:
-        conn.head()
-        conn.chunk(sse({"choices": [{"index": 0, "delta": {"content": "begun and"}, "finish_reason": None}]}))
-        conn.reset()
-
     with FakeProvider(cut, openai_stream([" done"])) as fake:
         out = arawn("chat", stdin="go\n/continue other\n/continue\n", config=config(fake))
     assert "begun and" in out.stdout and " done" in out.stdout and "did not break off" in out.stderr

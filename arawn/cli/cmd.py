@@ -69,7 +69,7 @@ def cmd(
 def prompt_of(context: Context, words: list[str], line: str | None) -> Prompt:
     """What is asked: a line of the shell as it is, or words and what is piped in. Raises UsageFault."""
     from arawn.cli.ask import piped
-    from arawn.cli.prompt import Prompt, compose
+    from arawn.cli.prompt import Prompt, compose, whole
     from arawn.errors import UsageFault
 
     if line is not None and line.strip():
@@ -79,8 +79,3 @@ def prompt_of(context: Context, words: list[str], line: str | None) -> Prompt:
     except UsageFault as fault:
         fault.hints = ('arawn cmd "find large files"',)
         raise
-
-
-def whole(text: str) -> str:
-    """What a shell handed over and was no UTF-8 arrives as lone surrogates; they cannot be sent."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

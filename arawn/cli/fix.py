@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arawn.cli import Backend, JsonAlways, Model, NoStore, Private, Quiet, Setting
-from arawn.cli.cmd import Shell, Widget, whole
+from arawn.cli.cmd import Shell, Widget
 
 if TYPE_CHECKING:
     from arawn.cli.context import Context
@@ -46,6 +46,7 @@ def fix(
 
     The command, its exit status and what `arawn cmd` tells are sent; its output is not.
     """
+    from arawn.cli.prompt import whole
     from arawn.cli.propose import MENDED, Asking, Ways, deliver, told
     from arawn.errors import ArawnError
 

@@ -28,7 +28,7 @@ def compose(words: Sequence[str], piped: bytes | None, files: Sequence[str], fet
     where nothing but blanks remains, and for a file that cannot be sent. What is piped in as text is sent
     also where it cannot be read, and that is told.
     """
-    words = [_whole(word) for word in words]
+    words = [whole(word) for word in words]
     if piped is None and not files:
         return Prompt(_some(" ".join(word for word in words if word != "-")))
     from arawn.attach import STDIN, enclosed, from_bytes, parts, take
@@ -89,6 +89,6 @@ def wanted_format(json_mode: bool, schema: str | None, keys: str | None) -> Form
     return Format(from_keys(keys)) if keys is not None else Format()
 
 
-def _whole(text: str) -> str:
-    """Arguments that were no UTF-8 arrive as lone surrogates; they cannot be sent."""
+def whole(text: str) -> str:
+    """What a shell handed over and was no UTF-8 arrives as lone surrogates; they cannot be sent."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
