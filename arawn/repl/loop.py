@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from arawn.repl.prompt.editor import Editor
 
 T = TypeVar("T")
+SHOWN_S = 0.1
+"""Seconds after which the prompt, which goes first, is there."""
 
 
 def run(chat: Chat) -> int:
@@ -380,6 +383,7 @@ class Repl:
         """Load what draws Markdown while the person is typing; a fault in it is told when it is used."""
 
         def load() -> None:
+            time.sleep(SHOWN_S)
             with suppress(Exception):
                 from arawn.render.markdown import warm
 

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from arawn.repl.loop import Repl
 
 _WORD = r"[^\s:,;.]+(?:[:.]+[^\s:,;.]+)*"
-_WISH = re.compile(
+_WISH = (
     rf"\s*(?:please\s+)?use\s+(?P<name>{_WORD}(?:[^\S\n]+{_WORD}){{0,3}}?)(?P<this>\s+for\s+this(?:\s+(?:one|turn))?)?"
-    r"\s*(?:(?P<sign>[:,;]|\.(?=\s|$)|\s-(?=\s)|\n)|$)\s*(?P<rest>.*)",
-    re.I | re.S,
+    r"\s*(?:(?P<sign>[:,;]|\.(?=\s|$)|\s-(?=\s)|\n)|$)\s*(?P<rest>.*)"
 )
 
 
@@ -33,7 +32,7 @@ class Wish(NamedTuple):
 
 def wish(text: str) -> Wish | None:
     """What a message wishes for, by its form alone; None where it is just a message."""
-    found = _WISH.match(text)
+    found = re.match(_WISH, text, re.I | re.S)
     if found is None or "\n" in found["name"]:
         return None
     return Wish(found["name"].strip("\"'`"), found["rest"], found["this"] is not None)
