@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arawn.backends.http_chunks import Chunks
-from arawn.backends.http_connect import TOGETHER, Deadline, Line
+from arawn.backends.http_connect import FIRST_READ, Deadline, Line
 from arawn.wire.frames import Followed, Frame, split
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -17,6 +17,9 @@ HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 class _Stream:
     def __init__(self, reads: list[bytes]) -> None:
         self.reads = reads
+
+    def write(self, data: bytes, timeout: float) -> None:
+        """Nobody looks at it."""
 
     def read(self, size: int, timeout: float) -> bytes:
         read, self.reads[0] = self.reads[0][:size], self.reads[0][size:]
@@ -52,9 +55,14 @@ def test_a_line_joins_the_chunks_of_a_read(reads: list[bytes], joined: list[byte
     assert [line.read(65536) for _ in joined] == joined
 
 
-def test_a_line_joins_no_more_than_can_be_shown_at_once() -> None:
-    line = Line(_Stream([HEAD + _framed(b"x" * 1024) * 100]), Deadline("idle", 5))
-    assert len(line.read(65536)) <= TOGETHER
+def test_what_comes_first_is_passed_on_soon_and_what_follows_in_larger_pieces() -> None:
+    line = Line(_Stream([HEAD + _framed(b"x" * 1024) * 200]), Deadline("idle", 5))
+    sizes = [len(line.read(65536)) for _ in range(6)]
+    assert sizes[0] <= FIRST_READ
+    assert sizes == sorted(sizes) and 60_000 < sizes[-1] <= 65536
+    line.write(b"GET")
+    line.write(b"")
+    assert len(line.read(65536)) <= FIRST_READ
 
 
 def _read(reads: list[bytes]) -> tuple[bytes, str, list[int]]:

@@ -20,8 +20,8 @@ HEAD_START_S = 0.25
 MOST_ADDRESSES = 6
 SMALL = 16 * 1024
 """Bytes of a head that wait for the body behind it: one packet for both, and one call of the system."""
-TOGETHER = 32 * 1024
-"""Bytes that are read at once at most: to work through more would keep the first of them waiting."""
+FIRST_READ = 4 * 1024
+"""Bytes that are read first of a response, which is to be shown soon; each read that is full doubles them."""
 GLANCE_S = 0.2
 """How often a read that waits looks whether it still may."""
 
@@ -109,6 +109,7 @@ class Line:
         self._joins = joins
         self._held = b""
         self._chunks = Chunks()
+        self._room = FIRST_READ
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """What comes next; raises httpcore.ReadTimeout."""
@@ -119,7 +120,9 @@ class Line:
             self.write(b"", deadline)
         while not deadline.over:
             with contextlib.suppress(ReadTimeout):  # looked at again: another thread may have ended it
-                read = self._stream.read(min(max_bytes, TOGETHER), min(deadline.left(), GLANCE_S))
+                read = self._stream.read(min(max_bytes, self._room), min(deadline.left(), GLANCE_S))
+                if len(read) == self._room:
+                    self._room *= 2
                 found = self._chunks.join(read) if self._joins else read
                 if found or not read:
                     return found
@@ -138,7 +141,7 @@ class Line:
             return
         buffer, self._held = self._held + buffer, b""
         self._stream.write(buffer, deadline.left())
-        self._chunks = Chunks()  # a response of its own follows
+        self._chunks, self._room = Chunks(), FIRST_READ  # a response of its own follows
         deadline.used = True
 
     def close(self) -> None:
