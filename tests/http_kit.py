@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_provider import anthropic_stream, ollama_stream, openai_stream
+from fake_provider import FakeProvider, anthropic_stream, ollama_stream, openai_stream
 
 from arawn.backends.http import Access, HttpBackend, Limits
 from arawn.errors import ArawnError
@@ -15,6 +18,9 @@ from arawn.events import Collector, Event, Reply
 from arawn.messages import Request, user
 from arawn.secret import Secret
 from arawn.wire import Target
+
+if TYPE_CHECKING:
+    from trustme import CA
 
 CANARY = "sk-CANARY-0123456789abcdef"
 ASK = Request((user("hi"),))
@@ -61,3 +67,26 @@ def ask(backend: HttpBackend, close: bool = True) -> tuple[Reply, ArawnError | N
     if close:
         backend.close()
     return reply, error, time.monotonic() - began
+
+
+def tls_server(authority: CA, name: str, reply: bytes) -> socket.socket:
+    """A server with a certificate for this name, which gives each request the same bytes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                conn, _ = server.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(conn, server_side=True) as secure:
+                    FakeProvider._read(secure)
+                    secure.sendall(reply)
+            except OSError:
+                conn.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server

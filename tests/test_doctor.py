@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 import trustme
 from fake_provider import Conn, FakeProvider, json_reply, silent
+from http_kit import tls_server
 
 KEY = "sk-CANARY-0123456789abcdef"
 CONFIG = '[backends.mine]\nbase_url = "{url}/v1"\nmodel = "m"\napi_key = "{key}"\n'
@@ -154,23 +152,7 @@ def secure(tmp_path: Path):
     """The address of a server whose certificate nobody knows, and the file of who made it."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                conn, _ = server.accept()
-                with context.wrap_socket(conn, server_side=True) as wrapped:
-                    FakeProvider._read(wrapped)
-                    wrapped.sendall(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n")
-            except OSError:
-                if server.fileno() < 0:
-                    return
-
-    threading.Thread(target=serve, daemon=True).start()
-    with server:
+    with tls_server(authority, "localhost", b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n") as server:
         yield f"https://localhost:{server.getsockname()[1]}", tmp_path / "ca.pem"
 
 

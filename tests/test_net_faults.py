@@ -6,7 +6,6 @@ import gzip
 import json
 import resource
 import socket
-import ssl
 import threading
 import time
 import zlib
@@ -27,7 +26,7 @@ from fake_provider import (
     stall,
     torn,
 )
-from http_kit import ASK, CANARY, FAST, STREAMS, ask, door, each
+from http_kit import ASK, CANARY, FAST, STREAMS, ask, door, each, tls_server
 from routing_kit import Clock
 
 from arawn.backends.http import Limits
@@ -111,28 +110,6 @@ def authority(tmp_path):
     made = trustme.CA()
     made.cert_pem.write_to_path(tmp_path / "ca.pem")
     return made
-
-
-def tls_server(authority, name: str, reply: bytes):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                conn, _ = server.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(conn, server_side=True) as secure:
-                    FakeProvider._read(secure)
-                    secure.sendall(reply)
-            except OSError:
-                conn.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    return server
 
 
 def test_F_NET_04_certificates(authority, tmp_path) -> None:

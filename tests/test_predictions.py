@@ -35,7 +35,6 @@ from arawn.wire import Target
 
 KEY = "r8_CANARY0123456789abcdef"
 ASK = Request((user("hi"),))
-Reaction = Behaviour | list[Any]
 
 
 class Replicate:

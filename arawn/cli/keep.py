@@ -1,4 +1,4 @@
-"""Which session a command speaks in, and whether it is kept; the options that say so."""
+"""Which session a command speaks in, and whether it is kept."""
 
 from __future__ import annotations
 
