@@ -117,6 +117,12 @@ class Attempt(NamedTuple):
     hold: str = ""
     left: int | None = None
 
+    @property
+    def told(self) -> str:
+        """It in a line, for those who want every one told."""
+        how = f"status {self.status or '-'} {self.error or 'ok'} {self.total_s:.2f} s"
+        return f"attempt: {self.backend} {self.model} {how}"
+
 
 Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Progress | Wait | Attempt
 

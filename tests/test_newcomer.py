@@ -297,6 +297,7 @@ def test_an_attempt_is_told_below_the_answer(arawn: Callable, env: dict[str, str
         arawn("config", "path", config=config(fake))
         with Term([sys.executable, "-P", "-m", "arawn", "ask", "-v", "hi"], env=env, cwd=tmp_path) as term:
             assert term.end() == 0 and "\nheard 1: hi\nattempt: fake" in term.screen, term.screen
+        assert "attempt: fake m-1 status 200 ok" in arawn("--verbose", "chat", stdin="hi\n").stderr
 
 
 @pytest.mark.parametrize("total", [0, 7, 471, 1200])

@@ -205,8 +205,7 @@ class Showing:
                 said = f"the model asked for the tool {event.name}; no tool was offered or run"
                 self._notice(Notice(said))
             case Attempt() if self._context.verbose:
-                said = f"status {event.status or '-'} {event.error or 'ok'} {event.total_s:.2f} s"
-                self._notice(Notice(f"attempt: {event.backend} {event.model} {said}"))
+                self._notice(Notice(event.told))
             case Finish():
                 self._citations(event)
             case _:

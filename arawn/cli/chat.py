@@ -86,6 +86,7 @@ def _settings(context: Context, said: Manner, private: bool) -> Settings:
         editing_mode=_keys(config, context.env),
         toolbar=config.get("ui.toolbar"),
         private=private,
+        verbose=context.verbose,
         named=_named(config, context.env) if config.get("model_selector.enabled") else None,
         snippets=load(config, context.env),
         roles=Roles(config, context.env),

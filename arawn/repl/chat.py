@@ -94,6 +94,7 @@ class Settings(NamedTuple):
     named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
     snippets: the texts that `#NAME` stands for. roles: those that `/role` knows; role: the one to begin with.
     toolbar: a line below the prompt. private: nothing is kept, which the prompt tells.
+    verbose: every attempt is told.
     """
 
     look: Look = Look()
@@ -106,6 +107,7 @@ class Settings(NamedTuple):
     role: Role | None = None
     toolbar: bool = False
     private: bool = False
+    verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,7 @@ class Repl:
             thoughts=self.thoughts,
             ending=chat.settings.ending if self._attended else None,
             turn=lambda: self.session.current,
+            verbose=chat.settings.verbose,
         )
         with self.listening():
             fault = show.run(events, self.opened.waiting)

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from arawn.errors import ArawnError, ServiceFault
-from arawn.events import Collector, Event, Finish, Notice, Progress, Reasoning, Text, ToolCall, Wait, close
+from arawn.events import (
+    Attempt,
+    Collector,
+    Event,
+    Finish,
+    Notice,
+    Progress,
+    Reasoning,
+    Text,
+    ToolCall,
+    Wait,
+    close,
+)
 
 if TYPE_CHECKING:
     from arawn.render.ending import Ending
@@ -46,7 +58,7 @@ class Show:
     """One answer on the screen. Text goes to the sink, all else to the status line.
 
     thoughts: takes the reasoning, over all answers of a chat. ending: what is told afterwards, nothing where
-    nobody reads it. turn: the turn, asked once it is over, for what it cost.
+    nobody reads it. turn: the turn, asked once it is over, for what it cost. verbose: attempts are told, too.
     """
 
     def __init__(
@@ -58,7 +70,9 @@ class Show:
         thoughts: Thoughts,
         ending: Ending | None = None,
         turn: Callable[[], Turn | None] = lambda: None,
+        verbose: bool = False,
     ) -> None:
+        self._verbose = verbose
         self._turn = turn
         self._status = status
         self._make = sink
@@ -123,6 +137,8 @@ class Show:
             case ToolCall():
                 said = f"the model asked for the tool {event.name}; no tool was offered or run"
                 self._notice(Notice(said))
+            case Attempt() if self._verbose:
+                self._notice(Notice(event.told))
             case Finish():
                 self._citations(event)
             case _:
