@@ -144,6 +144,11 @@ def test_an_error_in_the_form_of_a_stream_or_behind_a_bom() -> None:
         assert fault(500, {}, text.encode(), TARGET).detail == " ".join(text.split())
 
 
+def test_a_service_that_counts_no_streams_can_be_asked_without_one() -> None:
+    said = SHAPES["openai"]("x", "Unrecognized request argument supplied: stream_options")
+    assert fault(400, {}, json.dumps(said).encode(), TARGET).hints == ("stream = false under [backends.b]",)
+
+
 def test_messages_and_words_that_stand_elsewhere() -> None:
     assert fault(403, {}, b'{"Message": "User is not authorized"}', TARGET).detail == "User is not authorized"
     listed = {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}

@@ -206,6 +206,9 @@ def _classify(status: int, said: Said, target: Target, after: float | None) -> S
         detail=detail,
         status=known,
         retryable=status in (409, 425),
+        hints=(f"stream = false under [backends.{target.backend}]",)
+        if "stream_options" in said.words
+        else (),
     )
 
 
