@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from arawn.folding import fold
 from arawn.repl.commands.context import seen
 from arawn.repl.commands.registry import command
 
@@ -32,7 +33,7 @@ def tokens(repl: Repl) -> None:
         rows.append(("next request", f"about {found.total:,} before your message{window}"))
     width = max((len(what) for what, _ in rows), default=0)
     for what, told in rows:
-        repl.screen.say(f"{what:<{width}}  {told}")
+        repl.screen.say(fold(f"{what:<{width}}  {told}", repl.screen.columns, " " * (width + 2)))
     if not rows:
         repl.screen.say("Nothing was asked yet.")
 
@@ -71,7 +72,7 @@ def cost(repl: Repl) -> None:
         columns = None if wide is None else wide - 2
         aloud = repl.settings.look.accessible
         for line in spoken(rows, "backend") if aloud else lines(rows, "backend", columns):
-            repl.screen.say(f"  {line}")
+            repl.screen.say("  " + fold(line, columns, "  "))
 
     repl.screen.say("This session:" if here else "Nothing was asked in this session yet.")
     say(here)
