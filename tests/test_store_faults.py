@@ -1233,10 +1233,8 @@ def test_F_DB_06_a_chat_follows_the_file_that_another_process_put_there(tmp_path
     assert not journals(tmp_path) and not told
 
 
-def test_F_DB_06_the_loss_of_any_page_costs_what_was_on_it(tmp_path: Path) -> None:
-    """But for the first, which tells what all others are, and the one that leads to what was said."""
-    told: list[str] = []
-    good = tmp_path / "good"
+def many_pages(good: Path, told: list[str]) -> bytes:
+    """The file of a store with 72 turns."""
     store = Store(good, told.append)
     for number in range(24):
         talk = Session(f"s{number}", f"title {number}")
@@ -1246,7 +1244,26 @@ def test_F_DB_06_the_loss_of_any_page_costs_what_was_on_it(tmp_path: Path) -> No
         store.put(talk, talk.turns.values())
     store.close()
     keep_wal_out(good)
-    whole = (good / "sessions.db").read_bytes()
+    return (good / "sessions.db").read_bytes()
+
+
+def test_F_DB_06_a_file_that_was_cut_gives_back_what_is_left(tmp_path: Path) -> None:
+    told: list[str] = []
+    whole = many_pages(tmp_path / "good", told)
+    bad = tmp_path / "bad" / "sessions.db.corrupt-1"
+    into = Store(bad.parent, told.append)
+    bad.write_bytes(whole[: len(whole) * 3 // 4 + 100])
+    recover(into, bad)
+    assert not check(into) and not told
+    into.close()
+    assert len([text for text in stored(bad.parent) if text != "[lost]"]) >= 24
+
+
+def test_F_DB_06_the_loss_of_any_page_costs_what_was_on_it(tmp_path: Path) -> None:
+    """But for the first, which tells what all others are, and the one that leads to what was said."""
+    told: list[str] = []
+    good = tmp_path / "good"
+    whole = many_pages(good, told)
     every = set(stored(good))
     with contextlib.closing(sqlite3.connect(good / "sessions.db")) as db:
         root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'message'").fetchone()[0] - 1

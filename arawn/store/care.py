@@ -181,6 +181,7 @@ def _read_copy(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
             with contextlib.suppress(FileNotFoundError):
                 os.close(create(Path(f"{copy}{ending}")))
                 copyfile(f"{path}{ending}", f"{copy}{ending}")
+        _lengthen(copy)
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as db:
             db.text_factory = _lenient
             with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
@@ -192,6 +193,18 @@ def _read_copy(path: Path, folder: Path) -> Iterator[sqlite3.Connection]:
         for ending in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(OSError):
                 os.unlink(f"{copy}{ending}")
+
+
+def _lengthen(path: Path) -> None:
+    """Make a file that was cut as long as it says it was: SQLite reads nothing of one that is shorter.
+
+    Its header has the size of a page at byte 16 and their number at byte 28 (https://sqlite.org/fileformat.html).
+    """
+    with open(path, "r+b") as file, contextlib.suppress(OSError):
+        head = file.read(32)
+        said = int.from_bytes(head[16:18], "big") * int.from_bytes(head[28:32], "big")
+        if head.startswith(b"SQLite format 3\0") and os.fstat(file.fileno()).st_size < said:
+            file.truncate(said)
 
 
 def look(folder: Path) -> Iterator[tuple[str, str, str]]:

@@ -273,7 +273,8 @@ class Store:
             else:
                 left.drop()
         if self.waiting:
-            self.tell(f"{self.waiting} turns wait in {folder} until the store can be written")
+            turns = "1 turn waits" if self.waiting == 1 else f"{self.waiting} turns wait"
+            self.tell(f"{turns} in {folder} until the store can be written")
 
     def _adopt(self, left: journal.Dead) -> None:
         said, turn = left.first["session"], left.turn
