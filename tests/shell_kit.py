@@ -9,18 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fake_provider import Conn, FakeProvider, openai_stream
-from home import configure, need
+from home import FAKE, configure, need
 from term import Term
 
-CONFIG = """
-[llm]
-backend = "fake"
-[backends.fake]
-provider = "custom"
-base_url = "{url}/v1"
-model = "m"
-api_key = "$env:FAKE_KEY"
-"""
+CONFIG = FAKE + 'api_key = "$env:FAKE_KEY"\n'
 KEY = "sk-0123456789abcdef"
 ANSWERS = {
     "find large": ["```sh\nec", "ho found\n``", "`"],

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 from fake_provider import FakeProvider, openai_stream, torn
-from home import configure
+from home import FAKE, configure
 from term import Term
 
-CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\napi_key = "sk-0123456789"\n'
+CONFIG = FAKE + 'api_key = "sk-0123456789"\n'
 PIECES = ["Look:\n\n``", "`python\nprint('1')\n\nprint(2)\n`", "``\n\nand\n\n```sh\nls\n```\nBye."]
 NONE = ["Only **words**."]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fake_provider import Conn, FakeProvider, openai_stream, sse
-from home import configure
+from home import FAKE, configure
 from term import Term
 
 from arawn.errors import ArawnError, Unreachable
@@ -169,13 +169,8 @@ def thinking(*pieces: bytes, pause: float = 0.15) -> Any:
     return serve
 
 
-CONFIG = (
-    '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}"\nmodel = "m"\n{more}'
-)
-
-
 def configured(env: dict[str, str], fake: FakeProvider, more: str = "") -> None:
-    configure(env["HOME"], CONFIG.format(url=fake.url, more=more))
+    configure(env["HOME"], FAKE.format(url=fake.url) + more)
 
 
 PIECES = (
@@ -208,9 +203,7 @@ def test_ask_thinks_on_a_terminal_and_loses_nothing(env: dict[str, str], tmp_pat
 def test_reasoning_never_goes_to_standard_output(arawn: Any) -> None:
     for mode in ("line", "show", "hide"):
         with FakeProvider(thinking(*PIECES, pause=0)) as fake:
-            done = arawn(
-                "ask", "hi", config=CONFIG.format(url=fake.url, more=f'[ui]\nreasoning = "{mode}"\n')
-            )
+            done = arawn("ask", "hi", config=FAKE.format(url=fake.url) + f'[ui]\nreasoning = "{mode}"\n')
         assert (
             done.stdout == "The sea is deep.\n" and "look" not in done.stderr and "Thought" not in done.stderr
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
-from home import configure
+from home import FAKE, configure
 
 PROGRAM = """
 import os, sys
@@ -40,7 +40,7 @@ HEAVY = (
     "pygments",
     "wcwidth",
 )
-CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\napi_key = "{key}"\n'
+CONFIG = FAKE + 'api_key = "{key}"\n'
 
 
 def loaded(tmp_path, env, *args: str, **more) -> set[str]:

@@ -14,13 +14,10 @@ from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream
-from home import configure
+from home import FAKE, configure
 from term import Term
 
 ANSWER = "# Head\n\n- **one** item\n- [ ] two\n\n> said\n\n---\n"
-CONFIG = (
-    '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}"\nmodel = "m"\n{more}'
-)
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -32,7 +29,7 @@ def fake(home: Path) -> Iterator[FakeProvider]:
 
 
 def put(home: Path, fake: FakeProvider, more: str = "") -> None:
-    configure(home, CONFIG.format(url=fake.url, more=more))
+    configure(home, FAKE.format(url=fake.url) + more)
 
 
 def run(args: list[str], env: dict[str, str], cwd: Path, tty: str = "both") -> tuple[str, str, int]:
