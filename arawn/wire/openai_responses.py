@@ -140,7 +140,8 @@ class _Reply:
     """What is known of a reply so far.
 
     Of the kinds in `shown` text has come piece by piece, of those in `done` whole items; `begun` are calls
-    whose arguments come. Not all servers number events and name items alike in all places.
+    that are not whole, `given` pieces of their arguments. Not all servers number events and name items alike
+    in all places.
     """
 
     def __init__(self) -> None:
@@ -149,7 +150,8 @@ class _Reply:
         self.shown: set[str] = set()
         self.done: set[str] = set()
         self.names: set[Any] = set()
-        self.begun: dict[Any, dict[str, Any]] = {}
+        self.begun: dict[Any, Mapping[str, Any]] = {}
+        self.given: dict[Any, list[str]] = {}
         self.refusal: list[str] = []
         self.citations: list[Mapping[str, Any]] = []
         self.raw = ""
@@ -208,14 +210,14 @@ def _event(kind: str, data: Mapping[str, Any], reply: _Reply, target: Target) ->
         case "output_text.annotation.added":
             _cite(table(data.get("annotation")), reply)
         case "output_item.added" if table(data.get("item")).get("type") == "function_call":
-            reply.begun[index] = dict(table(data.get("item")))
-        case "function_call_arguments.delta" | "function_call_arguments.done":
-            call = reply.begun.get(index, {})
-            call["arguments"] = word(data.get("arguments")) or word(call.get("arguments")) + word(delta)
-            if delta:
-                yield Progress("writing a call")
+            reply.begun[index] = table(data.get("item"))
+        case "function_call_arguments.delta" if isinstance(delta, str) and delta:
+            reply.given.setdefault(index, []).append(delta)
+            yield Progress("writing a call")
+        case "function_call_arguments.done" if isinstance(data.get("arguments"), str):
+            reply.given[index] = [data["arguments"]]
         case "output_item.done":
-            item = {**reply.begun.pop(index, {}), **_set(table(data.get("item")))}
+            item = {**_begun(index, reply), **_set(table(data.get("item")))}
             kind = word(item.get("type"))
             yield from _item_events(item, kind in reply.shown, reply)
             reply.done.add(kind)
@@ -237,12 +239,18 @@ def _whole(response: Mapping[str, Any], reply: _Reply, target: Target) -> Iterat
         kind = word(item.get("type"))
         if kind not in reply.done or kind == "message":
             yield from _item_events(item, kind in shown, reply)
-    for call in reply.begun.values():
-        yield from _item_events(call, False, reply)
+    for index in list(reply.begun):
+        yield from _item_events(_begun(index, reply), False, reply)
     reply.model = word(response.get("model")) or reply.model
     reply.usage = _usage(table(response.get("usage"))) or reply.usage
     reply.raw = status
     reply.why = word(table(response.get("incomplete_details")).get("reason"))
+
+
+def _begun(index: Any, reply: _Reply) -> dict[str, Any]:
+    """The call that was begun at `index`, with the arguments that came; nothing where none was."""
+    given = "".join(reply.given.pop(index, ()))
+    return {**reply.begun.pop(index, {}), **({"arguments": given} if given else {})}
 
 
 def _set(item: Mapping[str, Any]) -> dict[str, Any]:
