@@ -91,6 +91,11 @@ def test_copy_over_ssh_goes_through_the_terminal(start: Start, tmp_path: Path) -
     assert b"\x1b]52;c;YmVndW4sIGJyaWVmIGRvbmU=\x07" in term.raw and "There is no clipboard" in term.screen
 
 
+def test_lines_of_ours_end_between_words(start: Start) -> None:
+    term = start(cols=40).say("!").wait("A command of your shell stands behind\nthe !, for example: !ls")
+    term.say("/quit now").wait("/quit takes no argument")
+
+
 def test_what_failed_for_good_is_taken_back(start: Start) -> None:
     term = start().say("blue").wait("heard 1").say("denied").wait("No key of this kind").wait("taken back")
     term.say("which?").wait("heard 3: 'blue | one m-1 heard 1:").wait("which?'")

@@ -145,7 +145,7 @@ class Repl:
             try:
                 draft, self.draft = self.draft, ""
                 if draft:  # it cannot be put behind the prompt
-                    self.screen.say(draft)
+                    self.screen.say(draft, whole=True)
                 out.write(prompt)
                 out.flush()
                 line = self._line()

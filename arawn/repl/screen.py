@@ -49,8 +49,11 @@ class Screen:
             or "utf" not in (getattr(self._chat.out, "encoding", "") or "utf-8").lower()
         )
 
-    def say(self, line: str) -> None:
-        """A line of our own; what it quotes may be anybody's."""
+    def say(self, line: str, whole: bool = False) -> None:
+        """A line of our own, ended between words at the edge of a terminal; what it quotes may be anybody's.
+
+        What holds columns or lines stays as it is, and so does what is `whole`, to be taken as it stands.
+        """
         from arawn.render.safe import clean
         from arawn.render.terminal import in_ascii
 
@@ -58,7 +61,12 @@ class Screen:
             line = line.replace(" · ", ", ")
         if self.ascii:
             line = in_ascii(line)
-        self._chat.out.write(clean(line) + "\n")
+        line = clean(line)
+        if not (whole or "\n" in line or "  " in line):
+            from arawn.folding import fold
+
+            line = fold(line, self.columns)
+        self._chat.out.write(line + "\n")
         self._chat.out.flush()
 
     def sink(self, raw: bool = False, label: str = "") -> Sink:

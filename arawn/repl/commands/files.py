@@ -62,7 +62,7 @@ def code(repl: Repl, number: CodeNumber = "") -> None:
     """Show the code blocks. Of the last answer; with a number that one alone, as it is."""
     found = _blocks(repl)
     if number:
-        repl.screen.say(_block(found, number).text)
+        repl.screen.say(_block(found, number).text, whole=True)
         return
     for place, block in enumerate(found, 1):
         lines = block.text.split("\n")

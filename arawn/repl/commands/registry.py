@@ -102,7 +102,7 @@ def run(repl: Repl, line: str) -> int | None:
     argument = argument.strip()
     if not found.argument:
         if argument:
-            raise UsageFault(f"/{found.name} takes no argument")
+            raise UsageFault(f"/{name} takes no argument")
         return found.run(repl)
     return found.run(repl, argument)
 

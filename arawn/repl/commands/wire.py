@@ -18,7 +18,7 @@ def curl(repl: Repl) -> None:
     turn = session.current
     if turn is None:
         raise UsageFault("Nothing was asked yet, so there is no request to show")
-    repl.screen.say(repl.app.curl(session, turn, brief=repl.screen.on_terminal))
+    repl.screen.say(repl.app.curl(session, turn, brief=repl.screen.on_terminal), whole=True)
 
 
 @command(later=True)
