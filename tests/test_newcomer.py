@@ -251,6 +251,7 @@ def test_no_folder_is_made_unasked(arawn: Callable, tmp_path: Path) -> None:
         (("session", "search"), "arawn session search --help"),
         (("session", "unpin"), "arawn session --help"),
         (("ask", "--bogus"), "arawn ask --help"),
+        (("session", "export", "-o", "talk.md"), "arawn session export --help"),
         (("--bogus",), "arawn --help"),
     ],
 )

@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperOption
 
+from arawn.errors import UsageFault
+
 
 def give(command: Any) -> None:
     """Let `command` and all below it take them; help and completion tell of them once, at the root."""
@@ -40,7 +42,11 @@ def _debug(ctx: Any, param: Any, value: bool) -> None:
 
 
 def _setting(ctx: Any, param: Any, value: list[str]) -> None:
-    ctx.find_root().obj.take(options=value)
+    try:
+        ctx.find_root().obj.take(options=value)
+    except UsageFault as fault:  # something else may be meant: -o names a file in other programs
+        fault.hints = (*fault.hints, f"{ctx.command_path} --help")
+        raise
 
 
 def _verbose(ctx: Any, param: Any, value: bool) -> None:
