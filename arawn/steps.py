@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.asking import Answer, ask
 from arawn.errors import ConfigFault, UsageFault
 from arawn.events import Event
-from arawn.messages import FilePart, Format, Request, user
+from arawn.messages import NOTHING, FilePart, Format, Request, user
 from arawn.tasks import INPUT, Plan, Task, fill
 
 if TYPE_CHECKING:
@@ -30,13 +30,17 @@ class Given(NamedTuple):
 
 
 class Seat(NamedTuple):
-    """All that a task needs before it can be asked; `app` is its own, so that it can run in a thread."""
+    """All that a task needs before it can be asked; `app` is its own, so that it can run in a thread.
+
+    `said` is what a role says of every request that leaves it open.
+    """
 
     app: App
     opened: Opened
     form: Format | None
     text: str
     parts: tuple[FilePart, ...]
+    said: Mapping[str, Any] = NOTHING
 
 
 class Step(NamedTuple):
@@ -52,7 +56,14 @@ class Step(NamedTuple):
         return "not run" if self.answer is None else "answered" if self.answer.ok else "failed"
 
 
-def seat(task: Task, app: App, backend: str | None, model: str | None, timeout: float | None = None) -> Seat:
+def seat(
+    task: Task,
+    app: App,
+    backend: str | None,
+    model: str | None,
+    timeout: float | None = None,
+    said: Mapping[str, Any] = NOTHING,
+) -> Seat:
     """Open what a task needs; `backend` and `model` are for a task that names none.
 
     Raises ConfigFault, with the place of the task, where it cannot work.
@@ -68,7 +79,7 @@ def seat(task: Task, app: App, backend: str | None, model: str | None, timeout: 
     files = parts(taken)
     if files:
         app.check_files(opened, files)
-    return Seat(app, opened, form, "\n\n".join(enclosed(taken)), files)
+    return Seat(app, opened, form, "\n\n".join(enclosed(taken)), files, said)
 
 
 def _whom(task: Task, app: App, backend: str | None, model: str | None) -> tuple[str | None, str | None]:
@@ -107,7 +118,13 @@ def request(task: Task, seat: Seat, plan: Plan, given: Given, answers: Mapping[s
     if seat.text:
         text = f"{text}\n\n{seat.text}"
     files = (*seat.parts, *given.parts) if task.takes_input else seat.parts
-    return Request((user(text, files),), task.system, task.max_tokens, task.temperature, format=seat.form)
+    own = Request((user(text, files),), task.system, task.max_tokens, task.temperature, format=seat.form)
+    return filled(own, seat.said)
+
+
+def filled(asked: Request, said: Mapping[str, Any]) -> Request:
+    """A request with what is said of all where it says nothing itself."""
+    return asked._replace(**{key: value for key, value in said.items() if getattr(asked, key) in (None, ())})
 
 
 def run(

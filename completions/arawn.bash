@@ -53,7 +53,7 @@ _arawn() {
   case "$path $prev" in
     "session export --format"|"session export -f") COMPREPLY+=($(compgen -W "markdown html json jsonl" -- "$cur")); return ;;
     "session import --format"|"session import -f"|" -o"|"ask -o"|"chat -o"|"compare -o"|"cmd -o"|"fix -o"|"run -o"|"resume -o"|"replay -o"|"curl -o"|"embed -o") :; return ;;
-    "ask --role"|"chat --role"|"compare --role") _arawn_offer < <(_arawn_values role); return ;;
+    "ask --role"|"chat --role"|"compare --role"|"run --role"|"batch run --role") _arawn_offer < <(_arawn_values role); return ;;
     "session search --role") COMPREPLY+=($(compgen -W "user assistant tool" -- "$cur")); return ;;
     "ask -f"|"compare -f"|"run -f"|"quote -f"|"embed -f"|"batch fetch -o"|"batch run -o") COMPREPLY+=($(compgen -f -- "$cur")); return ;;
     *" --backend"|*" --by"|*" -b") _arawn_offer < <(_arawn_values backend); return ;;
@@ -74,13 +74,13 @@ _arawn() {
     "compare") words="--file -f --system -s --role --backend -b -o --json --diff --reasoning --continue -c --resume --no-store --private --quiet -q --help -h" ;;
     "cmd") words="--explain --backend -b --model -m -o --shell --json --no-store --private --quiet -q --help -h" ;;
     "fix") words="--command --status --backend -b --model -m -o --shell --json --no-store --private --quiet -q --help -h" ;;
-    "run") words="--file -f --tasks -t --dry-run --backend -b --model -m -o --json --timeout --no-store --private --quiet -q --help -h" ;;
+    "run") words="--file -f --tasks -t --dry-run --backend -b --model -m --role -o --json --timeout --no-store --private --quiet -q --help -h" ;;
     "batch") words="status fetch cancel forget run --help -h" ;;
     "batch status") words="--json --help -h" ;;
     "batch fetch") words="--output -o --json --help -h" ;;
     "batch cancel") words="--help -h" ;;
     "batch forget") words="--help -h" ;;
-    "batch run") words="--output -o --concurrency --task --tasks -t --backend -b --model -m --json-mode --schema --keys --retry-failed --provider-batch --timeout --json --quiet -q --help -h" ;;
+    "batch run") words="--output -o --concurrency --task --tasks -t --backend -b --model -m --role --json-mode --schema --keys --retry-failed --provider-batch --timeout --json --quiet -q --help -h" ;;
     "resume") words="--show --json --backend -b --model -m -o --quiet -q --help -h" ;;
     "session") words="export import list show search rename pin delete graph stats backup check --help -h" ;;
     "session export") words="--all --format -f --json --output -O --help -h" ;;

@@ -276,6 +276,18 @@ def test_a_task_for_each_line(place: Place) -> None:
     assert done.returncode == 2 and 'did you mean "check"?' in done.stderr
 
 
+def test_a_role_is_for_what_a_line_leaves_open(place: Place) -> None:
+    role = '[roles.short]\nsystem = "Be short."\ntemperature = 0.25\nmax_tokens = 9\nmodel = "r"\n'
+    place.write("a", {"prompt": "b", "system": "Be long.", "max_tokens": 99})
+    done = place.run("--role", "short", config=CONFIG + role)
+    assert done.returncode == 0, done.stderr
+    assert place.fake is not None
+    assert sorted(
+        (made["messages"][0]["content"], made["model"], made["temperature"], made["max_tokens"])
+        for made in (request.json for request in place.fake.requests)
+    ) == [("Be long.", "r", 0.25, 99), ("Be short.", "r", 0.25, 9)]
+
+
 def test_json_of_a_shape(place: Place) -> None:
     place.write("a", "b")
     done = place.run("--schema", "age int", behave=lambda conn: answer(conn, '{"age": 3}'))

@@ -191,6 +191,15 @@ def test_bodies_are_those_of_a_question(place: Place) -> None:
     assert {name: value for name, value in sent.items() if name != "model"} == body
 
 
+def test_a_role_is_for_all_lines(openai: Place) -> None:
+    openai.write("x")
+    done = openai.submit("--role", "short", more='[roles.short]\nsystem = "Be short."\nmax_tokens = 9\n')
+    assert done.returncode == 0, done.stderr
+    body = json.loads(openai.service.files["file-0"])["body"]
+    assert body["messages"][0]["content"] == "Be short."
+    assert 9 in (body.get("max_tokens"), body.get("max_completion_tokens"))
+
+
 def test_json_of_a_shape(openai: Place) -> None:
     openai.write({"id": "a", "prompt": "good"}, {"id": "b", "prompt": "bad"})
     openai.submit("--schema", "age int", "-o", str(openai.out))

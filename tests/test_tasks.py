@@ -82,6 +82,19 @@ def test_a_graph_each_at_its_own_backend(run) -> None:
     assert "critique: other · om" in done.stderr
 
 
+def test_a_role_is_for_what_a_task_leaves_open(run) -> None:
+    role = '[roles.short]\nsystem = "Be short."\nbackend = "other"\nmodel = "r"\ntemperature = 0.25\nmax_tokens = 9\n'
+    done, fake = run("analysis", "lang=de", "--role", "short", stdin="text", tasks=TASKS + role)
+    assert done.returncode == 0, done.stderr
+    said = {
+        (made["model"], made["messages"][0]["content"], made["temperature"], made["max_tokens"])
+        for made in (request.json for request in fake.requests)
+    }
+    assert said == {("r", "Be short.", 0.25, 9), ("om", "Be harsh.", 0.5, 77)}
+    done, fake = run("analysis", "lang=de", "--role", "shrot", stdin="text", tasks=TASKS + role)
+    assert done.returncode == 2 and "short" in done.stderr and not fake.requests
+
+
 ROUTES = '[llm.routing]\nsummary = "other:quick"\ncritique = "fake"\n'
 
 

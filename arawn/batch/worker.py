@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Event as Flag
 from threading import Lock
 from typing import Any, NamedTuple
@@ -24,9 +24,9 @@ from arawn.errors import (
     UsageFault,
 )
 from arawn.events import Attempt, Event, Wait
-from arawn.messages import Format, Request
+from arawn.messages import NOTHING, Format, Request
 from arawn.session import Receipt
-from arawn.steps import Given, Seat, request, seat
+from arawn.steps import Given, Seat, filled, request, seat
 from arawn.tasks import INPUT, Plan
 
 PATIENCE = 6
@@ -42,7 +42,7 @@ SEATS = 8
 class Job(NamedTuple):
     """What to do with every line. `backend` and `model` are for lines that name none.
 
-    `new_app` makes an App for one worker; `timeout` is in seconds.
+    `new_app` makes an App for one worker; `timeout` is in seconds. `said` is what a role says.
     """
 
     new_app: Callable[[], App]
@@ -53,6 +53,7 @@ class Job(NamedTuple):
     timeout: float | None = None
     width: int = 8
     retry_failed: bool = False
+    said: Mapping[str, Any] = NOTHING
 
 
 class Common:
@@ -135,7 +136,7 @@ class Worker:
                 for task in self._job.plan.tasks:
                     app = self._job.new_app()
                     job = self._job
-                    self._steps[task.name] = seat(task, app, job.backend, job.model, job.timeout)
+                    self._steps[task.name] = seat(task, app, job.backend, job.model, job.timeout, job.said)
 
     def _seat(self, backend: str | None, model: str | None) -> Seat:
         found = self._seats.pop((backend, model), None)
@@ -171,7 +172,7 @@ class Worker:
             if not own:
                 raise
             return Outcome(asked.id, asked.digest, [], fault, backend or "", model or "")
-        answer = self._one(seat, asked.request._replace(format=self._job.form))
+        answer = self._one(seat, filled(asked.request._replace(format=self._job.form), self._job.said))
         if answer is None:
             return None
         if not own:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from arawn.cli import Backend, Model, Quiet, Tasks, Timeout, batch_service
+from arawn.cli import Backend, Model, Quiet, Role, Tasks, Timeout, batch_service
 from arawn.cli.ask import JsonMode, Keys, Schema
 from arawn.errors import ArawnError, Incomplete, UsageFault
 from arawn.render.status import Status
@@ -74,6 +74,7 @@ def run(
     tasks: Tasks = None,
     backend: Backend = None,
     model: Model = None,
+    role: Role = None,
     json_mode: JsonMode = False,
     schema: Schema = None,
     keys: Keys = None,
@@ -85,6 +86,7 @@ def run(
 ) -> None:
     """Answer every line of a file. Broken off, the same command goes on where it stopped."""
     from arawn.cli.prompt import wanted_format
+    from arawn.cli.role import manner
 
     context: Context = ctx.find_root().obj
     context.take(backend, model, None, quiet)
@@ -94,13 +96,12 @@ def run(
     if context.load().get("budget.action") == "ask":
         context.say("budget.action", "refuse", "arawn batch")  # nobody is asked for every line
     context.warned()
+    said = manner(context, role, None, None).said
     if provider_batch:
         if task is not None:
-            raise UsageFault(
-                "A batch service answers one prompt a line: --task and --provider-batch exclude each other"
-            )
+            raise UsageFault("--task and --provider-batch exclude each other: it answers one prompt a line")
         with _as_file(in_) as name:
-            batch_service.hand_over(context, name, out, form, retry_failed, json)
+            batch_service.hand_over(context, name, out, form, said, retry_failed, json)
         return
     if out is None:
         raise UsageFault("Where do the answers go?", hints=(f"arawn batch {in_} -o out.jsonl",))
@@ -110,7 +111,7 @@ def run(
     plan = _plan(context, task, tasks)
     job = Job(
         lambda: context.another_app(status), context.backend, context.model, form, plan,
-        timeout or _patience(context), concurrency, retry_failed,
+        timeout or _patience(context), concurrency, retry_failed, said,
     )  # fmt: skip
     with _as_file(in_) as name:
         _run(context, name, out, job, json)

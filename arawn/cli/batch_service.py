@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,14 +29,22 @@ Which = Annotated[str | None, typer.Argument(metavar="ID", help="The batch, or h
 
 
 def hand_over(
-    context: Context, source: str, out: str | None, form: Format | None, retry_failed: bool, json: bool
+    context: Context,
+    source: str,
+    out: str | None,
+    form: Format | None,
+    said: Mapping[str, Any],
+    retry_failed: bool,
+    json: bool,
 ) -> None:
-    """Submit the lines of a file, and leave."""
+    """Submit the lines of a file, with what is `said` of all of them, and leave."""
     from arawn.batch.kept import Kept, new_id
     from arawn.batch.reserve import Reserve
     from arawn.batch.service import Service
+    from arawn.steps import filled
 
-    items = _items(source, _done(out, retry_failed))
+    read = _items(source, _done(out, retry_failed))
+    items = [item._replace(request=filled(item.request, said)) for item in read]
     if not items:
         context.status.note("every line was done before")
         return

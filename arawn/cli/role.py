@@ -47,6 +47,11 @@ class Manner(NamedTuple):
     settings: dict[str, Any]
     role: Role | None = None
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """All of it by the fields of a request."""
+        return self.settings if self.system is None else {**self.settings, "system": self.system}
+
 
 def manner(context: Context, role: str | None, system: str | None, reasoning: str | None) -> Manner:
     """What `--role`, `--system` and `--reasoning` say together; `context` then asks the role's backend.

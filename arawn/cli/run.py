@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arawn.cli import Backend, Model, NoStore, Private, Quiet, Setting, Tasks, Timeout
+from arawn.cli import Backend, Model, NoStore, Private, Quiet, Role, Setting, Tasks, Timeout
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def run(
     dry_run: DryRun = False,
     backend: Backend = None,
     model: Model = None,
+    role: Role = None,
     option: Setting = None,
     json: Json = False,
     timeout: Timeout = None,
@@ -58,6 +59,8 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a task of [tasks.NAME]. The answer goes to stdout, everything else to stderr."""
+    from arawn.cli.role import manner
+
     context: Context = ctx.find_root().obj
     context.take(backend, model, option, quiet)
     try:
@@ -66,7 +69,7 @@ def run(
             _list(found, json)
             return
         plan, given = _planned(context, found, name, words or [], file or [])
-        seats = seated(context, plan, private, timeout)
+        seats = seated(context, plan, private, timeout, manner(context, role, None, None).said)
         if given.parts:
             _check_parts(plan, seats, given)
         if dry_run:
@@ -161,7 +164,7 @@ def _values(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def seated(
-    context: Context, plan: Plan, private: bool = False, timeout: float | None = None
+    context: Context, plan: Plan, private: bool, timeout: float | None, said: Mapping[str, Any]
 ) -> dict[str, Seat]:
     """Everything opened that the plan needs, before anything is sent."""
     from arawn.steps import seat
@@ -170,7 +173,7 @@ def seated(
     for task in plan.tasks:
         app = context.another_app()
         app.private = private
-        made[task.name] = seat(task, app, context.backend, context.model, timeout)
+        made[task.name] = seat(task, app, context.backend, context.model, timeout, said)
     return made
 
 
