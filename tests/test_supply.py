@@ -16,7 +16,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-# Each is drawn in by another of them all the same: prompt_toolkit by wcwidth, rich by markdown-it.
+# Each comes with another of them all the same: wcwidth with prompt-toolkit, markdown-it-py with rich.
 DRAWN_IN = {"markdown-it-py", "wcwidth"}
 MODULES = {"prompt-toolkit": "prompt_toolkit", "tomli-w": "tomli_w", "markdown-it-py": "markdown_it"}
 # What the libraries above bring along and the program names: each where it may be missing, or is theirs.
