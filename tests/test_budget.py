@@ -309,12 +309,14 @@ def test_answers_under_way_hold_what_they_may_cost(tmp_path: Path) -> None:
     second.close()
 
 
-def test_what_a_killed_process_held_is_likely_spent_and_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["ASK", "ASK._replace(max_tokens=1000)"])
+def test_what_a_killed_process_held_is_likely_spent_and_no_more(tmp_path: Path, asked: str) -> None:
+    """And nobody waits for it to be given back: who would pass the limit is told so at once."""
     script = (
         "import sys, os; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path; from test_budget import *\n"
         "made = guard(Path(sys.argv[1]), Answering(), {'per_day': 100.0})\n"
-        "events = made.stream(ASK); next(events); os.kill(os.getpid(), 9)\n"
+        f"events = made.stream({asked}); next(events); os.kill(os.getpid(), 9)\n"
     )
     here = Path(__file__).parent
     done = subprocess.run(
@@ -322,6 +324,9 @@ def test_what_a_killed_process_held_is_likely_spent_and_no_more(tmp_path: Path) 
     )
     assert done.returncode == -9
     assert spent(tmp_path) == pytest.approx(0.1, rel=0.05)
+    events = guard(tmp_path, Answering(), {"per_day": 0.15}).stream(ASK)
+    with pytest.raises(BudgetFault):
+        assert not isinstance(next(events), Wait)
 
 
 LIMITS = st.fixed_dictionaries(
