@@ -249,6 +249,7 @@ class Keeper:
     def _rescue(self, entry: _Entry) -> Path | None:
         import json
         import tempfile
+        from contextlib import suppress
 
         from arawn.record import turn_out
 
@@ -256,12 +257,15 @@ class Keeper:
             return None
         end = turn_out(turn_without_keys(entry.turn, self.mask))
         end["messages"] = end["messages"][1:]
+        name = ""
         try:
             handle, name = tempfile.mkstemp(".jsonl", "arawn-")
             with open(handle, "w", encoding="utf-8", errors="replace") as file:
                 for line in (entry.first, {"end": end}):
                     file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
         except OSError:
+            with suppress(OSError):  # half a turn is none
+                os.unlink(name)
             return None
         return Path(name)
 

@@ -222,6 +222,24 @@ def test_resume_after_kill(arawn: Callable, env: dict[str, str], home: Path, tmp
     assert not list((data(home) / "journal").iterdir())
 
 
+def test_a_turn_that_was_kept_as_a_file_is_gone_on_with(arawn: Callable, tmp_path: Path) -> None:
+    """As the file says where it was said, the session stands there once it is taken in."""
+    with FakeProvider(echo) as fake:
+        arawn("ask", "one", config=config(fake))
+        session = json.loads(arawn("session", "show", "--json").stdout)
+        message = {"role": "user", "parts": [{"type": "text", "text": "two"}]}
+        first = {"arawn": "journal", "version": 1, "turn": "t00000000002", "parent": session["head"]}
+        first |= {"at": time.time(), "backend": "fake", "model": "m-1", "message": message}
+        first["session"] = {"id": session["id"], "branch": "main"}
+        path = tmp_path / "kept.jsonl"
+        lines = (first, {"text": "the answer"})
+        path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+        assert arawn("session", "import", str(path)).stdout == "1 session, 1 turn taken in\n"
+        assert arawn("session", "import", str(path)).stdout == "0 sessions, 0 turns taken in\n"
+        assert arawn("ask", "-c", "three").stdout == "heard 5: three\n"
+        assert [one["content"] for one in fake.requests[1].json["messages"]][2:4] == ["two", "the answer"]
+
+
 def test_search(arawn: Callable) -> None:
     with FakeProvider(openai_stream(["A checkpoint moves pages.\n```sql\nPRAGMA x\n```"]), echo) as fake:
         arawn("ask", "What is a Prüfpunkt?", config=config(fake))

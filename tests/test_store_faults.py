@@ -245,8 +245,10 @@ def test_F_DB_05_a_file_that_may_not_grow(ask, arawn, data: Path, tmp_path: Path
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    done = ask("second " + "long " * limit, preexec_fn=small)
+    (tmp_path / "tmp").mkdir()
+    done = ask("second " + "long " * limit, preexec_fn=small, env={"TMPDIR": str(tmp_path / "tmp")})
     assert "not stored" in done.stderr and "Traceback" not in done.stderr
+    assert not list((tmp_path / "tmp").iterdir()), "half a turn is kept nowhere"
     ask("third")
     assert [prompt.split()[0] for prompt in stored(data)] == ["first", "third"]
 

@@ -12,9 +12,10 @@ from arawn.cli import Json
 from arawn.errors import UsageFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from arawn.session import Session
+    from arawn.store.sessions import Store
 
 JOURNAL = b'{"arawn":"journal"'
 
@@ -89,37 +90,40 @@ def import_(
     """
     from arawn.cli.stored import done, opened
     from arawn.render.safe import clean
+    from arawn.transfer import read
 
     context, store = opened(ctx, masked=True)
+
+    def tell(line: str) -> None:
+        context.status.warn(clean(line, newlines=False))
+
     sessions = turns = 0
     for file in files:
-        for session in _read(file, form, lambda line: context.status.warn(clean(line, newlines=False))):
-            new = store.take(session)
-            sessions += new > 0
-            turns += new
+        if form is None and _is_journal(file):
+            took = [_adopted(store, file)]
+        else:
+            took = [store.take(session) for session in read(file, form, tell)]
+        sessions += sum(new > 0 for new in took)
+        turns += sum(took)
     told = f"{sessions} session{'s' * (sessions != 1)}, {turns} turn{'s' * (turns != 1)} taken in"
     done(json, told, sessions=sessions, turns=turns)
 
 
-def _read(file: Path, form: str | None, tell: Callable[[str], None]) -> Iterator[Session]:
-    """The sessions of a file; one that was kept because the store could not take it is one too."""
-    from arawn.store.journal import read as read_journal
-    from arawn.store.journal import session_of
-    from arawn.store.sessions import NOT_OURS
-    from arawn.transfer import read
-
+def _is_journal(file: Path) -> bool:
+    """Whether it is a turn that was kept there because the store could not take it."""
     try:
         with open(file, "rb") as begun:
-            kept = begun.read(len(JOURNAL)) == JOURNAL
+            return begun.read(len(JOURNAL)) == JOURNAL
     except OSError:
-        kept = False
-    if not kept or form is not None:
-        yield from read(file, form, tell)
-        return
+        return False
+
+
+def _adopted(store: Store, file: Path) -> int:
+    """How many turns of such a file were new."""
+    from arawn.store.journal import read
+    from arawn.store.sessions import NOT_OURS
+
     try:
-        first, turn = read_journal(file.read_bytes())
-        session = session_of(first, turn)
+        return store.adopt(*read(file.read_bytes()))
     except (OSError, *NOT_OURS) as error:
         raise UsageFault(f"{file}: {error}") from None
-    session.add(turn)
-    yield session

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arawn.errors import StoreFault, UsageFault
-from arawn.record import clean, session_without_keys, turn_without_keys
+from arawn.record import Json, clean, session_without_keys, turn_without_keys
 from arawn.session import ASIDE, MAIN, Session, Turn
 from arawn.store import journal, trees
 from arawn.store.database import Database, Tell, Unfit, is_damage
@@ -263,7 +263,7 @@ class Store:
                 left.close()
                 continue
             try:
-                self._adopt(left)
+                self.adopt(left.first, left.turn)
             except (Unfit, *NOT_OURS) as error:
                 left.set_aside(self.tell, str(error))
             except StoreFault:
@@ -276,16 +276,20 @@ class Store:
             turns = "1 turn waits" if self.waiting == 1 else f"{self.waiting} turns wait"
             self.tell(f"{turns} in {folder} until the store can be written")
 
-    def _adopt(self, left: journal.Dead) -> None:
-        said, turn = left.first["session"], left.turn
-        if left.first.get("masked"):  # piece by piece: a key that came in two pieces is seen only now
+    def adopt(self, first: Json, turn: Turn) -> int:
+        """Take in the turn of a journal that nobody writes, `first` being its first line; 0 where it is here.
+
+        The session stands there then, unless somebody moved it since. Raises also one of NOT_OURS.
+        """
+        said, turn = first["session"], turn_without_keys(turn, self.mask)
+        if first.get("masked"):  # piece by piece: a key that came in two pieces is seen only now
             from arawn.secret import Redactor
 
             turn = turn_without_keys(turn, Redactor().redact)
-        session = journal.session_of(left.first, turn)
+        session = session_without_keys(journal.session_of(first, turn), self.mask, turns=False)
         branch = said.get("branch")
 
-        def work() -> None:
+        def work() -> int:
             with self.db.writing() as db:
                 known = trees.row_of(db, session.id)
                 if known is None:
@@ -294,12 +298,13 @@ class Store:
                     row = trees.session_row(db, session, str(said.get("terminal") or ""))
                     trees.put_turn(db, row, turn)
                     trees.put_heads(db, row, session)
-                    return
+                    return 1
                 new = trees.put_turn(db, known, turn)
                 if new is not None:
                     trees.follow(db, known, new, turn.parent, branch)
+                return int(new is not None)
 
-        self._guard(work)
+        return self._guard(work)
 
     def _change(self, statement: str, values: Sequence[Any]) -> None:
         def work() -> None:
