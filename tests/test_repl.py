@@ -96,6 +96,13 @@ def test_lines_of_ours_end_between_words(start: Start) -> None:
     term.say("/quit now").wait("/quit takes no argument")
 
 
+def test_what_was_stopped_before_an_answer_goes_along_and_that_is_told(start: Start) -> None:
+    term = (
+        start().say("hang").wait("waiting for one").send("\x03").wait("[stopped]").wait("/undo takes it back")
+    )
+    term.say("more").wait("heard 1: 'hang\\n\\nmore'")
+
+
 def test_what_failed_for_good_is_taken_back(start: Start) -> None:
     term = start().say("blue").wait("heard 1").say("denied").wait("No key of this kind").wait("taken back")
     term.say("which?").wait("heard 3: 'blue | one m-1 heard 1:").wait("which?'")

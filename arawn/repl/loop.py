@@ -251,6 +251,9 @@ class Repl:
         self.settled()
         if show.stopped and not self._attended:
             raise KeyboardInterrupt  # nobody is there to say what comes next
+        asked = self.session.turns.get(self.session.head or "")
+        if show.stopped and asked is not None and asked.kind == "said" and not asked.answer:
+            chat.status.note("it goes along with what you say next; /undo takes it back")
         if fault is not None:
             self.screen.fault(fault)
             self._take_back(fault)
