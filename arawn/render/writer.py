@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TextIO
 
-from arawn.render.measure import atoms, cells, clusters, fitting
+from arawn.render.measure import NARROW, atoms, cells, clusters, fitting
 
 RESET = "\x1b[0m"
 SYNC_ON, SYNC_OFF = "\x1b[?2026h", "\x1b[?2026l"
@@ -20,7 +20,7 @@ _CLOSING = frozenset("、。，．・：；！？）」』】〕〉》〗〙ー�
 _OPENING = frozenset("（「『【〔〈《〖〘“‘([{")
 _JOINED = "[\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"  # what follows may belong to it
 _TAIL = 16
-_PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?(?= )")
+_PLAIN = re.compile(f"(?! ){NARROW}+(?<! )(?= )")
 
 Piece = tuple[str, str]
 
