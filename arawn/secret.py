@@ -25,7 +25,8 @@ _KINDS = ("sk", "xai", "hf", "r8", "pplx", "fw", "nvapi", "ghp", "pat")
 _SHAPES = (
     (
         tuple(kind + mark for kind in _KINDS for mark in "-_"),
-        r"(?:\b|(?<=\\[nrt]))(?:sk|gsk|xai|hf|r8|pplx|csk|fw|nvapi|ghp|github_pat)[-_][A-Za-z0-9_\-]{8,}",
+        r"(?:\b|(?<=\\[nrt]))(?:(?:sk|gsk|xai|nvapi|github_pat)[-_][A-Za-z0-9_\-]{8,}"
+        r"|(?:hf|r8|pplx|csk|fw|ghp)[-_][A-Za-z0-9]{12,})",  # pplx-embed-v1-4b is a model
     ),
     (("aiza",), r"(?:\b|(?<=\\[nrt]))AIza[A-Za-z0-9_\-]{20,}"),
     (("bearer",), r"(?i:\bbearer\s+)[A-Za-z0-9_\-.=+/~]{8,}"),
