@@ -183,6 +183,14 @@ def test_what_cannot_be_read_is_set_aside_and_told(tmp_path: Path) -> None:
     assert len(told) == 1 and str(folder / "bad.broken") in told[0]
 
 
+def test_what_nobody_came_to_send_goes(tmp_path: Path) -> None:
+    old, new = tmp_path / ".a.new", tmp_path / ".b.new"
+    for path in (old, new):
+        path.write_text("a prompt")
+    os.utime(old, (1.7e9, 1.7e9))
+    assert not list(dead(tmp_path)) and not old.exists() and new.exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()

@@ -27,7 +27,8 @@ from arawn.threads import start
 VERSION = 1
 TICK = 0.25
 """Seconds between two writes of what came."""
-
+HALF_MADE_S = 3600.0
+"""So old a file without its name is nobody's any more."""
 
 LOST = "Arawn was ended before the answer was whole"
 SUFFIX = ".jsonl"
@@ -251,6 +252,10 @@ def dead(folder: Path, tell: Callable[[str], None] = lambda line: None) -> Itera
     """
     found = []
     with contextlib.suppress(OSError):
+        for path in folder.glob(".*.new"):  # of who was ended before the prompt was sent
+            with contextlib.suppress(OSError):
+                if time.time() - path.lstat().st_mtime > HALF_MADE_S:
+                    path.unlink()
         for path in folder.glob("*" + SUFFIX):
             with contextlib.suppress(OSError):  # another process takes them in as well
                 found.append((path.lstat().st_mtime_ns, path))
