@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn import backends
 from arawn.backends.choose import Choice, check_local, choose
-from arawn.backends.names import standing_in
+from arawn.backends.names import route, standing_in
 from arawn.doors import Doors, late, options, retry_policy, settings_of, system_of
 from arawn.errors import ArawnError, ConfigFault
 from arawn.fitting import elsewhere, kinds, refuse_unfit, ways
@@ -205,10 +205,8 @@ class App:
         """A title by the backend of `[llm.routing] title`; None without one. Raises as asking does."""
         from arawn.titles import title_by
 
-        name, _, model = str(self.config.get("llm.routing.title") or "").partition(":")
-        if not name:
-            return None
-        return title_by(self.aside(name, model or None)[0].backend, session)
+        found = route(self.config, "title")
+        return title_by(self.aside(*found)[0].backend, session) if found else None
 
     def _backends_to_plan_for(self) -> OpenedBackends:
         from arawn.planning import OpenedBackends

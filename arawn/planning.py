@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arawn.backends.choose import choose
-from arawn.backends.names import set_up
+from arawn.backends.names import route, set_up
 from arawn.context import ContextPlanner, Profile, Rules
 from arawn.errors import ArawnError
 from arawn.ports import Backend, Journal
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from arawn.config.load import Config
     from arawn.models import Models
 
-ROUTES = ("llm.routing.compact", "llm.routing.summarization")
 OFFERED = 3
 """Models with a larger window that are named, at most."""
 
@@ -110,11 +109,10 @@ class OpenedBackends:
 
     def summariser(self, backend: Backend) -> Backend:
         """As `arawn.context.Backends`: the backend that `[llm.routing]` says, else the one in use."""
-        route = self._config.get(ROUTES[0]) or self._config.get(ROUTES[1])
-        if not route:
+        found = route(self._config, "compact", "summarization")
+        if found is None:
             return backend
-        name, _, model = str(route).partition(":")
-        self._beside = self._aside(name, model or None)
+        self._beside = self._aside(*found)
         return self._beside[0].backend
 
     def larger(self, backend: Backend, tokens: int) -> tuple[str, ...]:

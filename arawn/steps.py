@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.asking import Answer, ask
+from arawn.backends.names import route
 from arawn.errors import ConfigFault, UsageFault
 from arawn.events import Event
 from arawn.messages import NOTHING, FilePart, Format, Request, user
@@ -86,10 +87,9 @@ def _whom(task: Task, app: App, backend: str | None, model: str | None) -> tuple
     """Backend and model: the task's own, else those of the command line, else `[llm.routing]` of its name."""
     if task.backend:
         return task.backend, task.model
-    route = app.config.values.get("llm", {}).get("routing", {}).get(task.name)
-    if route and not (backend or model or task.model):
-        name, _, its = str(route).partition(":")
-        return name, its or None
+    found = route(app.config, task.name)
+    if found and not (backend or model or task.model):
+        return found
     return backend, task.model or model
 
 

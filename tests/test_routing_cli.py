@@ -287,14 +287,57 @@ def test_check_says_what_will_happen(run, llm: str, words: list[str]) -> None:
 
 def test_check_names_what_comes_to_nothing(arawn) -> None:
     text = (
-        '[llm]\nbackend = "ollama"\nstrategy = "hedge"\n[llm.routing]\nvision = "ollama"\ntitle = "gorq:x"\n'
+        '[llm]\nbackend = "ollama"\nstrategy = "hedge"\n[llm.routing]\nindexing = "ollama"\ntitle = "gorq:x"\n'
         'summary = "ollama:tiny"\nsummarization = "ollama"\n[tasks.summary]\nprompt = "x"\n'
     )
     done = arawn("config", "check", config=text)
-    assert ":5:1: llm.routing.vision is no work: there are title, compact, summarization" in done.stdout
+    assert (
+        ":5:1: llm.routing.indexing is no work: there are title, compact, summarization, vision"
+        in done.stdout
+    )
     assert ":6:1: llm.routing.title: there is no backend 'gorq'; did you mean \"groq\"?" in done.stdout
     assert "routing.summary" not in done.stdout and "routing.summarization" not in done.stdout
     assert "llm.strategy hedge has no effect" in done.stdout and done.returncode == 0
+
+
+WORK = '[llm.routing]\nvision = "b:m-eye"\ncode_generation = "b:m-code"'
+PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("args", "asked"),
+    [
+        (["ask", "hi", "-f", "p.png"], (0, "m-eye")),
+        (["ask", "hi", "-f", "p.txt"], (1, "m-a")),
+        (["ask", "hi", "-f", "p.png", "-b", "a"], (1, "m-a")),
+        (["ask", "hi", "-f", "p.png", "-m", "a:other"], (1, "other")),
+        (["cmd", "list files"], (0, "m-code")),
+        (["cmd", "list files", "-b", "a"], (1, "m-a")),
+    ],
+)
+def test_work_goes_to_whom_routing_names(run, tmp_path, args: list[str], asked: tuple[int, str]) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/p.png").write_bytes(PICTURE)
+    (tmp_path / "work/p.txt").write_text("text")
+    said = openai_stream(["```sh\nls\n```"])
+    with served(said, said) as fakes:
+        done = run(fakes, *args, llm=WORK)
+    first, model = asked
+    assert done.returncode == 0 and counts(fakes) == [first, 1 - first], done.stderr
+    assert fakes[1 - first].requests[0].json["model"] == model
+    assert ("llm.routing" in done.stderr) is (first == 0)
+
+
+def test_in_a_chat_a_picture_goes_to_whom_routing_names_and_words_do_not(arawn, tmp_path) -> None:
+    (tmp_path / "p.png").write_bytes(PICTURE)
+    lines = (
+        f"hello\n/attach {tmp_path}/p.png\nwhat is it\nand now\n/backend a\n/attach {tmp_path}/p.png\nagain\n"
+    )
+    with served(answer(), answer()) as fakes:
+        done = arawn("chat", stdin=lines, config=config(fakes, WORK), env=KEY_ENV)
+    assert done.returncode == 0 and counts(fakes) == [3, 1], done.stderr
+    assert "b · m-eye answers this one, as llm.routing.vision says" in done.stderr
+    assert "what is it" in json.dumps(fakes[1].requests[0].json)
 
 
 def test_check_names_who_cannot_be_asked(arawn) -> None:

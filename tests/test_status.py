@@ -390,7 +390,8 @@ def test_notes_and_errors_end_their_lines_between_words(tty: Tty) -> None:
     shown = tty.getvalue().split("\n")
     assert max(cells(line) for line in shown if "longer-than" not in line) <= tty.columns
     assert all(
-        set(line.split()) <= {*words.split(), *["Note:", "Warning:", "Error:", "it", "said:", "Check:", "-", "日本語の"]}
+        set(line.split())
+        <= {*words.split(), *["Note:", "Warning:", "Error:", "it", "said:", "Check:", "-", "日本語の"]}
         for line in shown
     )
     assert "    word word" in tty.getvalue(), "what hangs stands under its hint"

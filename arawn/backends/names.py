@@ -41,6 +41,14 @@ def spoken(
     return backend, model
 
 
+def route(config: Config, *works: str) -> tuple[str, str | None] | None:
+    """Backend and model that `[llm.routing]` names for the first of `works` that it has; None without one."""
+    table = config.values.get("llm", {}).get("routing", {})
+    said = next((str(table[work]) for work in works if table.get(work)), "")
+    name, _, model = said.partition(":")
+    return (name, model or None) if name else None
+
+
 def telling(env: Mapping[str, str], row: Provider) -> str:
     """The variable of the environment whose key alone makes this a backend to ask, or ""."""
     return next((name for name in row.telling_names if env.get(name, "").strip()), "")

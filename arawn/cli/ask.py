@@ -145,6 +145,8 @@ def _ask(
         from arawn.cli.quote import pick_for
 
         why = pick_for(context, conversation, prompt)
+    elif any(part.kind == "image" for part in prompt.parts):
+        why = context.route("vision")
     opened = open_for(context, conversation.session, timeout)
     opened = opened._replace(why=why or opened.why)
     if prompt.parts:

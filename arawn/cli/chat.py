@@ -73,6 +73,7 @@ def chat(
 
 
 def _settings(context: Context, said: Manner, private: bool) -> Settings:
+    from arawn.backends.names import route
     from arawn.render.ending import ending_of
     from arawn.repl.chat import Settings
     from arawn.roles import Roles
@@ -88,6 +89,7 @@ def _settings(context: Context, said: Manner, private: bool) -> Settings:
         private=private,
         verbose=context.verbose,
         named=_named(config, context.env) if config.get("model_selector.enabled") else None,
+        sight=None if context.backend or context.model else route(config, "vision"),
         snippets=load(config, context.env),
         roles=Roles(config, context.env),
         role=said.role,

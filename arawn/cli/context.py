@@ -79,6 +79,16 @@ class Context:
                 )
             self.flags.append((key.strip(), value, "-o"))
 
+    def route(self, work: str) -> str:
+        """Have this run ask whom `[llm.routing]` names for `work`, where nobody else is named; why, or ""."""
+        from arawn.backends.names import route
+
+        found = route(self.load(), work)
+        if found is None or self.backend or self.model or self.race or self.pick:
+            return ""
+        self.take(*found)
+        return f"llm.routing.{work}"
+
     def paint(self, color: str | None) -> None:
         """What `--color` says. Raises UsageFault for another word than it takes."""
         if color is None:

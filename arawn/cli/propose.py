@@ -151,13 +151,15 @@ class _Turn:
         context, ways = self._asking.context, self._asking.ways
         system = self._system.format(place=self._asking.place)
         context.app.private = ways.private
+        why = context.route("code_generation")
         self.keeper = context.app.keeper(ways.keep)
         self.keeper.place = self.keeper.place._replace(terminal=ASIDE)
         self.session = self.keeper.new(system)
         conversation = Conversation(
             self.session, journal=self.keeper, planner=context.app.planner(self.keeper)
         )
-        self.opened = open_for(context, self.session)
+        opened = open_for(context, self.session)
+        self.opened = opened._replace(why=why or opened.why)
         if self.opened.provider == GUIDE:
             raise ConfigFault(
                 "No backend is set up, and the offline guide makes no commands", hints=("arawn config init",)

@@ -35,7 +35,7 @@ def wrong_routing(config: Config) -> list[str]:
 
 def wrong_routes(config: Config) -> list[str]:
     """What of `[llm.routing]` comes to nothing: a name of no work, a backend that is none; with places."""
-    jobs = ("title", "compact", "summarization")
+    jobs = ("title", "compact", "summarization", "vision", "code_generation")
     known = {*jobs, *config.values.get("tasks", {})}
     lines = []
     for work, route in config.values.get("llm", {}).get("routing", {}).items():

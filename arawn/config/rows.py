@@ -72,7 +72,8 @@ _LLM = (
         "str",
         None,
         "Backend for some work, NAME or NAME:MODEL: title names new sessions, compact (or summarization) "
-        "sums up old turns, the name of a task in [tasks] is for that task.",
+        "sums up old turns, vision takes pictures, code_generation makes commands (arawn cmd), the name of a "
+        "task in [tasks] is for that task. What the person names goes over it.",
         example="groq",
     ),
 )

@@ -93,6 +93,7 @@ class Settings(NamedTuple):
 
     named: backend and model that the words of `use NAME for this` mean; None where that is not understood.
     snippets: the texts that `#NAME` stands for. roles: those that `/role` knows; role: the one to begin with.
+    sight: backend and model that pictures go to while the person has named no other.
     toolbar: a line below the prompt. private: nothing is kept, which the prompt tells.
     verbose: every attempt is told.
     """
@@ -101,6 +102,7 @@ class Settings(NamedTuple):
     reasoning: Mode = "line"
     editing_mode: Literal["emacs", "vi"] = "emacs"
     named: Callable[[str], tuple[str | None, str | None] | None] | None = None
+    sight: tuple[str, str | None] | None = None
     snippets: Mapping[str, str] = NOTHING
     ending: Ending = Ending()
     roles: Roles | None = None

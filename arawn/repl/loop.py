@@ -214,7 +214,7 @@ class Repl:
             return text, ()
         from arawn.attach import enclosed, parts
 
-        self.app.check_files(self.opened, parts(files))
+        using.check(self, parts(files))
         self.attached = []
         return "\n\n".join([text, *enclosed(files)]), parts(files)
 
@@ -230,7 +230,7 @@ class Repl:
 
         file = take(name, self.app.fetch)
         if file.part is not None:
-            self.app.check_files(self.opened, (file.part,))
+            using.check(self, (file.part,))
         return file
 
     def answer(self, events: Iterator[Event]) -> None:
@@ -353,6 +353,7 @@ class Repl:
         """Go on with another backend or model; the conversation stays. Raises an ArawnError."""
         before = self.opened
         self.opened = self.app.open(backend, model)
+        self.settings = self.settings._replace(sight=None)
         before.backend.close()
         self.tell_opened()
 

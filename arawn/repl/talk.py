@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from arawn.errors import ArawnError
 from arawn.render.foot import Foot
 from arawn.render.terminal import redraws
-from arawn.repl import mentions
+from arawn.repl import mentions, using
 from arawn.repl.below import Below
 from arawn.repl.commands import registry
 from arawn.repl.listening import Listener
@@ -212,7 +212,7 @@ class Talk:
 
         file = from_bytes(paste_image(self._chat.env), "clipboard.png")
         if file.part is not None:
-            self._repl.app.check_files(self._repl.opened, (file.part,))
+            using.check(self._repl, (file.part,))
         self._repl.attached.append(file)
         return f"with the next message: {file.name} ({file.kind}, {mentions.size(file.size)})"
 

@@ -1,4 +1,4 @@
-"""`use NAME for this: ...` at the start of a message: another backend or model answers that one turn.
+"""Another backend or model for one turn: by `use NAME for this: ...` at its start, or for its pictures.
 
 Nothing is guessed: NAME must be that of something that can be asked, and a sign or a new line must follow.
 """
@@ -6,6 +6,7 @@ Nothing is guessed: NAME must be that of something that can be asked, and a sign
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError
@@ -43,22 +44,36 @@ def ask(repl: Repl, chat: Chat, text: str, parts: tuple[FilePart, ...]) -> None:
     named = chat.settings.named
     found = wish(text) if named is not None else None
     meant = named(found.name) if named is not None and found is not None else None
-    if found is None or meant is None:
+    seen = _sight(repl, parts)
+    if meant is None and seen is not None:
+        _ask(repl, chat, seen, text, parts, "as llm.routing.vision says")
+    elif found is None or meant is None:
         if found is not None and found.plain:
             told = f'nobody that can be asked is called "{found.name}": {repl.opened.name} answers'
             chat.status.note(told)
         repl.answer(repl.conversation.ask(repl.opened.backend, text, parts))
-        return
-    if not found.rest.strip() and not parts:
+    elif not found.rest.strip() and not parts:
         repl.draft = f"use {found.name} for this: "
         chat.status.note("say what to ask behind it")
-        return
-    _ask(repl, chat, meant, found.rest, parts)
+    else:
+        _ask(repl, chat, meant, found.rest, parts, "as you say")
+
+
+def check(repl: Repl, parts: Sequence[FilePart]) -> None:
+    """Raises UsageFault for a file that who is asked now cannot take; who pictures go to is asked later."""
+    if _sight(repl, parts) is None:
+        repl.app.check_files(repl.opened, parts)
+
+
+def _sight(repl: Repl, parts: Sequence[FilePart]) -> tuple[str, str | None] | None:
+    """Whom `[llm.routing] vision` names, where there are pictures."""
+    return repl.settings.sight if any(part.kind == "image" for part in parts) else None
 
 
 def _ask(
-    repl: Repl, chat: Chat, meant: tuple[str | None, str | None], rest: str, parts: tuple[FilePart, ...]
-) -> None:
+    repl: Repl, chat: Chat, meant: tuple[str | None, str | None], rest: str, parts: tuple[FilePart, ...],
+    why: str,
+) -> None:  # fmt: skip
     before = repl.opened
     try:
         opened = repl.app.open(*meant)
@@ -67,7 +82,7 @@ def _ask(
         repl.screen.fault(fault)
         repl.draft = rest
         return
-    chat.status.note(f"{opened.name} · {opened.model} answers this one, as you say")
+    chat.status.note(f"{opened.name} · {opened.model} answers this one, {why}")
     repl.opened = opened
     try:
         repl.answer(repl.conversation.ask(opened.backend, rest, parts))
