@@ -6,12 +6,12 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from arawn.backends.http_access import PLAIN, Access, request_headers
 from arawn.backends.http_body import PIECE, decoded
 from arawn.backends.http_connect import Deadline
-from arawn.backends.http_course import Course, Exchange
+from arawn.backends.http_course import Course, Exchange, Limits
 from arawn.backends.http_errors import Scene, proxy_wants_a_name, too_large, translate
 from arawn.backends.http_net import address, load_httpx, parsed, probe
 from arawn.backends.http_transport import replays, way_to
@@ -30,18 +30,6 @@ LAST_BYTES_S = 0.25
 ERROR_BODY_S = 5.0
 """What a status that says "failed" gets to explain itself."""
 _SIGNS_OF_LIFE = (Text, Reasoning, ToolCall, Progress)
-
-
-class Limits(NamedTuple):
-    """`[limits]`: seconds and bytes."""
-
-    connect: float = 10.0
-    first_event: float = 120.0
-    idle: float = 90.0
-    frame: int = 8 * 1024 * 1024
-    reply: int = 32 * 1024 * 1024
-    error_body: int = 64 * 1024
-    cancel: float = 2.0
 
 
 class HttpBackend:

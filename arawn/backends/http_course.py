@@ -1,17 +1,28 @@
-"""What is known of one request to a model service while it lasts; it sends nothing."""
+"""What one request to a model service may take, and what is known of it while it lasts; it sends nothing."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.backends.http_connect import Deadline
 from arawn.events import Attempt
 
 if TYPE_CHECKING:
-    from arawn.backends.http import Limits
     from arawn.errors import ArawnError
     from arawn.wire import Call, Target
+
+
+class Limits(NamedTuple):
+    """`[limits]`: seconds and bytes."""
+
+    connect: float = 10.0
+    first_event: float = 120.0
+    idle: float = 90.0
+    frame: int = 8 * 1024 * 1024
+    reply: int = 32 * 1024 * 1024
+    error_body: int = 64 * 1024
+    cancel: float = 2.0
 
 
 class Course:

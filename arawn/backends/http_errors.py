@@ -10,7 +10,7 @@ from arawn.errors import ArawnError, ConfigFault, Cut, TimedOut, Unreachable
 from arawn.wire import Target
 
 if TYPE_CHECKING:
-    from arawn.backends.http import Limits
+    from arawn.backends.http_course import Limits
 
 UNUSABLE = (
     "InvalidURL",
