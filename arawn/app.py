@@ -137,15 +137,19 @@ class App:
         name, settings = choice.name, settings_of(self.config, choice)
         known = Known(lambda: self.takes(name), lambda: self.models.near(name), lambda: self.rungs(choice))
         system, said = system_of(self.config, choice), options(choice, self._env)
-        routed: Backend = Configured(asked, settings, system, said, known)
-        if "budget" in self.config.values:
-            from arawn.budget import guarded
-
-            routed = guarded(self, self._env, choice, routed, settings)
+        routed = self._guard(choice, Configured(asked, settings, system, said, known), settings)
         shown = (name, choice.provider.label, choice.model, choice.why, choice.provider.name)
         opened = Opened(routed, *shown, lambda: late(choice, place), settings, abort=place.abort)
         self._opened[name] = self._asked[name, routed.model] = opened
         return opened
+
+    def _guard(self, choice: Choice, one: Backend, said: Mapping[str, Any], vectors: bool = False) -> Backend:
+        """A backend within the limits of money, where there are any."""
+        if "budget" not in self.config.values:
+            return one
+        from arawn.budget import guarded
+
+        return guarded(self, self._env, choice, one, said, vectors)
 
     @property
     def health(self) -> Health:
@@ -275,11 +279,9 @@ class App:
             self._status.warn(notice)
         places = (choice.base_url, *choice.regions)
         doors = [self._doors.open(choice._replace(base_url=place), timeout) for place in places]
-        from arawn.budget import guarded
-
         return Embedder(
             choice, doors, lambda asked: self._retry(asked, choice, None), dimensions,
-            lambda whole: guarded(self, self._env, choice, whole, NOTHING, vectors=True),
+            lambda whole: self._guard(choice, whole, NOTHING, vectors=True),
         )  # fmt: skip
 
     def reach(self, backend: str, limit: float) -> tuple[str, str]:

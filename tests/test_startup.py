@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from fake_provider import FakeProvider, openai_stream
+from fake_provider import FakeProvider, json_reply, openai_stream
 from home import FAKE, configure
 
 PROGRAM = """
@@ -89,6 +89,13 @@ def test_ask_without_a_store_loads_no_sqlite(tmp_path, env, home) -> None:
     with FakeProvider(openai_stream(["Hello"])) as fake:
         configure(home, CONFIG.format(url=fake.url, key="sk-0123456789"))
         found = roots(loaded(tmp_path, env, "ask", "--no-store", "hi"))
+    assert not found & set(HEAVY), found & set(HEAVY)
+
+
+def test_vectors_without_limits_of_money_load_no_sqlite(tmp_path, env, home) -> None:
+    with FakeProvider(json_reply(200, {"data": [{"index": 0, "embedding": [1.0]}]})) as fake:
+        configure(home, CONFIG.format(url=fake.url, key="sk-0123456789"))
+        found = roots(loaded(tmp_path, env, "embed", "hi"))
     assert not found & set(HEAVY), found & set(HEAVY)
 
 
