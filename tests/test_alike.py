@@ -42,6 +42,7 @@ def test_the_text_of_a_like_chunk_is_read(text: str, spaced: bool) -> None:
         (_data("one", content="two"), "one"),  # which of the two is the text?
         (_data('a "b"'), 'a "b"'),  # its end would have to be looked for
         ('{"text":"one"}', "one"),
+        ('"one""', "one"),  # no JSON at all
     ],
 )
 def test_a_chunk_that_is_no_pattern_is_not_learnt(learnt: str, text: str) -> None:

@@ -17,7 +17,7 @@ class Alike:
     """
 
     def __init__(self) -> None:
-        self._before = self._after = '"'  # no chunk begins so
+        self._before = self._after = "\n"  # no JSON begins so
 
     def learn(self, data: str, text: str) -> None:
         """Take `data` for the pattern, which says `text` and nothing else."""
