@@ -81,7 +81,10 @@ class Reserve:
         """It was handed over, or nothing of it was taken."""
         if self._hold:
             ledger = self._ledger()
-            ledger.keep(self._hold) if taken else ledger.end(self._hold, None)
+            if taken:
+                ledger.keep(self._hold)
+            else:
+                ledger.end(self._hold, None)
             ledger.close()
         self._guard.close()
 
