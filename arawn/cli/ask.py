@@ -142,7 +142,7 @@ def _ask(
 
     why = ""
     if context.pick is not None:
-        from arawn.cli.quote import pick_for
+        from arawn.cli.offers import pick_for
 
         why = pick_for(context, conversation, prompt)
     elif any(part.kind == "image" for part in prompt.parts):

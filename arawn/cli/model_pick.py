@@ -86,7 +86,7 @@ def _row(one: Score) -> dict[str, Any]:
 def _candidates(context: Context, request: Request) -> Sequence[Offer]:
     """Every model of the backends that are set up, as far as they are known without asking anybody."""
     from arawn.catalog import models
-    from arawn.cli.quote import offers
+    from arawn.cli.offers import offers
     from arawn.config.paths import paths
     from arawn.models import Kept
 
