@@ -198,7 +198,7 @@ def test(
 ) -> None:
     """Send each the smallest real question, all at once. Key, model, status, how long it took, remedies."""
     from arawn.backends.at_once import at_once
-    from arawn.cli.model import usable
+    from arawn.cli.usable import usable
 
     context = ctx.find_root().obj
     wanted: list[str | None] = list(names or (usable(context) if every else [context.backend]))

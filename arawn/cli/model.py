@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from arawn.app import App, Opened
     from arawn.catalog import Facts
     from arawn.cli.context import Context
-    from arawn.providers import Provider
     from arawn.wire.listing import Entry
 
 app = typer.Typer(help="The models of a backend.")
@@ -22,7 +21,6 @@ app = typer.Typer(help="The models of a backend.")
 LIST_S = 15.0
 """A service that does not list its models within this time is told from a kept list, or the catalogue."""
 GRACE_S = 5.0
-PROBE_S = 0.2
 OF_FILE = ("family", "parameters", "quantization", "size")
 
 
@@ -111,37 +109,10 @@ def _squeezed(text: str) -> str:
     return "".join(mark for mark in text if mark.isalnum())
 
 
-def usable(context: Context) -> list[str]:
-    """Backends that can be asked now: own tables, keys in the environment, local servers that run."""
-    from arawn.backends.at_once import at_once
-    from arawn.backends.names import telling
-    from arawn.providers import PROVIDERS
-
-    own = list(context.load().backends)
-    rows = [row for row in PROVIDERS.values() if row.name not in own]
-    told = [bool(telling(context.env, row)) for row in rows]
-    probed = [row for row, key in zip(rows, told, strict=True) if row.probe and not key]
-    running = at_once(lambda row: runs(context, row), probed, 2 * PROBE_S)
-    here = {row.name for row, runs in zip(probed, running, strict=True) if runs}
-    return own + [row.name for row, key in zip(rows, told, strict=True) if key or row.name in here]
-
-
-def runs(context: Context, row: Provider) -> bool:
-    """Whether a local server answers; one whose address is none counts too: asking it tells what is wrong."""
-    from arawn.backends.choose import from_env
-    from arawn.backends.http import probe
-    from arawn.errors import ConfigFault
-
-    try:
-        place = from_env(context.env, row) or row.base_url
-    except ConfigFault:
-        return True
-    return probe(place + row.probe, PROBE_S) is not None
-
-
 def _every(context: Context, refresh: bool) -> list[Listed]:
     """The models of all backends, asked at once; what fails is told, and costs no other but the last."""
     from arawn.backends.at_once import at_once
+    from arawn.cli.usable import usable
     from arawn.errors import ArawnError, TimedOut
 
     program, names = context.app, usable(context)  # made once, before the threads

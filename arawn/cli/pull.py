@@ -22,7 +22,7 @@ AGAIN = "run it again: it goes on from here"
 
 def pull(context: Context, name: str) -> None:
     """Fetch `name` and show how it goes. Raises UsageFault where the backend cannot do that."""
-    from arawn.cli.model import runs
+    from arawn.cli.usable import runs
 
     program = context.app
     opened = program.open(context.backend, name)
