@@ -95,7 +95,7 @@ def test_ask_without_a_store_loads_no_sqlite(tmp_path, env, home) -> None:
 def test_vectors_without_limits_of_money_load_no_sqlite(tmp_path, env, home) -> None:
     with FakeProvider(json_reply(200, {"data": [{"index": 0, "embedding": [1.0]}]})) as fake:
         configure(home, CONFIG.format(url=fake.url, key="sk-0123456789"))
-        found = roots(loaded(tmp_path, env, "embed", "hi"))
+        found = roots(loaded(tmp_path, env, "embed", "hi", "-m", "m"))
     assert not found & set(HEAVY), found & set(HEAVY)
 
 
