@@ -101,6 +101,12 @@ def test_a_mute_backend_has_its_own_limit(arawn) -> None:
 def test_a_name_that_there_is_not(arawn) -> None:
     done = arawn("backend", "test", "opnai")
     assert done.returncode == 3 and 'did you mean "openai"' in done.stdout
+    for name, told in (
+        ("claude", 'did you mean "anthropic"?'),
+        ("grok", 'did you mean "xai"?'),
+        ("groq:big", "  - a backend and its model: -m groq:big\n"),
+    ):
+        assert told in arawn("ask", "hi", "-b", name).stderr
 
 
 def test_a_key_that_looks_like_a_reference_is_not_shown(arawn) -> None:

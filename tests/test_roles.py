@@ -79,7 +79,7 @@ def test_a_prompt_from_a_file_beside_the_config(roles, home: Path) -> None:
         ('[roles.a]\nfile = "none.md"\n', {}, "config.toml:2:1: roles.a.file: "),
         ("", {"a": "+++\ntemprature = 1\n+++\nx"}, "a.md:2:1: unknown key roles.a.temprature"),
         ("", {"a": "+++\n\ntop_p = 7\n+++\nx"}, "a.md:3:1: roles.a.top_p: must be at most 1"),
-        ("", {"a": '+++\nbackend = "grok"\n+++\nx'}, 'did you mean "groq"?'),
+        ("", {"a": '+++\nbackend = "grok"\n+++\nx'}, 'did you mean "xai"?'),
         ("", {"a": '+++\nsystem = "s"\n+++\nx'}, "system: the text below is its system prompt"),
         ("", {"a": "+++\n[llm]\nmodel = 'm'\n+++\nx"}, "without a [table]"),
         ("", {"a": "+++\ntop_p = 1\nx"}, "needs a second one"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.names import spoken, telling
 from arawn.errors import ConfigFault, SecretFault
-from arawn.providers import CUSTOM, DIALECTS, GUIDE, PROVIDERS, Provider
+from arawn.providers import CUSTOM, DIALECTS, GUIDE, PROVIDERS, Provider, meant
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
@@ -105,15 +105,15 @@ def provider_of(name: str, table: Mapping[str, Any], config: Config) -> Provider
     """The row behind a backend name: its `provider`, the row of that name, or `custom`."""
     wanted = str(table.get("provider", name if name in PROVIDERS else CUSTOM if table else name))
     if wanted not in PROVIDERS:
-        raise ConfigFault(_unknown(wanted, config), hints=("arawn backend list shows what there is",))
+        known = wanted.partition(":")[0] in (*config.backends, *PROVIDERS)
+        both = (f"a backend and its model: -m {wanted}",) if known else ()
+        raise ConfigFault(_unknown(wanted, config), hints=(*both, "arawn backend list shows what there is"))
     return PROVIDERS[wanted]
 
 
 def _unknown(name: str, config: Config) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [*config.backends, *PROVIDERS, GUIDE], 1)
-    return f'There is no backend "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+    near = meant(name, [*config.backends, *PROVIDERS, GUIDE], 0.6)
+    return f'There is no backend "{name}"' + (f'; did you mean "{near}"?' if near else "")
 
 
 def named(config: Config, env: Mapping[str, str], backend: str | None) -> tuple[str, str, tuple[str, ...]]:

@@ -137,20 +137,16 @@ def check_whole(config: Config, known: Collection[Mistake]) -> list[Mistake]:
 
 
 def _backend_name(config: Config) -> Mistake | None:
-    from arawn.providers import GUIDE, PROVIDERS
+    from arawn.providers import GUIDE, PROVIDERS, meant
 
     name = config.values["llm"]["backend"]
     if name in config.backends or name == GUIDE or (name in PROVIDERS and PROVIDERS[name].has_place):
         return None
-    from difflib import get_close_matches
-
     from arawn.config.values import shown
 
-    near = get_close_matches(name, [*config.backends, *PROVIDERS, GUIDE], 1, 0.7)
+    near = meant(name, [*config.backends, *PROVIDERS, GUIDE])
     place = config.origin("llm.backend").place
-    tail = (
-        f'; did you mean "{near[0]}"?' if near else f"; a [backends.{path_text((name,))}] table would make it"
-    )
+    tail = f'; did you mean "{near}"?' if near else f"; a [backends.{path_text((name,))}] table would make it"
     return Mistake(f"{place}: llm.backend: there is no backend {shown(name)}{tail}")
 
 
@@ -164,17 +160,15 @@ def _backend(config: Config, name: str, table: dict[str, Any]) -> Mistake | None
 
 
 def _unfit(name: str, table: dict[str, Any]) -> str:
-    from arawn.providers import CUSTOM, GUIDE, PROVIDERS
+    from arawn.providers import CUSTOM, GUIDE, PROVIDERS, meant
 
     if name == GUIDE:
         return ": guide is built in and takes no settings"
     provider = table.get("provider", name if name in PROVIDERS else CUSTOM)
     if PROVIDERS[provider].has_place or any(table.get(key) for key in ("base_url", "endpoint", "endpoints")):
         return ""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(PROVIDERS), 1, 0.7) if "provider" not in table else []
+    near = meant(name, PROVIDERS) if "provider" not in table else ""
     if near:
-        return f': no provider is called so; did you mean "{near[0]}"?'
+        return f': no provider is called so; did you mean "{near}"?'
     asked = "provider" in table or "dialect" in table
     return " needs base_url" if asked else " needs provider (or base_url, and dialect where it is not openai)"

@@ -73,12 +73,10 @@ def is_known(config: Config, name: str) -> bool:
 
 def near(config: Config, name: str) -> str:
     """What may have been meant by the name of a backend, behind a semicolon; "" where nothing is near."""
-    from difflib import get_close_matches
+    from arawn.providers import PROVIDERS, meant
 
-    from arawn.providers import PROVIDERS
-
-    found = get_close_matches(name, [*config.backends, *PROVIDERS], 1, 0.7)
-    return f'; did you mean "{found[0]}"?' if found else ""
+    found = meant(name, [*config.backends, *PROVIDERS])
+    return f'; did you mean "{found}"?' if found else ""
 
 
 def _unknown_fault(word: str) -> str:

@@ -283,14 +283,12 @@ def _style(value: str) -> None:
 
 
 def _provider(value: str) -> None:
-    from arawn.providers import PROVIDERS
+    from arawn.providers import PROVIDERS, meant
 
     if value not in PROVIDERS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(value.lower(), list(PROVIDERS), 1)
+        near = meant(value.lower(), PROVIDERS, 0.6)
         raise BadValue(
-            f"no provider is called {shown(value)}" + (f'; did you mean "{near[0]}"?' if near else "")
+            f"no provider is called {shown(value)}" + (f'; did you mean "{near}"?' if near else "")
         )
 
 
