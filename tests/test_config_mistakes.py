@@ -49,12 +49,13 @@ def test_F_CONF_01_syntax(file: Path, text: str, expected: list[str]) -> None:
     assert len(found) == len(expected)
     assert re.match(r"F:\d+:\d+: ", found[0])
     assert found[0].startswith(expected[0][:4]) and found[1] == expected[1]
+    assert found[0].endswith("; a text stands in quotation marks") == ("invalid value" in expected[0])
     assert "canary" not in "".join(found)
 
 
 MISTAKES = """\
 [llm]
-backend = "grok"
+backend = "gorq"
 temprature = 0.3
 temperature = "hot"
 max_tokens = 0
@@ -107,7 +108,7 @@ def test_F_CONF_02_all_mistakes_at_once(file: Path) -> None:
         'F:26:1: limits.frame: expected bytes, or a text such as "8 MiB", found true',
         "F:27:1: unknown key limits.zzz",
         "F:30:1: server.port: must be at most 65535, not 99999",
-        "F:2:1: llm.backend: there is no backend 'grok'; did you mean \"groq\"?",
+        "F:2:1: llm.backend: there is no backend 'gorq'; did you mean \"groq\"?",
     ]
 
 
@@ -120,8 +121,13 @@ def test_F_CONF_02_all_mistakes_at_once(file: Path) -> None:
         ("[backends.opnai]\nmodel='x'", 'did you mean "openai"?'),
         ("[backends.guide]\nmodel='x'", "takes no settings"),
         ("[llm]\nbackend='mine'", "a [backends.mine] table would make it"),
+        ("[llm]\nbackend='grok'", "there is no backend 'grok'; did you mean \"xai\"?"),
+        ("[backends.claude]\nmodel='x'", 'did you mean "anthropic"?'),
+        ("[backends.x]\nprovider='Gemini'", 'did you mean "google"?'),
         ("[backends.x]\nprovider='ollama'\ndialect='opena'", 'did you mean "openai"?'),
         ("model = 'x'", "did you mean llm.model?"),
+        ("backend = 'x'", "did you mean llm.backend or [backends]?"),
+        ("[backends.x]\nurl = 'http://x'", "did you mean base_url?"),
         ("[llm]\napi_key = 'sk-canary'", "did you mean backends.NAME.api_key?"),
         ("[ui]\ncolor = 'Always'", 'did you mean "always"?'),
         ("[backends.groq]\nextra = { a = 1979-05-27 }", "JSON cannot"),

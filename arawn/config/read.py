@@ -118,6 +118,8 @@ def _syntax(message: str, text: str, place: str) -> str:
     lines = text.replace("\r\n", "\n").split("\n")
     line, column = (int(found[1]), int(found[2])) if found else (max(1, text.rstrip().count("\n") + 1), 1)
     what = re.sub(r" \(at .*\)$", "", message)
+    if what == "Invalid value":
+        what += "; a text stands in quotation marks"
     if not found:
         what += " at the end of the file"
         column = len(lines[line - 1]) + 1

@@ -93,9 +93,15 @@ def suggest(path: Path) -> str:
     parent = find(path[:-1]) if len(path) > 1 else tree()
     last = path[-1]
     if isinstance(parent, dict):
-        near = get_close_matches(last.lower(), [name for name in parent if name != "*"], 1, 0.6)
+        names = [name for name in parent if name != "*"]
+        near = get_close_matches(last.lower(), names, 1, 0.6)
+        if len(path) > 1 and not near:
+            near = [name for name in names if last.lower() in name.split("_")]
+        if near and len(path) == 1 and isinstance(parent[near[0]], dict):
+            setting = f"llm.{last} or " if last in tree()["llm"] else ""
+            return f"{setting}[{near[0]}]"
         if near:
-            return near[0] if len(path) > 1 or not isinstance(parent[near[0]], dict) else f"[{near[0]}]"
+            return near[0]
     from arawn.providers import PROVIDERS
 
     if len(path) == 1 and last in PROVIDERS:
