@@ -210,6 +210,9 @@ def test_F_CONF_08_killed_at_any_moment(home: Path, file: Path) -> None:
         child = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
         assert child.stdout is not None and child.stdout.readline()
         time.sleep(0.013 * (round_ + 1))
+        until = time.monotonic() + 30
+        while round_ == 7 and "max_tokens" not in file.read_text() and time.monotonic() < until:
+            time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
