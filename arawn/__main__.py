@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from arawn import interrupt
+
 
 def main() -> None:
     """Run the command line and leave with its exit code, without the interpreter's own farewell."""
+    interrupt.listen()
     if sys.argv[1:] == ["--version"]:  # the answer needs none of the imports below
         from arawn import __version__
 
@@ -16,7 +19,6 @@ def main() -> None:
 
         if sys.argv[2] in SHELLS:
             leave(_put(script(sys.argv[2])))
-    code = 130
     try:
         import gc
 
@@ -26,8 +28,11 @@ def main() -> None:
         gc.freeze()
         gc.enable()
         code = run(sys.argv[1:])
+        interrupt.rest()
     except KeyboardInterrupt:
-        pass
+        code = 130
+    except interrupt.Terminated as told:
+        code = told.code
     except (ImportError, OSError, MemoryError) as error:  # `run` itself tells all that comes later
         _complain(f"Arawn does not start: {str(error) or 'Out of memory'}")
         code = 1

@@ -30,7 +30,7 @@ ports
 session
 events
 messages
-errors | threads | keyboard | programs
+errors | threads | keyboard | programs | interrupt
 """
 LEVEL = {
     name: (-number, name)

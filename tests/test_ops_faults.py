@@ -394,15 +394,15 @@ def test_F_OPS_10_whatever_breaks_where_several_are_asked(with_lack, home, words
 
 
 DYING = f"""
-import arawn.cli.boundary as boundary
+import arawn.interrupt as interrupt
 class Dying:
     def __del__(self):
         raise ValueError("while it goes: {CANARY}")
-before = boundary.on_signals
+before = interrupt.begin
 def begun():
     before()
     globals()["kept"] = Dying()
-boundary.on_signals = begun
+interrupt.begin = begun
 import arawn.cli.context as context
 load = context.Context.load
 def loaded(self):

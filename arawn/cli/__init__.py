@@ -216,8 +216,9 @@ def _begin(ctx: typer.Context, continue_: bool, resume: str | None) -> None:
 def run(args: Sequence[str]) -> int:
     """Run the program with `args`; every fault ends here as a sentence and an exit code.
 
-    Returns the exit code of the table in the README. Only KeyboardInterrupt during the imports leaves it.
+    Returns the exit code of the table in the README. Only what a signal raises at the very end leaves it.
     """
+    from arawn import interrupt
     from arawn.cli import boundary, hooks
     from arawn.cli.context import Context
 
@@ -225,10 +226,10 @@ def run(args: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     context = Context(os.environ)
-    boundary.on_signals()
     hooks.on_faults(context)
     hooks.no_core_dump()
     try:
+        interrupt.begin()
         result = app(list(args), standalone_mode=False, prog_name="arawn", obj=context)
         return result if isinstance(result, int) else 0
     except BaseException as error:

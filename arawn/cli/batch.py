@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from arawn import interrupt
 from arawn.cli import Backend, Model, Quiet, Role, Tasks, Timeout, batch_service
 from arawn.cli.ask import JsonMode, Keys, Schema
 from arawn.errors import ArawnError, Incomplete, UsageFault
@@ -216,6 +217,7 @@ def _watch(context: Context, course: Run, left: int) -> bool:
                 raise
             stopped = True
             course.stop()
+            interrupt.go_on()
             context.status.note("stopping: what is under way is waited for; Ctrl-C again leaves it")
 
 

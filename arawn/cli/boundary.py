@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from arawn import interrupt
 from arawn.errors import ArawnError, Internal, StoreFault, UsageFault
 
 if TYPE_CHECKING:
@@ -17,31 +16,11 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came; `code` is the exit code it asks for."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated(128 + number)
-
-
-def on_signals() -> None:
-    """Let SIGTERM and SIGHUP unwind, so that what came is kept and the terminal is put right."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _terminate)
-
-
 def report(error: BaseException, context: Context, args: Sequence[str]) -> int:
     """Tell `error` on stderr (and as JSON where asked for); return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         return 130
-    if isinstance(error, Terminated):
+    if isinstance(error, interrupt.Terminated):
         return error.code
     left = isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError)
     if isinstance(error, SystemExit) and not left:
@@ -50,7 +29,10 @@ def report(error: BaseException, context: Context, args: Sequence[str]) -> int:
         _silence()
         return 141
     try:
-        fault = _known(error) or Internal.of(error)
+        fault = _known(error)
+        if fault is None and interrupt.code():  # made into another on its way, as `__set_name__` does it
+            return interrupt.code()
+        fault = fault or Internal.of(error)
         written(fault, context)
         _tell(fault, error, context, args)
     except (OSError, MemoryError, ImportError) as lack:  # there is not even what it takes to tell it

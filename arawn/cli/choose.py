@@ -7,6 +7,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from arawn import interrupt
 from arawn.errors import ArawnError, UsageFault
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class Choosing:
         try:
             return input("> ").strip() or command
         except (EOFError, KeyboardInterrupt):
+            interrupt.go_on()
             self._terminal.say("\n")
             return command
         finally:

@@ -8,6 +8,7 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from arawn import interrupt
 from arawn.cli.boundary import record, trace
 
 if TYPE_CHECKING:
@@ -30,9 +31,17 @@ def on_faults(context: Context) -> None:
                 sys.stderr.write(trace(error, context))
             record(error, context)
 
+    def unraisable(said: sys.UnraisableHookArgs) -> None:
+        if interrupt.lost(said.exc_value):
+            return
+        if sys.warnoptions:  # whoever asks for warnings changes the program, and is to see these, too
+            sys.__unraisablehook__(said)
+        else:
+            note(said.exc_value)
+
     threading.excepthook = lambda said: note(said.exc_value)
-    if not sys.warnoptions:  # whoever asks for warnings changes the program, and is to see these, too
-        sys.unraisablehook = lambda said: note(said.exc_value)
+    sys.unraisablehook = unraisable
+    if not sys.warnoptions:
         warnings.simplefilter("ignore")
 
 

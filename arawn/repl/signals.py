@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from arawn import interrupt
+from arawn.interrupt import Terminated
+
 TWICE = 1.0  # seconds within which a second Ctrl-C means: leave
 
 
-class Ended(BaseException):
-    """The program was told to end; `code` is its exit code."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.code = 128 + number
+class Ended(Terminated):
+    """The same while a chat runs."""
 
 
 class Signals:
@@ -33,8 +31,10 @@ class Signals:
         self.on_end: Callable[[Ended], None] | None = None
         self._last_resort = last_resort
         self._waiting = False
+        self._raised = False
         self._stop = False
         self._correcting = False
+        self._lost = False
         self.ended: Ended | None = None
         self._pressed = float("-inf")
         self.twice = False
@@ -46,9 +46,11 @@ class Signals:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, handler)
+        self._on_lost, interrupt.on_lost = interrupt.on_lost, self._once_more
         return self
 
     def __exit__(self, *_: object) -> None:
+        interrupt.on_lost = self._on_lost
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
@@ -65,7 +67,7 @@ class Signals:
 
     def busy(self) -> None:
         """From now on Ctrl-C is only remembered."""
-        self._waiting = False
+        self._waiting = self._raised = False
 
     @property
     def asked_to_stop(self) -> bool:
@@ -81,16 +83,25 @@ class Signals:
 
     def correct(self) -> None:
         """Stop an answer as Ctrl-C does, from any thread; it does not count as Ctrl-C pressed."""
-        main = threading.main_thread().ident
-        if signal.SIGINT in self._before and main is not None:
+        if signal.SIGINT in self._before:
             self._correcting = True
-            signal.pthread_kill(main, signal.SIGINT)
+            interrupt.send(signal.SIGINT)
+
+    def _once_more(self, number: int) -> None:
+        """What was raised in vain is raised again, from any thread; it does not count either."""
+        if number == signal.SIGINT:
+            self._lost = True
+            self.correct()
+        else:
+            self.ended = None
+            interrupt.send(number)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         twice = not self._correcting and self.press()
-        self._correcting = False
+        self._waiting = self._waiting or (self._lost and self._raised)
+        self._correcting = self._lost = False
         if self._waiting:
-            self._waiting = False
+            self._waiting, self._raised = False, True
             raise KeyboardInterrupt
         self._stop = True
         if not twice:
