@@ -233,6 +233,18 @@ def test_in_and_out_must_be_two_files(place: Place) -> None:
     assert "no regular file" in place.run().stderr
 
 
+def test_a_setting_behind_o_is_no_file(place: Place, tmp_path: Path) -> None:
+    """-o names a file here, and elsewhere a setting: a limit of money was the name of a file, and unheeded."""
+    place.write({"prompt": "a"})
+    done = place.run("-o", "budget.per_day=0.000001")
+    assert done.returncode == 7 and place.asked == [] and not list(tmp_path.glob("budget*")), done.stderr
+    done = place.run("-o", "llm.max_tokens=7", "-o", str(tmp_path / "x=y.jsonl"))
+    assert done.returncode == 0 and (tmp_path / "x=y.jsonl").exists()
+    assert place.fake is not None and place.fake.requests[0].json["max_tokens"] == 7
+    done = place.run("-o", "llm.max_tokns=7")
+    assert done.returncode == 3 and "did you mean max_tokens?" in done.stderr, done.stderr
+
+
 def test_a_line_that_was_changed_is_told(place: Place) -> None:
     place.write({"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"})
     place.run()

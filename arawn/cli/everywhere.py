@@ -18,6 +18,9 @@ def give(command: Any) -> None:
             command.params.append(
                 TyperOption(param_decls=free, hidden=True, expose_value=False, callback=callback, **kind)
             )
+    for param in command.params:
+        if "--output" in param.opts:
+            param.multiple, param.callback = True, _output
     for sub in getattr(command, "commands", {}).values():
         give(sub)
 
@@ -47,6 +50,15 @@ def _setting(ctx: Any, param: Any, value: list[str]) -> None:
     except UsageFault as fault:  # something else may be meant: -o names a file in other programs
         fault.hints = (*fault.hints, f"{ctx.command_path} --help")
         raise
+
+
+def _output(ctx: Any, param: Any, value: tuple[str, ...]) -> str | None:
+    """The last file of those behind an -o that names a file; what is a setting there is taken as one."""
+    from arawn.config.schema import split_path, tree
+
+    settings = [one for one in value if "=" in one and split_path(one.partition("=")[0])[0] in tree()]
+    _setting(ctx, param, settings)
+    return next((one for one in reversed(value) if one not in settings), None)
 
 
 def _verbose(ctx: Any, param: Any, value: bool) -> None:
