@@ -5,7 +5,7 @@ Sources: each provider's API reference, under the `docs` address of its row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -393,13 +393,6 @@ _ROWS = (
 
 PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
 FAMILIES: Mapping[str, str] = {word: row.name for row in _ROWS for word in row.families}
-
-
-def meant(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
-    """The backend that `name` stands for: who makes models called so, else the closest of `known`; or ""."""
-    from difflib import get_close_matches
-
-    return FAMILIES.get(name.lower()) or next(iter(get_close_matches(name, list(known), 1, cutoff)), "")
 
 
 def services() -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.backends.names import spoken, telling
 from arawn.errors import ConfigFault, SecretFault
-from arawn.providers import CUSTOM, DIALECTS, GUIDE, PROVIDERS, Provider, meant
+from arawn.providers import CUSTOM, DIALECTS, GUIDE, PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from arawn.config.load import Config
@@ -112,6 +112,8 @@ def provider_of(name: str, table: Mapping[str, Any], config: Config) -> Provider
 
 
 def _unknown(name: str, config: Config) -> str:
+    from arawn.config.check_routing import meant
+
     near = meant(name, [*config.backends, *PROVIDERS, GUIDE], 0.6)
     return f'There is no backend "{name}"' + (f'; did you mean "{near}"?' if near else "")
 

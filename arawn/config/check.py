@@ -137,11 +137,12 @@ def check_whole(config: Config, known: Collection[Mistake]) -> list[Mistake]:
 
 
 def _backend_name(config: Config) -> Mistake | None:
-    from arawn.providers import GUIDE, PROVIDERS, meant
+    from arawn.providers import GUIDE, PROVIDERS
 
     name = config.values["llm"]["backend"]
     if name in config.backends or name == GUIDE or (name in PROVIDERS and PROVIDERS[name].has_place):
         return None
+    from arawn.config.check_routing import meant
     from arawn.config.values import shown
 
     near = meant(name, [*config.backends, *PROVIDERS, GUIDE])
@@ -160,13 +161,15 @@ def _backend(config: Config, name: str, table: dict[str, Any]) -> Mistake | None
 
 
 def _unfit(name: str, table: dict[str, Any]) -> str:
-    from arawn.providers import CUSTOM, GUIDE, PROVIDERS, meant
+    from arawn.providers import CUSTOM, GUIDE, PROVIDERS
 
     if name == GUIDE:
         return ": guide is built in and takes no settings"
     provider = table.get("provider", name if name in PROVIDERS else CUSTOM)
     if PROVIDERS[provider].has_place or any(table.get(key) for key in ("base_url", "endpoint", "endpoints")):
         return ""
+    from arawn.config.check_routing import meant
+
     near = meant(name, PROVIDERS) if "provider" not in table else ""
     if near:
         return f': no provider is called so; did you mean "{near}"?'

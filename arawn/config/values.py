@@ -283,9 +283,11 @@ def _style(value: str) -> None:
 
 
 def _provider(value: str) -> None:
-    from arawn.providers import PROVIDERS, meant
+    from arawn.providers import PROVIDERS
 
     if value not in PROVIDERS:
+        from arawn.config.check_routing import meant
+
         near = meant(value.lower(), PROVIDERS, 0.6)
         raise BadValue(
             f"no provider is called {shown(value)}" + (f'; did you mean "{near}"?' if near else "")
