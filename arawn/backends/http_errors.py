@@ -64,7 +64,7 @@ def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
         )
     if kind in ("RemoteProtocolError", "ReadError", "WriteError"):
         return Unreachable(
-            f"{target.label} at {origin(target)} closed the connection without an answer",
+            f"{_first(target)} at {origin(target)} closed the connection without an answer",
             detail=said,
             hints=("is it http:// rather than https://, or the other way round?",),
         )
@@ -72,10 +72,11 @@ def translate(error: Exception, stage: str, scene: Scene) -> ArawnError:
         return _proxy("cannot be connected to", said, scene)
     refused = "refused" in said.lower()
     here = is_loopback(address(target.base_url).host)
+    start = _start(target) or (("is it running?",) if refused and here else ())
     return Unreachable(
         f"Cannot connect to {target.label} at {origin(target)}",
         detail="" if refused else said,
-        hints=(*_start(target), f"base_url under [backends.{target.backend}]"),
+        hints=(*start, f"base_url under [backends.{target.backend}]"),
         retryable=not (refused and here),  # nobody listens on this machine: waiting only hides it
     )
 
@@ -103,6 +104,11 @@ def _proxy(what: str, said: str, scene: Scene) -> Unreachable:
     )
 
 
+def _first(target: Target) -> str:
+    """The service where a sentence begins with it; names such as vLLM stay as they are."""
+    return f"The {target.label[4:]}" if target.label.startswith("the ") else target.label
+
+
 def _start(target: Target) -> tuple[str, ...]:
     hint = target.options.get("start_hint")
     return (str(hint),) if hint else ()
@@ -122,7 +128,7 @@ def _late(stage: str, scene: Scene) -> TimedOut:
         )
     if stage == "idle":
         return TimedOut(
-            f"{target.label} stopped sending for {limits.idle:g} s",
+            f"{_first(target)} stopped sending for {limits.idle:g} s",
             hints=("what came is above", "the limit is limits.idle"),
         )
     return TimedOut(
@@ -137,7 +143,7 @@ def _tls(scene: Scene, said: str) -> ArawnError | None:
     target = scene.target
     if "SSL" in said or "WRONG_VERSION_NUMBER" in said:
         return Unreachable(
-            f"{target.label} at {origin(target)} does not speak TLS",
+            f"{_first(target)} at {origin(target)} does not speak TLS",
             detail=said,
             hints=("is it http:// rather than https://?", "a proxy in between"),
             retryable=False,

@@ -304,9 +304,11 @@ def _no_model(target: Target, detail: str, status: int | None) -> ModelFault:
 
 
 def _not_found(target: Target, detail: str, status: int | None) -> ServiceFault:
+    bare = "/" not in target.base_url.partition("://")[2]
+    often = "; many services want /v1 behind it" if bare else ""
     return Refused(
         f'Backend "{target.backend}" has nothing at this address',
         detail=detail,
         status=status,
-        hints=(f"base_url (now {target.base_url})", "that its dialect is the right one"),
+        hints=(f"base_url (now {target.base_url}){often}", "that its dialect is the right one"),
     )
