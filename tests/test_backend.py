@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fake_provider import Conn, FakeProvider, json_reply, openai_stream, silent, sse
@@ -48,6 +50,33 @@ def test_list_says_what_is_set_up_and_what_each_can_do(arawn) -> None:
     assert "ready" in line and "reasoning" in line
     line = next(line for line in plain.stdout.splitlines() if line.startswith("lmstudio "))
     assert "  -  it does not run" in " ".join(line.split(" " * 3)) and "ready" not in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_list_fits_the_terminal(env: dict[str, str], tmp_path: Path, columns: int) -> None:
+    from term import Term
+
+    argv = [sys.executable, "-P", "-m", "arawn", "backend", "list"]
+    with Term(argv, env=env, cwd=tmp_path, rows=70, cols=columns) as term:
+        assert term.end() == 0
+    lines = [line.rstrip() for line in term.screen.splitlines()]
+    at = next(number for number, line in enumerate(lines) if line.startswith("xai "))
+    if columns == 200:
+        assert re.fullmatch(r"xai +xai +grok-4 +- +set XAI_API_KEY +streaming,tools,.*models", lines[at])
+    else:
+        assert re.fullmatch(r"xai +-      set XAI_API_KEY", lines[at])
+        assert lines[at + 1].startswith("  xai grok-4  streaming, tools, ")
+        assert all(re.match(r"\S+ +(-|ready) |  \S", line) for line in lines if line), term.screen
+
+
+def test_an_address_that_lacks_its_end_and_a_server_that_does_not_run(arawn) -> None:
+    with FakeProvider(json_reply(404, {"error": {"message": "Unknown path"}})) as fake:
+        made = config(one=fake.url).replace("/v1", "")
+        assert "; many services want /v1 behind it\n" in arawn("ask", "hi", config=made).stderr
+        assert "want /v1" not in arawn("ask", "hi", config=config(one=fake.url)).stderr
+    done = arawn("ask", "hi")
+    assert done.returncode == 5 and "  - is it running?\n  - base_url under" in done.stderr
 
 
 def config(**urls: str) -> str:

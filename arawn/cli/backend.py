@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from arawn.cli import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from arawn.app import App
     from arawn.backends.choose import Choice
@@ -43,7 +44,9 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
     if json:
         print(json_.dumps({"version": 1, "backends": rows}, ensure_ascii=False, indent=2))
         return
+    from arawn.cli.context import is_terminal
     from arawn.render.safe import clean
+    from arawn.render.terminal import width
 
     lines = [
         [
@@ -52,12 +55,31 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
         ]
         for row in rows
     ]
-    widths = [min(WIDEST, max(len(line[place]) for line in lines)) for place in range(5)]
-    for row, line in zip(rows, lines, strict=True):
-        can = ",".join(what for what, able in row["can"].items() if able)
-        print(
-            "  ".join([*(part.ljust(width) for part, width in zip(line, widths, strict=True)), can]).rstrip()
-        )
+    cans = [",".join(what for what, able in row["can"].items() if able) for row in rows]
+    columns = width(sys.stdout.fileno(), context.env) if is_terminal(sys.stdout) else None
+    for text in _table(lines, cans, columns):
+        print(text)
+
+
+def _table(lines: list[list[str]], cans: list[str], columns: int | None) -> Iterator[str]:
+    """A line a backend; where that is wider than the terminal, the model and what it can do stand below."""
+    from arawn.folding import cells, fold
+
+    def padded(rows: list[list[str]]) -> list[str]:
+        widths = [min(WIDEST, max(map(cells, place))) for place in zip(*rows, strict=True)]
+        return [
+            "  ".join(part + " " * (wide - cells(part)) for part, wide in zip(row, widths, strict=True))
+            for row in rows
+        ]
+
+    whole = [f"{line}  {can}".rstrip() for line, can in zip(padded(lines), cans, strict=True)]
+    if columns is None or max(map(cells, whole)) <= columns:
+        yield from whole
+        return
+    heads = padded([[name, state, key] for name, _, _, state, key in lines])
+    for head, (_, provider, model, _, _), can in zip(heads, lines, cans, strict=True):
+        yield fold(head.rstrip(), columns, "  ")
+        yield fold(f"  {provider} {model}  {can.replace(',', ', ')}".rstrip(), columns, "  ")
 
 
 def _state(row: Mapping[str, Any]) -> tuple[str, str]:
