@@ -217,7 +217,9 @@ def test_init_asks_and_takes_a_hidden_key(env: dict[str, str], home: Path, tmp_p
     argv = [sys.executable, "-P", "-m", "arawn", "config", "init"]
     variables = {**env, "GROQ_API_KEY": CANARY, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
     with Term(argv, env=variables, cwd=tmp_path) as term:
-        term.wait("[1]:").send("nonsense\r").wait("none of these").send("anthropic\r")
+        term.wait("[1]:")
+        assert "A number, a provider's name, or none" in term.screen and "\n  openrouter, " in term.screen
+        term.send("nonsense\r").wait("none of these").send("anthropic\r")
         term.wait("hidden").send("sk-ant-c4n4ry\r").wait("written:", 10)
         assert "c4n4ry" not in term.screen
     values = tomllib.loads((home / ".config/arawn/config.toml").read_text())

@@ -6,9 +6,11 @@ import copy
 import json
 import os
 import pickle
+import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
@@ -313,3 +315,13 @@ def test_secret_commands_without_a_keyring(arawn) -> None:
     done = arawn("secret", "test", "$env:SOME", env={**env, "SOME": CANARY})
     assert done.returncode == 0 and "sk-C****cdef" in done.stdout and "CANARY" not in done.stdout
     assert arawn("secrets").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_no_key_is_asked_for_that_cannot_be_stored(env: dict[str, str], tmp_path: Path) -> None:
+    from term import Term
+
+    argv = [sys.executable, "-P", "-m", "arawn", "secret", "set", "x"]
+    more = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    with Term(argv, env={**env, **more}, cwd=tmp_path) as term:
+        assert term.end() == 3 and "There is no keyring" in term.screen and "Key for x" not in term.screen

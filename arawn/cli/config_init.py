@@ -119,15 +119,18 @@ def _answer(question: str) -> str:
 
 def _choose(found: list[Found], context: Context) -> Found | None:
     """Let the person pick what was found, or name a provider and paste its key."""
+    from arawn.folding import fold
     from arawn.providers import PROVIDERS
+    from arawn.render.terminal import width
 
     for number, item in enumerate(found, 1):
         _say(f"  {number}  {item.name}  ({item.why})")
     names = [name for name, row in PROVIDERS.items() if row.base_url]
-    _say("Providers: " + ", ".join(names))
-    default = "1" if found else "none"
+    columns = width(sys.stderr.fileno(), context.env)
+    _say(fold("Providers: " + ", ".join(names), columns, "  "))
+    default, number_too = ("1", "A number, a") if found else ("none", "A")
     while True:
-        said = _answer(f"Which one? A number, a provider's name, or none [{default}]:") or default
+        said = _answer(f"Which one? {number_too} provider's name, or none [{default}]:") or default
         if said == "none":
             return None
         if said.isascii() and said.isdigit() and 1 <= int(said) <= len(found):

@@ -63,8 +63,9 @@ def set_(
                 "treat the one just typed as known to others",
             ),
         )
-    value = _value(name)
-    _keychain(context).set(name, value)
+    keychain = _keychain(context)
+    value = _value(name, keychain)
+    keychain.set(name, value)
     _remember(context, name, there=True)
     context.status.note(f'stored; use it as api_key = "$keyring:{name}"')
 
@@ -76,13 +77,14 @@ def _name(name: str) -> None:
         raise UsageFault("A name has letters, digits and _ . @ / - only")
 
 
-def _value(name: str) -> str:
+def _value(name: str, keychain: Keychain) -> str:
     from arawn.cli.context import is_terminal
     from arawn.errors import UsageFault
 
     if is_terminal(sys.stdin):
         from getpass import getpass
 
+        keychain.kind()  # raises before a person types what cannot be stored
         value = getpass(f"Key for {name} (not shown): ").strip()
     else:
         value = (sys.stdin.readline() if sys.stdin is not None else "").strip()
