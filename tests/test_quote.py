@@ -194,6 +194,7 @@ def test_pick_asks_whom_it_chooses_and_says_why(arawn, fake, env, how: str, mode
     done = arawn("ask", "--pick", how, "hello", config=CONFIG.replace("{url}", fake.url))
     assert done.stdout == "yes\n" and fake.requests[-1].json["model"] == model
     assert f"the {how} of 3 that can be asked this" in done.stderr
+    assert "cost about unknown" not in done.stderr
 
 
 def test_pick_goes_with_no_backend_and_no_other_word(arawn, fake) -> None:

@@ -98,10 +98,10 @@ def pick(found: Sequence[Offer], how: str, request: Request) -> tuple[Offer, str
     if one is None:
         told = [f"{offer.backend}: {_why_not(offer)}" for offer in found]
         raise ConfigFault("None of the backends can be asked this", hints=tuple(told))
-    cost = money(None if one.cost is None else one.cost.likely)
+    cost = "unknown" if one.cost is None else f"about {money(one.cost.likely)}"
     usable = sum(offer.usable for offer in found)
     what = how if how != "fastest" or one.first_s is not None else "cheapest, as none was measured yet,"
-    why = f"the {what} of {usable} that can be asked this: {one.backend} · {one.model}, cost about {cost}"
+    why = f"the {what} of {usable} that can be asked this: {one.backend} · {one.model}, cost {cost}"
     if one.first_s is not None:
         why += f", first token {one.first_s:.2f} s last time"
     return one, "; ".join([why, *reasons])
