@@ -263,6 +263,8 @@ def _rows(db: sqlite3.Connection, table: str) -> Iterator[int]:
                 break
             if found is None:
                 return
+            if last is not None and (found[0] - last) * (1 if order == "ASC" else -1) <= 0:
+                break  # a damaged tree leads back to where it was
             last = int(found[0])
             yield last
 
