@@ -24,6 +24,7 @@ MIXED = (
     "# A heading\n\nSome **bold** text with `code` that is long enough to be wrapped a few times, 日本語の文章も.\n\n"
     "| A | B |\n|---|---|\n| one | a cell with text in it |\n\n```python\ndef find(path):\n    return 'a long line"
     " of code that the terminal itself has to wrap somewhere in the middle'\n```\n\n- item\n  - nested item\n\n> quote\n"
+    "\nTerminals count the columns of 👍🏽 each in its own way, those of 👩‍👩‍👧 too: 👋🏾 once more, 👍🏽👍🏽👍🏽 and so on.\n\n"
 )
 
 

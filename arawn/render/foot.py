@@ -28,6 +28,8 @@ LEAST_ROWS, LEAST_COLUMNS = 3, 10
 MOST = 8
 """Rows that a line is wrapped to by the terminal, after which it is not followed any more."""
 _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_DISPUTED = re.compile("[\t\u200d\ufe0e\ufe0f\u20e3\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
+"""What terminals count in ways of their own: tabs, and the parts of a picture that is put together."""
 
 
 class Foot:
@@ -124,8 +126,8 @@ class Foot:
         row = _SEQUENCE.sub("", "".join(self._row))[: (MOST + 1) * columns]
         self._row[:] = [row]
         at = cells(row)
-        unsure = at >= columns and not row.isascii()  # a wide character may have left a column free
-        if unsure or "\t" in row or at > MOST * columns or (at and not at % columns):
+        wide = at >= columns and not row.isascii()  # one of two columns may have left a column free
+        if wide or _DISPUTED.search(row) or at > MOST * columns or (at and not at % columns):
             return None
         return at // columns
 
