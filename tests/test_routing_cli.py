@@ -340,6 +340,15 @@ def test_in_a_chat_a_picture_goes_to_whom_routing_names_and_words_do_not(arawn, 
     assert "what is it" in json.dumps(fakes[1].requests[0].json)
 
 
+def test_a_picture_is_asked_about_again_where_it_was(arawn, tmp_path) -> None:
+    (tmp_path / "p.png").write_bytes(PICTURE)
+    lines = f"/attach {tmp_path}/p.png\nwhat is it\n/retry\nhello\n/retry\n/goto 1\n/backend a\n/retry\n"
+    with served(answer(), answer()) as fakes:
+        done = arawn("chat", stdin=lines, config=config(fakes, WORK), env=KEY_ENV)
+    assert done.returncode == 0 and counts(fakes) == [3, 2], done.stderr
+    assert all("image_url" in json.dumps(request.json) for request in fakes[1].requests)
+
+
 def test_check_names_who_cannot_be_asked(arawn) -> None:
     text = '[llm]\nbackend = "openai"\nfallback_backends = ["ollama", "ollama", "openai"]\n'
     done = arawn("config", "check", config=text)

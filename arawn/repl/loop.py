@@ -316,9 +316,9 @@ class Repl:
             self.keeper.moved(self.session)
 
     def ask_with(self, name: str, ask: Callable[[Backend], Iterator[Event]]) -> None:
-        """Answer by the backend `name` for once, by the one in use where there is no name."""
+        """Answer what was asked last by the backend `name` for once; by whom it is for without a name."""
         if not name:
-            self.answer(ask(self.opened.backend))
+            using.again(self, self._chat, ask)
             return
         before, self.opened = self.opened, self.app.open(name, None)
         try:

@@ -6,16 +6,19 @@ Nothing is guessed: NAME must be that of something that can be asked, and a sign
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError
 from arawn.messages import FilePart
 
 if TYPE_CHECKING:
+    from arawn.events import Event
+    from arawn.ports import Backend
     from arawn.repl.chat import Chat
     from arawn.repl.loop import Repl
 
+SEEN = "as llm.routing.vision says"
 _WORD = r"[^\s:,;.]+(?:[:.]+[^\s:,;.]+)*"
 _WISH = (
     rf"\s*(?:please\s+)?use\s+(?P<name>{_WORD}(?:[^\S\n]+{_WORD}){{0,3}}?)(?P<this>\s+for\s+this(?:\s+(?:one|turn))?)?"
@@ -46,7 +49,7 @@ def ask(repl: Repl, chat: Chat, text: str, parts: tuple[FilePart, ...]) -> None:
     meant = named(found.name) if named is not None and found is not None else None
     seen = _sight(repl, parts)
     if meant is None and seen is not None:
-        _ask(repl, chat, seen, text, parts, "as llm.routing.vision says")
+        _ask(repl, chat, seen, text, parts, SEEN)
     elif found is None or meant is None:
         if found is not None and found.plain:
             told = f'nobody that can be asked is called "{found.name}": {repl.opened.name} answers'
@@ -57,6 +60,17 @@ def ask(repl: Repl, chat: Chat, text: str, parts: tuple[FilePart, ...]) -> None:
         chat.status.note("say what to ask behind it")
     else:
         _ask(repl, chat, meant, found.rest, parts, "as you say")
+
+
+def again(repl: Repl, chat: Chat, ask: Callable[[Backend], Iterator[Event]]) -> None:
+    """Ask the last question once more, where it has pictures of whom they go to."""
+    turn = repl.session.current
+    parts = tuple(part for part in turn.prompt.parts if isinstance(part, FilePart)) if turn else ()
+    seen = _sight(repl, parts)
+    if seen is None:
+        repl.answer(ask(repl.opened.backend))
+    else:
+        _by(repl, chat, seen, "", parts, SEEN, ask)
 
 
 def check(repl: Repl, parts: Sequence[FilePart]) -> None:
@@ -74,18 +88,25 @@ def _ask(
     repl: Repl, chat: Chat, meant: tuple[str | None, str | None], rest: str, parts: tuple[FilePart, ...],
     why: str,
 ) -> None:  # fmt: skip
+    _by(repl, chat, meant, rest, parts, why, lambda backend: repl.conversation.ask(backend, rest, parts))
+
+
+def _by(
+    repl: Repl, chat: Chat, meant: tuple[str | None, str | None], draft: str, parts: tuple[FilePart, ...],
+    why: str, ask: Callable[[Backend], Iterator[Event]],
+) -> None:  # fmt: skip
     before = repl.opened
     try:
         opened = repl.app.open(*meant)
         repl.app.check_files(opened, parts)
     except ArawnError as fault:
         repl.screen.fault(fault)
-        repl.draft = rest
+        repl.draft = draft
         return
     chat.status.note(f"{opened.name} · {opened.model} answers this one, {why}")
     repl.opened = opened
     try:
-        repl.answer(repl.conversation.ask(opened.backend, rest, parts))
+        repl.answer(ask(opened.backend))
     finally:
         opened.backend.close()
         repl.opened = before
