@@ -71,6 +71,24 @@ def test_hints_after_a_cut(arawn: Callable) -> None:
         assert "/continue goes on with it, /retry asks again" in done.stderr
 
 
+def spoilt(conn: Conn) -> None:
+    conn.head()
+    conn.chunk(sse({"choices": [{"index": 0, "delta": {"content": "begun"}}]}) + b"data: {oh\n\n")
+    conn.end()
+
+
+def test_the_only_way_on_is_not_told_as_another_one(arawn: Callable) -> None:
+    with FakeProvider(spoilt) as fake:
+        done = arawn("ask", "go", config=config(fake))
+    assert done.stderr.endswith("Check:\n  - go on with it: arawn resume\n"), done.stderr
+
+
+def test_a_key_in_a_system_prompt_is_not_shown(arawn: Callable) -> None:
+    with FakeProvider(echo) as fake:
+        done = arawn("chat", stdin="/system Use sk-CANARY-0123456789abcdef\n", config=config(fake))
+    assert done.stdout == "System prompt: Use ****\n"
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

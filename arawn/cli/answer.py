@@ -247,10 +247,11 @@ def show(
         fault, stopped = error, False
         turn = session.turns.get(session.latest or "")
         if session.id and turn is not None and turn.answer:
+            way = "or go on with it" if error.hints else "go on with it"
             if turn.unfinished:
-                error.hints = (*error.hints, "or go on with it: arawn resume")
+                error.hints = (*error.hints, f"{way}: arawn resume")
             elif turn.receipt.finish == "length":
-                error.hints = (*error.hints, f"or go on with it: arawn resume {session.id}")
+                error.hints = (*error.hints, f"{way}: arawn resume {session.id}")
         raise
     finally:
         reply = showing.collector.reply

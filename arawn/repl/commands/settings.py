@@ -59,7 +59,9 @@ def system(repl: Repl, text: FreeText = "") -> None:
     if text:
         session.system = None if text == "-" else text
     repl.screen.say(
-        f"System prompt: {session.system}" if session.system else "No system prompt of this chat."
+        f"System prompt: {repl.app.redact(session.system)}"
+        if session.system
+        else "No system prompt of this chat."
     )
 
 
