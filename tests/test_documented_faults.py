@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from fake_provider import FakeProvider, json_reply
+from http_kit import access
 
-from arawn.backends.http import Access, HttpBackend, Limits
+from arawn.backends.http import HttpBackend, Limits
 from arawn.errors import ServiceFault
 from arawn.messages import Request, user
 from arawn.wire import Target
@@ -163,9 +164,8 @@ def test_messages_and_words_that_stand_elsewhere() -> None:
 )
 def test_where_the_key_comes_from_is_told_where_it_is_the_key(status: int, said: str, told: bool) -> None:
     with FakeProvider(json_reply(status, {"error": {"message": said}})) as fake:
-        access = Access("none", lambda: None, "its place", dict, None, None, False, lambda text: text)
-        backend = HttpBackend(TARGET._replace(base_url=fake.url), "openai", access, Limits())
+        backend = HttpBackend(TARGET._replace(base_url=fake.url), "openai", access(), Limits())
         with pytest.raises(ServiceFault) as caught:
             list(backend.stream(Request((user("hi"),))))
         backend.close()
-    assert ("the key comes from its place" in caught.value.hints) == told
+    assert ("the key comes from $env:KEY" in caught.value.hints) == told

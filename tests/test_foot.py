@@ -6,14 +6,11 @@ import io
 import os
 import random
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pyte
 import pytest
-from term import Term
+from term import Start
 
 from arawn.render.foot import Foot, Over
 from arawn.render.look import Look
@@ -131,15 +128,11 @@ def test_it_fits(columns: int) -> None:
                 assert cells(told(queue, text, columns, plain)) <= columns
 
 
-def test_a_person_sees_what_they_type(env: dict[str, str], tmp_path: Path) -> None:
-    argv = [sys.executable, str(Path(__file__).parent / "repl_driver.py")]
-    with ExitStack() as stack:
-        term = stack.enter_context(Term(argv, env={**env, "MARKDOWN": "1"}, cwd=tmp_path, rows=10))
-        term.say("slow").wait("w12 ").send("meanwhile").wait("> meanwhile").send("\r").wait(
-            "queued: meanwhile"
-        )
-        term.send("more").wait("queued: meanwhile > more").send("\x7f" * 4).wait("w40 ")
-        assert not re.search("> mor|> m\\b", term.screen)
-        term.send("\x03").wait("[stopped]").wait("what was queued is in the prompt").prompt("meanwhile")
-        assert "queued: " not in term.screen
-        assert re.search(r"^w0 w1 [w\d\s]+\n\[stopped\]$", term.screen, re.M), "nothing stands in the answer"
+def test_a_person_sees_what_they_type(start: Start) -> None:
+    term = start(rows=10, MARKDOWN=1)
+    term.say("slow").wait("w12 ").send("meanwhile").wait("> meanwhile").send("\r").wait("queued: meanwhile")
+    term.send("more").wait("queued: meanwhile > more").send("\x7f" * 4).wait("w40 ")
+    assert not re.search("> mor|> m\\b", term.screen)
+    term.send("\x03").wait("[stopped]").wait("what was queued is in the prompt").prompt("meanwhile")
+    assert "queued: " not in term.screen
+    assert re.search(r"^w0 w1 [w\d\s]+\n\[stopped\]$", term.screen, re.M), "nothing stands in the answer"

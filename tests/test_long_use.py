@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, json_reply, openai_stream
+from home import FAKE, configure
 from term import Term
 
 from arawn.backends.scripted import Scripted
 from arawn.engine import Conversation
 from arawn.keeping import Keeper, Place, Rules
 from arawn.repl.prompt.history import MOST, TAIL, HistoryFile
-
-CONFIG = '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\nbase_url = "{url}/v1"\nmodel = "m"\n'
 
 
 def work_of(db: sqlite3.Connection, work: Callable[[], object]) -> int:
@@ -98,9 +97,8 @@ def test_F_OPS_07_a_long_chat_keeps_no_files_threads_or_memory(tmp_path: Path) -
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from /proc")
 def test_F_OPS_07_a_chat_on_a_terminal_keeps_no_files_or_threads(env, home, tmp_path) -> None:
-    (home / ".config" / "arawn").mkdir(parents=True)
     with FakeProvider(openai_stream(["word "] * 20)) as fake:
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url))
+        configure(home, FAKE.format(url=fake.url))
         with Term([sys.executable, "-P", "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
 
             def used(number: int) -> list[int]:
@@ -135,7 +133,7 @@ def test_F_OPS_06_a_clock_that_jumps(arawn) -> None:
     jumping = (sys.executable, "-P", "-c", JUMPS)
     busy = json_reply(429, {"error": {"message": "later"}}, retry_after="0")
     with FakeProvider(busy, openai_stream(["Hello"])) as fake:
-        more = {"program": jumping, "config": CONFIG.format(url=fake.url)}
+        more = {"program": jumping, "config": FAKE.format(url=fake.url)}
         done = arawn("ask", "--json", "hi", **more)
         told = json.loads(done.stdout)
         assert done.returncode == 0 and told["text"] == "Hello", done.stderr
@@ -186,7 +184,7 @@ def test_F_NET_28_a_line_that_dies_in_the_middle(arawn) -> None:
         conn.wait_gone()
 
     with FakeProvider(dies) as fake:
-        done = arawn("ask", "hi", "-o", "limits.idle=0.4", config=CONFIG.format(url=fake.url))
+        done = arawn("ask", "hi", "-o", "limits.idle=0.4", config=FAKE.format(url=fake.url))
         assert done.returncode == 5 and done.stdout == "so far\n" and "limits.idle" in done.stderr, (
             done.stderr
         )

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from http_kit import heard
 
 from arawn.errors import ArawnError
-from arawn.events import Collector, Reply
-from arawn.wire import Next, Target, dialect
+from arawn.events import Reply
+from arawn.wire import Target, dialect
 from arawn.wire.frames import split
 
 TARGET = Target("b", "custom", "the service", "http://x", "m")
@@ -17,14 +18,7 @@ TARGET = Target("b", "custom", "the service", "http://x", "m")
 
 def read(name: str, body: Any, at: int = 0) -> tuple[Reply, ArawnError | None]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    collector, error = Collector(), None
-    try:
-        for event in dialect(name).read(split([data[:at], data[at:]]), TARGET):
-            assert not isinstance(event, Next)
-            collector.add(event)
-    except ArawnError as raised:
-        error = raised
-    return collector.reply, error
+    return heard(lambda: dialect(name).read(split([data[:at], data[at:]]), TARGET))
 
 
 def said(name: str, body: Any) -> tuple[str, list[tuple[str, str]]]:

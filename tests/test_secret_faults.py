@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_provider import FakeProvider, openai_stream
+from home import FAKE, configure
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from term import Term
@@ -22,10 +23,7 @@ from arawn.keychain import Keychain
 from arawn.secret import Resolver
 
 CANARY = "sk-CANARY0123456789abcdef"
-CONFIG = (
-    '[llm]\nbackend = "fake"\n[backends.fake]\nprovider = "custom"\n'
-    'base_url = "{url}/v1"\nmodel = "m"\napi_key = "$env:FAKE_KEY"\n'
-)
+CONFIG = FAKE + 'api_key = "$env:FAKE_KEY"\n'
 KEY = {"FAKE_KEY": CANARY}
 ANSWER = openai_stream(["Hello"])
 
@@ -136,9 +134,8 @@ def test_F_SECRET_18_no_core_is_dumped_while_keys_are_held(arawn) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals are POSIX")
 def test_F_SECRET_18_a_command_of_ones_own_has_its_limit_back(env, home, tmp_path) -> None:
-    (home / ".config" / "arawn").mkdir(parents=True)
     with FakeProvider(openai_stream(["echo done"])) as fake:
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         argv = [sys.executable, "-P", "-c", LIMITS, "cmd", "say done"]
         with Term(argv, env={**env, **KEY, "SHELL": "/bin/sh"}, cwd=tmp_path) as term:
             term.wait("[r]un", 10).send("r").wait("run under True", 10)
@@ -168,9 +165,8 @@ def test_F_SECRET_20_what_is_exported_holds_no_key(arawn, home, tmp_path) -> Non
 @pytest.mark.parametrize("way", ["--private", "ui.history"])
 def test_F_SECRET_21_what_is_typed_is_kept_nowhere(env, home, tmp_path, way) -> None:
     """Neither as history nor as a draft; without a store not as a session either."""
-    (home / ".config" / "arawn").mkdir(parents=True)
     with FakeProvider(ANSWER) as fake:
-        (home / ".config" / "arawn" / "config.toml").write_text(CONFIG.format(url=fake.url))
+        configure(home, CONFIG.format(url=fake.url))
         words = (
             ["chat", "--private"] if way == "--private" else ["chat", "--no-store", "-o", "ui.history=false"]
         )

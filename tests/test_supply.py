@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from fake_provider import FakeProvider, openai_stream
 from hatchling.builders.wheel import WheelBuilder
+from home import FAKE, configure
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -90,11 +91,8 @@ def test_F_SUPPLY_04_the_wheel_holds_what_is_meant_to_go(wheels) -> None:
 def test_F_SUPPLY_05_no_command_runs_without_a_person_at_a_terminal(env, home, tmp_path) -> None:
     """Whatever stands on standard input, in the environment and in the config."""
     ran = tmp_path / "ran"
-    (home / ".config" / "arawn").mkdir(parents=True)
     with FakeProvider(openai_stream([f"touch {ran}"])) as fake:
-        (home / ".config" / "arawn" / "config.toml").write_text(
-            f'[llm]\nbackend = "f"\n[backends.f]\nprovider = "custom"\nbase_url = "{fake.url}/v1"\nmodel = "m"\n'
-        )
+        configure(home, FAKE.format(url=fake.url))
         done = subprocess.run(
             [sys.executable, "-P", "-m", "arawn", "cmd", "make it"],
             env={**env, "ARAWN_YES": "1", "CI": "true", "SHELL": "/bin/sh"},
