@@ -367,3 +367,23 @@ def test_F_OPS_08_many_at_once(env, home, tmp_path) -> None:
     with FakeProvider(openai_stream(["ok"])) as fake:
         running = [start(env, tmp_path, fake.url, f"q{n}", home=home) for n in range(8)]
         assert [process.communicate(timeout=20)[0] for process in running] == [b"ok\n"] * 8
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("what is dns", ('a question: arawn ask "..."', "arawn --help")),
+        ("aks", ("arawn --help",)),
+        ("aks --help", ("arawn --help",)),
+        ("ask hi --max-tokens 5", ("for this run: -o llm.max_tokens=...", "arawn ask --help")),
+        ("ask hi --modle x", ("arawn ask --help",)),
+    ],
+)
+def test_what_may_be_meant_by_a_wrong_word(arawn, words: str, told: tuple[str, ...]) -> None:
+    done = arawn(*words.split())
+    hints = "".join(f"  - {hint}\n" for hint in told)
+    assert done.returncode == 2 and done.stderr.endswith(f"Check:\n{hints}"), done.stderr
+
+
+def test_the_help_of_batch_says_how_it_is_run(arawn) -> None:
+    assert "arawn batch IN.jsonl -o OUT.jsonl" in arawn("batch", "--help").stdout

@@ -123,7 +123,7 @@ class Commands(TyperGroup):
         if args and args[0] not in (*COMMANDS, *PLURALS):
             from arawn.cli.boundary import unknown_command
 
-            raise unknown_command(args[0])
+            raise unknown_command(args[0], args[1:])
         return super().resolve_command(ctx, args)
 
 

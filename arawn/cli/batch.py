@@ -45,7 +45,8 @@ class Batches(TyperGroup):
 
 app = typer.Typer(
     cls=Batches,
-    help="Many questions from a file, each answered once.",
+    help="Many questions from a file, each answered once.\n\n"
+    "`arawn batch IN.jsonl -o OUT.jsonl` is `arawn batch run`, which has the options.",
     no_args_is_help=False,
 )
 

@@ -46,7 +46,7 @@ def _known(error: BaseException) -> ArawnError | None:
         return error
     message = getattr(error, "format_message", None)  # a usage error or Abort of the CLI library
     if message is not None:
-        return UsageFault(_told(error, str(message())), hints=(f"{_command(error)} --help",))
+        return UsageFault(_told(error, str(message())), hints=(*_setting(error), f"{_command(error)} --help"))
     if type(error).__name__ == "Abort":
         return UsageFault("Nothing was done: the question was not answered")
     if isinstance(error, OSError) and error.strerror:
@@ -77,8 +77,11 @@ def _not_whole(error: BaseException) -> ArawnError | None:
     return None
 
 
-def unknown_command(said: str) -> UsageFault:
-    """What to say of a command that there is not, and which one may be meant."""
+def unknown_command(said: str, more: Sequence[str] = ()) -> UsageFault:
+    """What to say of a command that there is not, and which one may be meant.
+
+    With words after it that are no options it is rather a question than a command that is spelt wrong.
+    """
     from difflib import get_close_matches
 
     from arawn.cli import COMMANDS
@@ -86,7 +89,8 @@ def unknown_command(said: str) -> UsageFault:
 
     near = get_close_matches(said, COMMANDS) or [node.key for node in tree() if node.path[1:] == (said,)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
-    hints = ("arawn --help",) if near else ('a question: arawn ask "..."', "arawn --help")
+    asks = not near or (more and not more[0].startswith("-"))
+    hints = ('a question: arawn ask "..."', "arawn --help") if asks else ("arawn --help",)
     return UsageFault(f"There is no command {said!r}{meant}", hints=hints)
 
 
@@ -96,6 +100,14 @@ def _told(error: BaseException, message: str) -> str:
     if names and message.startswith("Missing command"):
         return f"{_command(error)} needs one of: {', '.join(names)}"
     return message.replace("\n", " ")
+
+
+def _setting(error: BaseException) -> tuple[str, ...]:
+    """How to say for one run what is no option, but a setting of a conversation."""
+    from arawn.config.schema import Row, find
+
+    name = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+    return (f"for this run: -o llm.{name}=...",) if name and isinstance(find(("llm", name)), Row) else ()
 
 
 def _command(error: BaseException) -> str:
