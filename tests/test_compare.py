@@ -408,7 +408,10 @@ def test_choosing_which_is_gone_on_with(start, typed: str, chosen: str) -> None:
     term = start().say("/compare fake other: why?").wait("Go on with which: 1 fake · m-1, 2 other · m-2? [1]")
     assert "1. fake · m-1" in term.screen and "│ 2. other · m-2" in term.screen, "in columns"
     term.send(typed + "\r").wait(f"Going on with {chosen}").prompt()
+    told = "The next message goes to fake · m-1 as before; /backend and /model change that."
+    assert (told in term.screen) == (chosen == "other")
     term.say("next").wait("heard 3: next").prompt()
+    assert term.fake.requests[-1].json["model"] == "m-1"
     term.say("/tree").wait("├─● ").prompt()
 
 

@@ -140,6 +140,9 @@ def _choose(repl: Repl, comparison: Comparison) -> None:
     ]
     beside = f"; beside it: {', '.join(others)}" if others else ""
     repl.screen.say(f"Going on with {chosen.asked.label}{beside}")
+    asked = f"{repl.opened.name} · {repl.opened.model}"
+    if chosen.asked.label != asked:
+        repl.screen.say(f"The next message goes to {asked} as before; /backend and /model change that.")
 
 
 def _asked_for(repl: Repl, comparison: Comparison, otherwise: Side) -> Side:
