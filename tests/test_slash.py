@@ -223,3 +223,9 @@ def test_what_was_sent_along_is_told_by_kind(chat, tmp_path: Path) -> None:
         ("turn 1", "p.png", "image", "28"),
         ("next", str(tmp_path / "note.txt"), "text", "9"),
     ]
+
+
+def test_what_nothing_came_of_has_no_unknown_cost(arawn: Callable) -> None:
+    made = '[backends.x]\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
+    told = arawn("chat", stdin="hi\n/cost\n", config=made).stdout
+    assert re.findall(r"^ +x .*", told, re.MULTILINE) == ["  x            1   0       0    0    $0"] * 2, told

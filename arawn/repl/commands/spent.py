@@ -93,13 +93,13 @@ def _by_backend(turns: Sequence[Turn]) -> list[Sum]:
     for turn in turns:
         key, receipt = turn.receipt.backend, turn.receipt
         one = found.get(key, Sum(key, 0, 0, 0, 0, 0.0, 0))
-        used = receipt.usage
+        used, came = receipt.usage, len(turn.messages) > 1
         found[key] = one._replace(
             turns=one.turns + 1,
             sent=one.sent + (used.input or 0),
             cached=one.cached + (used.cached or 0),
             made=one.made + (used.output or 0),
             cost=one.cost + (receipt.cost_usd or 0.0),
-            unknown=one.unknown + (receipt.cost_usd is None),
+            unknown=one.unknown + (receipt.cost_usd is None and (came or used.output is not None)),
         )
     return sorted(found.values(), key=lambda one: (-one.cost, one.key))
