@@ -336,8 +336,8 @@ def begun(name: str, mode: str, home: Path, env: Mapping[str, str]) -> Iterator[
             Term([sys.executable, "-P", "-m", "arawn", *words], env=variables, cwd=home)
         )
         if mode == "chat":
-            term.until(lambda: term.line.rstrip() == "arawn>", "the prompt", 10).send(made.typed)
-        term.until(lambda: made.reached(term), f"the stage {name!r}", 10)
+            term.until(lambda: term.line.rstrip() == "arawn>", "the prompt").send(made.typed)
+        term.until(lambda: made.reached(term), f"the stage {name!r}")
         yield term, made
 
 
@@ -345,7 +345,7 @@ def slack(home: Path, env: Mapping[str, str]) -> float:
     """Seconds that the smallest program needs to end at Ctrl-C now: what a loaded machine adds."""
     code = "import time; print('ready', flush=True); time.sleep(30)"
     with Term([sys.executable, "-S", "-E", "-c", code], env=env, cwd=home) as term:
-        term.wait("ready", 10)
+        term.wait("ready")
         began = time.monotonic()
         term.send("\x03").end(10)
         return time.monotonic() - began
@@ -378,7 +378,7 @@ def chatted(name: str, home: Path, env: Mapping[str, str]) -> float:
             fresh = term.raw.count(b"\x1b[?2004h") > shown or name == "editor"
             return fresh and b"arawn>" in term.raw[before:] and term.line.startswith("arawn>")
 
-        term.until(back if name != "shell command" else lambda: "y/N" in term.screen, "the prompt", 15)
+        term.until(back if name != "shell command" else lambda: "y/N" in term.screen, "the prompt")
         seconds = time.monotonic() - began
         assert made.kept in term.screen and "Traceback" not in term.screen, term.screen
         wait_for(term, 0.1)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pyte
 
+PATIENCE_S = 20.0
+"""How long is waited for what will come: a machine with other work is slow. What is to be swift is measured."""
 DRIVER = Path(__file__).parent / "repl_driver.py"
 """A chat with nothing of the person's, over backends that are scripted."""
 
@@ -89,7 +91,7 @@ class Term:
         """The line the cursor is on, as far as the cursor."""
         return self._screen.display[self._screen.cursor.y][: self._screen.cursor.x]
 
-    def until(self, true: Callable[[], bool], what: str, seconds: float = 3.0) -> Term:
+    def until(self, true: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> Term:
         end = time.monotonic() + seconds
         while not true():
             self.pump()
@@ -97,11 +99,11 @@ class Term:
                 raise AssertionError(f"waited in vain for {what}; on the screen:\n{self.screen}")
         return self
 
-    def wait(self, text: str, seconds: float = 3.0) -> Term:
+    def wait(self, text: str, seconds: float = PATIENCE_S) -> Term:
         """Until `text` stands on the screen."""
         return self.until(lambda: text in self.screen, repr(text), seconds)
 
-    def prompt(self, typed: str = "", seconds: float = 10.0) -> Term:
+    def prompt(self, typed: str = "", seconds: float = PATIENCE_S) -> Term:
         """Until the cursor stands behind the prompt and what was `typed` after it."""
         return self.until(
             lambda: self.line.rstrip() == f"arawn> {typed}".rstrip(), f"a prompt with {typed!r}", seconds
@@ -114,6 +116,19 @@ class Term:
     def say(self, text: str) -> Term:
         """Type a line at a fresh prompt and press Enter."""
         return self.prompt().send(text).prompt(text).send("\r")
+
+    def press_on(self) -> int:
+        """Press Ctrl-C until the program is gone; its exit code.
+
+        Of two that come before the program has looked, the system makes one.
+        """
+        end = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None and time.monotonic() < end:
+            self.send("\x03")
+            pressed = time.monotonic()
+            while self.process.poll() is None and time.monotonic() < pressed + 0.3:
+                self.pump()
+        return self.end(0)
 
     def signal(self, number: int) -> Term:
         os.kill(self.process.pid, number)
@@ -132,7 +147,7 @@ class Term:
         os.close(self._fd)
         self._fd = self._slave = -1
 
-    def end(self, seconds: float = 5.0) -> int:
+    def end(self, seconds: float = PATIENCE_S) -> int:
         """Until the program is gone; its exit code."""
         self.until(lambda: self.process.poll() is not None, "the end", seconds)
         while self.pump(0):

@@ -390,7 +390,7 @@ def test_ask_on_a_terminal(env: dict[str, str], home: Path, way: str) -> None:
     with provider() as fake:
         variables = asking(env, fake, **more)
         with Term(argv(*words.get(way, ("ask", "hi"))), env=variables, cwd=home) as term:
-            assert term.end(10) == 0
+            assert term.end() == 0
     text = term.raw.decode().replace("\r\n", "\n")
     assert not OURS.search(bytes(term.raw)), "nothing but plain lines"
     assert "Note: openai, m-1 (" in text
@@ -401,7 +401,7 @@ def test_a_chat_on_a_terminal(env: dict[str, str], home: Path) -> None:
     with provider() as fake:
         variables = asking(env, fake, ACCESSIBLE="1")
         with Term(argv("chat"), env=variables, cwd=home, rows=60) as term:
-            term.wait("Backend openai, model m-1").wait("You:", 6).send("hi\r")
+            term.wait("Backend openai, model m-1").wait("You:").send("hi\r")
             term.wait("Answer from openai, m-1:").wait(SPOKEN.split("\n")[-1]).wait("End of table.")
             term.wait("Note: openai, m-1").until(lambda: term.line.startswith("You:"), "the prompt")
             term.send("/tree\r").wait("Turn 1: hi (m-1); end of branch main; you are here")
@@ -417,9 +417,9 @@ def test_a_chat_begins_where_a_number_says(env: dict[str, str], home: Path) -> N
     with provider() as fake:
         variables = asking(env, fake, ACCESSIBLE="1")
         with Term(argv("ask", "about cats"), env=variables, cwd=home) as term:
-            assert term.end(10) == 0
+            assert term.end() == 0
         with Term(argv("chat"), env=variables, cwd=home, rows=60) as term:
-            term.wait("You:", 6).send("/resume\r").wait("1. about cats (m-1), ").wait("Session:")
+            term.wait("You:").send("/resume\r").wait("1. about cats (m-1), ").wait("Session:")
             term.send("1\r").wait("the last was: about cats").send("\x04")
             assert term.end() == 0
 
@@ -427,7 +427,7 @@ def test_a_chat_begins_where_a_number_says(env: dict[str, str], home: Path) -> N
 def test_a_fault_is_told_in_lines(env: dict[str, str], home: Path) -> None:
     fake = FakeProvider(json_reply(401, {"error": {"message": "bad key"}}))
     with fake, Term(argv("ask", "hi"), env=asking(env, fake, ACCESSIBLE="1"), cwd=home) as term:
-        assert term.end(10) == 4
+        assert term.end() == 4
     assert not OURS.search(bytes(term.raw)) and "Error: " in term.screen
 
 
@@ -438,7 +438,7 @@ def test_a_command_and_a_page_of_the_manual_are_plain_lines(env: dict[str, str],
         FakeProvider(answer) as fake,
         Term(argv("cmd", "list files"), env=asking(env, fake, **variables), cwd=home) as term,
     ):
-        term.wait("[a]bort", 8).send("a")
+        term.wait("[a]bort").send("a")
         term.end()
         assert "ls -l" in term.screen and not OURS.search(bytes(term.raw))
     configure(home, "[ui]\naccessible = true\n")

@@ -182,7 +182,7 @@ def test_tab_in_zsh(person, home, typed, shown) -> None:
         f"PS1='P> '; fpath=({FOLDER} $fpath); autoload -Uz compinit; compinit -u -D\n"
     )
     with Patient([zsh, "-i"], env=person, cwd=home) as term:
-        term.until(lambda: term.line == "P> ", "a prompt", 8).send(typed)
+        term.until(lambda: term.line == "P> ", "a prompt").send(typed)
         term.until(lambda: term.line == f"P> {typed}", "what was typed").send("\t")
         term.until(lambda: term.line.strip() == f"P> {shown}", shown, 8)
 
@@ -204,8 +204,8 @@ def test_tab_with_the_keys_in_place(person, home, shell) -> None:
         )
     )
     with Patient([place, "-i"], env=person, cwd=home) as term:
-        term.until(lambda: term.line.startswith("P> "), "a prompt", 8).send("arawn config sho")
-        term.wait("arawn config sho").send("\t").wait("arawn config show", 8)
+        term.until(lambda: term.line.startswith("P> "), "a prompt").send("arawn config sho")
+        term.wait("arawn config sho").send("\t").wait("arawn config show")
 
 
 def test_values(arawn, home) -> None:

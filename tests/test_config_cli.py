@@ -220,7 +220,7 @@ def test_init_asks_and_takes_a_hidden_key(env: dict[str, str], home: Path, tmp_p
         term.wait("[1]:")
         assert "A number, a provider's name, or none" in term.screen and "\n  openrouter, " in term.screen
         term.send("nonsense\r").wait("none of these").send("anthropic\r")
-        term.wait("hidden").send("sk-ant-c4n4ry\r").wait("written:", 10)
+        term.wait("hidden").send("sk-ant-c4n4ry\r").wait("written:")
         assert "c4n4ry" not in term.screen
     values = tomllib.loads((home / ".config/arawn/config.toml").read_text())
     assert values["llm"]["backend"] == "anthropic"

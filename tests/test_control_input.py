@@ -74,7 +74,7 @@ def test_F_INPUT_02_typed_before_the_prompt_is_there(
     env: dict[str, str], home: Path, fake: FakeProvider
 ) -> None:
     with Term([*PROGRAM, "chat"], env=env, cwd=home, before="early\rbird\r") as term:
-        term.wait("arawn> early", 10)
+        term.wait("arawn> early")
         wait_for(term, 0.3)
         assert not fake.requests
         term.send("\r").wait("an answer")
@@ -91,7 +91,7 @@ def test_F_INPUT_03_an_end_mark_inside_a_paste_approves_nothing(
         wait_for(term, 0.5)
         if "y/N" not in term.screen:
             term.send("\r")
-        term.wait("y/N", 5)
+        term.wait("y/N")
         wait_for(term, 0.3)
         assert not fake.requests
         term.send("n").wait("Nothing was asked")
@@ -160,10 +160,10 @@ def test_F_INPUT_07_a_paste_of_a_megabyte(chat: Term, fake: FakeProvider) -> Non
         except BlockingIOError:
             chat.pump(0.01)
     os.set_blocking(chat._fd, True)
-    chat.until(lambda: "lines" in chat.screen or "end" in chat.line, "the paste", 10)
+    chat.until(lambda: "lines" in chat.screen or "end" in chat.line, "the paste")
     took = time.monotonic() - began
     assert took < 3, "the prompt is usable in 3 seconds"
-    chat.send("\r").until(lambda: bool(fake.requests), "the request", 10)
+    chat.send("\r").until(lambda: bool(fake.requests), "the request")
     assert said(fake).count("\n") == 65536 and said(fake).endswith("end")
 
 
@@ -199,7 +199,7 @@ def test_F_INPUT_09_a_question_while_something_is_piped_in(
     """Whoever must agree cannot be asked: it is refused, not taken for yes."""
     configure(home, CONFIG.format(url=fake.url) + DEAR)
     with Term(["bash", "-c", f"echo y | {ARAWN} ask hi"], env=env, cwd=home) as term:
-        assert term.end(10) == 7
+        assert term.end() == 7
         assert "Nothing was asked" in term.screen and not fake.requests
 
 
@@ -228,7 +228,7 @@ def test_F_INPUT_12_a_key_is_kept_out_of_what_is_remembered(
     chat: Term, fake: FakeProvider, home: Path
 ) -> None:
     key = "sk-CANARY-0123456789abcdef0123456789abcdef"
-    chat.send(f"my key is {key}\r").wait("an answer", 6)
+    chat.send(f"my key is {key}\r").wait("an answer")
     chat.wait("key")
     chat.prompt().send("\x04")
     assert chat.end() == 0

@@ -143,7 +143,7 @@ def test_F_INPUT_07_a_megabyte(start: Start, marks: bool) -> None:
 def test_the_history_has_a_paste_whole(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "state" / "history"
     term = start(HISTORY=path).prompt().send(paste("line\n" * 20)).prompt("[Pasted 1: 20 lines]").send("\r")
-    term.wait("heard 1").prompt().send("\x1b[A").prompt("[Pasted 1: 20 lines]").send("\r").wait("heard 3", 5)
+    term.wait("heard 1").prompt().send("\x1b[A").prompt("[Pasted 1: 20 lines]").send("\r").wait("heard 3")
     assert path.read_text().count("+line\n") == 20 and "Pasted" not in path.read_text()
 
 
@@ -223,7 +223,7 @@ def test_told_to_end_in_the_editor(start: Start, tmp_path: Path) -> None:
     editor = program(tmp_path / "editor", "#!/bin/sh\necho ready\nexec sleep 20\n")
     term = start(EDITOR=editor).prompt().send("text").prompt("text").send("\x18\x05").wait("ready")
     term.signal(signal.SIGTERM)
-    assert term.end(3) == 143 and term.restored
+    assert term.end() == 143 and term.restored
 
 
 def test_vi_opens_the_editor_with_v(start: Start, tmp_path: Path) -> None:
@@ -435,13 +435,13 @@ def test_a_command_that_spoils_the_terminal(start: Start) -> None:
 
 
 def test_long_output_is_cut_and_told(start: Start) -> None:
-    term = start(rows=6).say("!seq 1 40000").wait("bytes of its output left out", 10).wait("y/N").send("y")
+    term = start(rows=6).say("!seq 1 40000").wait("bytes of its output left out").wait("y/N").send("y")
     term.prompt().send("/attach\r").wait("output of a command (text, 84,376 bytes)")
 
 
 def test_told_to_end_in_a_command(start: Start) -> None:
     term = start().say("!echo begun; exec sleep 20").wait("\nbegun").signal(signal.SIGTERM)
-    assert term.end(3) == 143 and term.restored
+    assert term.end() == 143 and term.restored
 
 
 def test_without_a_terminal_there_is_no_shell(env: dict[str, str], tmp_path: Path) -> None:
@@ -490,12 +490,12 @@ def test_a_fault_brings_the_queue_back(start: Start) -> None:
 
 
 def test_ctrl_s_corrects(start: Start) -> None:
-    term = start(rows=40).say("slow").wait("w2 ").send("rather this\x13").wait("[stopped]", 1)
+    term = start(rows=40).say("slow").wait("w2 ").send("rather this\x13").wait("[stopped]")
     term.wait("correction: rather this").wait("heard 3: 'slow | w0 w1 w2").wait("| rather this'").prompt()
 
 
 def test_ctrl_s_while_nothing_came_yet(start: Start) -> None:
-    term = start().say("hang").wait("waiting").send("rather this\x13").wait("[stopped]", 1)
+    term = start().say("hang").wait("waiting").send("rather this\x13").wait("[stopped]")
     term.wait("rather this'").prompt()
     term = start().say("wait").wait("attempt 2").send("rather this\x13").wait("rather this'").prompt()
 
@@ -594,7 +594,7 @@ def test_a_draft_outlives_a_crash(start: Start, env: dict[str, str], tmp_path: P
     history = tmp_path / "state" / "history"
     term = start(HISTORY=history).prompt().send("half a tho\nught").wait("ught")
     drafts = history.parent / "drafts"
-    term.until(lambda: drafts.is_dir() and len(list(drafts.iterdir())) == 1, "a draft", 1)
+    term.until(lambda: drafts.is_dir() and len(list(drafts.iterdir())) == 1, "a draft")
     file = next(drafts.iterdir())
     assert file.read_text() == "half a tho\nught"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(drafts.stat().st_mode) == 0o700
@@ -611,10 +611,8 @@ def test_a_draft_outlives_a_crash(start: Start, env: dict[str, str], tmp_path: P
 def test_a_draft_is_gone_when_sent_or_dropped(start: Start, tmp_path: Path) -> None:
     drafts = tmp_path / "state" / "drafts"
     term = start(HISTORY=tmp_path / "state" / "history").prompt().send("half").prompt("half")
-    term.until(lambda: drafts.is_dir() and len(list(drafts.iterdir())) == 1, "a draft", 1).send(
-        "\x03"
-    ).prompt()
-    term.until(lambda: not list(drafts.iterdir()), "no draft", 1).send("whole\r").wait("heard 1").prompt()
+    term.until(lambda: drafts.is_dir() and len(list(drafts.iterdir())) == 1, "a draft").send("\x03").prompt()
+    term.until(lambda: not list(drafts.iterdir()), "no draft").send("whole\r").wait("heard 1").prompt()
     assert not list(drafts.iterdir())
 
 
@@ -635,7 +633,7 @@ def test_a_draft_outlives_the_window(start: Start, tmp_path: Path) -> None:
         .prompt("half")
         .signal(signal.SIGTERM)
     )
-    assert term.end(2) == 143
+    assert term.end() == 143
     assert [file.read_text() for file in (tmp_path / "state" / "drafts").iterdir()] == ["half"]
 
 

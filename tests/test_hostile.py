@@ -250,7 +250,7 @@ def ended(term: Term) -> None:
 def test_F_TERM_14_welcome_toolbar_and_prompt(chat: Callable[..., Term]) -> None:
     term = chat("-m", EVIL)
     term.wait("model visible")
-    term.send("hi\r").wait("visible end", 6)
+    term.send("hi\r").wait("visible end")
     ended(term)
 
 
@@ -303,7 +303,7 @@ def test_F_TERM_14_completion_and_history(chat: Callable[..., Term], home: Path)
     place.parent.mkdir(parents=True)
     place.write_text(f"\n# then\n+old {EVIL}\n")
     term = chat()
-    term.send("/model m").until(lambda: "m-1" in term.screen.split("arawn> /model m")[-1], "a model", 6)
+    term.send("/model m").until(lambda: "m-1" in term.screen.split("arawn> /model m")[-1], "a model")
     sound(term)
     term.send("\x03")
     term.prompt().send("@vi")
@@ -327,7 +327,7 @@ def test_F_TERM_14_completion_and_history(chat: Callable[..., Term], home: Path)
 
 def test_F_TERM_14_faults_notices_and_comparisons(chat: Callable[..., Term]) -> None:
     term = chat()
-    term.send("refuse\r").wait("Error:", 6).wait("visible")
-    term.prompt().send("hi\r").wait("the model asked for the tool visible", 6).wait("visible end")
-    term.prompt().send("/compare fake fake:m-2: hi\r").wait("Go on with which", 8).send("\r")
+    term.send("refuse\r").wait("Error:").wait("visible")
+    term.prompt().send("hi\r").wait("the model asked for the tool visible").wait("visible end")
+    term.prompt().send("/compare fake fake:m-2: hi\r").wait("Go on with which").send("\r")
     ended(term)

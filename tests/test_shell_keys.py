@@ -85,7 +85,7 @@ def test_hidden_characters_never_reach_the_line(kit, shell) -> None:
 def test_ctrl_c_stops_the_asking_and_leaves_the_line(kit, shell) -> None:
     with kit.shell(shell) as term:
         typed(prompt(term), "slow one")
-        term.send(KEY).until(lambda: bool(kit.asked), "the request", 8)
+        term.send(KEY).until(lambda: bool(kit.asked), "the request")
         began = time.monotonic()
         term.send("\x03").wait("stopped; your line is as it was")
         assert time.monotonic() - began < 1.5
@@ -127,7 +127,7 @@ def test_the_other_key_explains_and_keeps_the_line(kit, shell) -> None:
 def test_ctrl_c_stops_the_explaining_and_leaves_the_line(kit, shell) -> None:
     with kit.shell(shell) as term:
         typed(prompt(term), "slow")
-        term.send(EXPLAIN).until(lambda: bool(kit.asked), "the request", 8)
+        term.send(EXPLAIN).until(lambda: bool(kit.asked), "the request")
         prompt(term.send("\x03"), "slow")
         typed(settle(term).send(KILL), "echo alive")
         term.send("\r").wait("\nalive")
@@ -222,7 +222,7 @@ def test_other_keys(kit, shell) -> None:
 )
 def test_in_vi_mode(kit, shell, mode) -> None:
     with kit.shell(shell, before=mode) as term:
-        term.until(lambda: "P>" in term.screen, "a prompt", 8)
+        term.until(lambda: "P>" in term.screen, "a prompt")
         settle(term)
         term.send("find large").wait("P> find large")
         term.send(KEY).wait("P> echo found")

@@ -185,8 +185,8 @@ def test_ask_thinks_on_a_terminal_and_loses_nothing(env: dict[str, str], tmp_pat
         configured(env, fake, f'[ui]\nreasoning = "{mode}"\nfooter = ["tokens"]\n')
         with Term([sys.executable, "-m", "arawn", "ask", "Hi"], env=env, cwd=tmp_path, cols=200) as term:
             if mode == "line":
-                term.wait("thinking · First I look at the sea", 10)
-            term.wait("3 in / 5 out tokens", 10)
+                term.wait("thinking · First I look at the sea")
+            term.wait("3 in / 5 out tokens")
             assert term.end() == 0
         lines = [line for line in term.screen.split("\n") if "(" not in line and line]
         lines = ["Thought" if line.startswith("Thought for ") else line for line in lines]
@@ -231,7 +231,7 @@ def test_what_is_waited_for_while_connecting(env: dict[str, str], tmp_path: Path
             "Hi",
         ]
         with Term(argv, env=env, cwd=tmp_path) as term:
-            term.wait("connecting to fake", 10)
+            term.wait("connecting to fake")
             term.signal(2)
             assert term.end() == 130
         for one in crowd:
@@ -247,7 +247,7 @@ def test_several_backends_say_whom_they_wait_for(env: dict[str, str], tmp_path: 
         )
         argv = [sys.executable, "-m", "arawn", "-o", 'llm.fallback_backends=["other"]', "ask", "Hi"]
         with Term(argv, env=env, cwd=tmp_path) as term:
-            term.wait("waiting for fake", 10).wait("late", 10)
+            term.wait("waiting for fake").wait("late")
             assert term.end() == 0
 
 
@@ -267,10 +267,10 @@ def test_in_the_background_nothing_moves(env: dict[str, str], tmp_path: Path) ->
         with Term(
             ["bash", "--norc", "-i"], env={**env, "PS1": "$ ", "PY": sys.executable}, cwd=tmp_path
         ) as term:
-            term.wait("$", 5).send('"$PY" -m arawn ask hi < /dev/null &\r').wait("fake · m", 10)
+            term.wait("$").send('"$PY" -m arawn ask hi < /dev/null &\r').wait("fake · m")
             end = time.monotonic() + 1.0
             while time.monotonic() < end:
                 term.pump()
             assert b"waiting for" not in term.raw
-            term.send("fg\r").wait("waiting for fake", 5).wait("answer here", 10)
+            term.send("fg\r").wait("waiting for fake").wait("answer here")
             assert "waiting for" not in term.screen

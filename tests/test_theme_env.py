@@ -198,10 +198,8 @@ def test_F_TERM_20_a_chat_obeys_too(
     put(home, fake, config)
     argv = [sys.executable, "-m", "arawn", "chat", *options]
     with Term(argv, env={**env, **more}, cwd=tmp_path) as term:
-        term.until(lambda: term.line.startswith("arawn>"), "a prompt", 10).send("hi\r")
-        term.wait("3 in / 5 out", 10).until(lambda: term.line.startswith("arawn>"), "a prompt", 5).send(
-            "\x04"
-        )
+        term.until(lambda: term.line.startswith("arawn>"), "a prompt").send("hi\r")
+        term.wait("3 in / 5 out").until(lambda: term.line.startswith("arawn>"), "a prompt").send("\x04")
         assert term.end() == 0
         raw = term.raw.decode()
     assert bool(COLOUR.search(raw)) is wanted, ascii(raw)
@@ -240,13 +238,13 @@ def test_a_chat_takes_the_colours_that_fit(
 ) -> None:
     with Answering([sys.executable, "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
         term.after = after
-        term.until(lambda: term.line.startswith("arawn>"), "a prompt", 10)
-        term.until(lambda: term.done, "the answer", 5)
+        term.until(lambda: term.line.startswith("arawn>"), "a prompt")
+        term.until(lambda: term.done, "the answer")
         time.sleep(0.1)
-        term.send("hi\r").wait("3 in / 5 out", 10)
+        term.send("hi\r").wait("3 in / 5 out")
         assert "arawn> hi\n" in term.screen and "rgb" not in term.screen and "62;22" not in term.screen
         assert "\x1b[1;38;5;61mHead" in term.raw.decode(), "the colours of a light background"
-        term.until(lambda: term.line.startswith("arawn>"), "a prompt", 5)
+        term.until(lambda: term.line.startswith("arawn>"), "a prompt")
         term.send("\x04")
         assert term.end() == 0
     remembered = next((Path(env["HOME"]) / ".local" / "state" / "arawn").glob("backgrounds.json"))
@@ -258,8 +256,8 @@ def test_what_is_typed_before_the_answer_is_kept(
 ) -> None:
     with Answering([sys.executable, "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
         term.after = 0.05
-        term.until(lambda: term.asked_at is not None, "the question", 10).send("early ")
-        term.until(lambda: term.done, "the answer", 5).send("bird")
+        term.until(lambda: term.asked_at is not None, "the question").send("early ")
+        term.until(lambda: term.done, "the answer").send("bird")
         term.prompt("early bird")
 
 
@@ -268,7 +266,7 @@ def test_a_terminal_that_never_answers_is_not_waited_for(
 ) -> None:
     with Answering([sys.executable, "-m", "arawn", "chat"], env=env, cwd=tmp_path) as term:
         term.told = ""
-        term.until(lambda: term.line.startswith("arawn>"), "a prompt", 10)
+        term.until(lambda: term.line.startswith("arawn>"), "a prompt")
         term.send("hi\x1b[D\x1b[D").until(lambda: "hi" in term.screen, "keys").send("o").until(
             lambda: "ohi" in term.screen, "arrows are arrows"
         )
@@ -287,7 +285,7 @@ def test_who_is_not_asked(
 ) -> None:
     put(home, fake, config)
     with Answering([sys.executable, "-m", "arawn", "chat"], env={**env, **more}, cwd=tmp_path) as term:
-        term.until(lambda: "Ctrl-D to leave" in term.screen, "the welcome", 10)
+        term.until(lambda: "Ctrl-D to leave" in term.screen, "the welcome")
         time.sleep(0.3)
         term.pump()
         term.send("\x04")
@@ -309,8 +307,8 @@ def test_notices_look_alike(env: dict[str, str], home: Path, tmp_path: Path) -> 
             args = [command, "hi"] if command == "ask" else [command]
             with Term([sys.executable, "-m", "arawn", *args], env=env, cwd=tmp_path) as term:
                 if command == "chat":
-                    term.until(lambda: term.line.startswith("arawn>"), "a prompt", 10).send("hi\r")
-                term.wait("1 in / 1 out", 15)
+                    term.until(lambda: term.line.startswith("arawn>"), "a prompt").send("hi\r")
+                term.wait("1 in / 1 out")
                 assert "fine\nfake · m-1 · 1 in / 1 out tokens" in term.screen
                 assert "overloaded" not in term.screen, "what passed is gone"
                 raw = term.raw.decode()
