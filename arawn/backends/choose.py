@@ -112,7 +112,7 @@ def provider_of(name: str, table: Mapping[str, Any], config: Config) -> Provider
 
 
 def _unknown(name: str, config: Config) -> str:
-    from arawn.config.check_routing import meant
+    from arawn.config.meant import meant
 
     near = meant(name, [*config.backends, *PROVIDERS, GUIDE], 0.6)
     return f'There is no backend "{name}"' + (f'; did you mean "{near}"?' if near else "")

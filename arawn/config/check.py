@@ -142,7 +142,7 @@ def _backend_name(config: Config) -> Mistake | None:
     name = config.values["llm"]["backend"]
     if name in config.backends or name == GUIDE or (name in PROVIDERS and PROVIDERS[name].has_place):
         return None
-    from arawn.config.check_routing import meant
+    from arawn.config.meant import meant
     from arawn.config.values import shown
 
     near = meant(name, [*config.backends, *PROVIDERS, GUIDE])
@@ -168,7 +168,7 @@ def _unfit(name: str, table: dict[str, Any]) -> str:
     provider = table.get("provider", name if name in PROVIDERS else CUSTOM)
     if PROVIDERS[provider].has_place or any(table.get(key) for key in ("base_url", "endpoint", "endpoints")):
         return ""
-    from arawn.config.check_routing import meant
+    from arawn.config.meant import meant
 
     near = meant(name, PROVIDERS) if "provider" not in table else ""
     if near:

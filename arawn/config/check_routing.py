@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from arawn.config.schema import path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from arawn.config.load import Config
 
 
@@ -73,17 +71,9 @@ def is_known(config: Config, name: str) -> bool:
     return name in config.backends or name == GUIDE or (row is not None and row.has_place)
 
 
-def meant(name: str, known: Iterable[str], cutoff: float = 0.7) -> str:
-    """The backend that `name` stands for: who makes models called so, else the closest of `known`; or ""."""
-    from difflib import get_close_matches
-
-    from arawn.providers import FAMILIES
-
-    return FAMILIES.get(name.lower()) or next(iter(get_close_matches(name, list(known), 1, cutoff)), "")
-
-
 def near(config: Config, name: str) -> str:
     """What may have been meant by the name of a backend, behind a semicolon; "" where nothing is near."""
+    from arawn.config.meant import meant
     from arawn.providers import PROVIDERS
 
     found = meant(name, [*config.backends, *PROVIDERS])

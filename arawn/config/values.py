@@ -286,7 +286,7 @@ def _provider(value: str) -> None:
     from arawn.providers import PROVIDERS
 
     if value not in PROVIDERS:
-        from arawn.config.check_routing import meant
+        from arawn.config.meant import meant
 
         near = meant(value.lower(), PROVIDERS, 0.6)
         raise BadValue(
