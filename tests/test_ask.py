@@ -377,6 +377,8 @@ def test_F_OPS_08_many_at_once(env, home, tmp_path) -> None:
         ("aks --help", ("arawn --help",)),
         ("ask hi --max-tokens 5", ("for this run: -o llm.max_tokens=...", "arawn ask --help")),
         ("ask hi --modle x", ("arawn ask --help",)),
+        ("ask hi --record x", ("it stands before the command: arawn --record ...", "arawn ask --help")),
+        ("version", ("arawn --version",)),
     ],
 )
 def test_what_may_be_meant_by_a_wrong_word(arawn, words: str, told: tuple[str, ...]) -> None:

@@ -172,8 +172,12 @@ def test_F_NET_11_a_model_that_is_not_there(arawn) -> None:
     with FakeProvider(serve) as fake:
         done = arawn("ask", "-m", "gtp-4o", "Hi", config=CONFIG.format(url=fake.url))
         shown = arawn("model", "show", "house-modl", config=CONFIG.format(url=fake.url))
+        bare, known = arawn("model", "show", "house-model"), arawn("model", "show", "gpt-4o")
     assert done.returncode == 7 and "did you mean gpt-4o" in done.stderr
     assert shown.returncode == 7 and "did you mean house-model" in shown.stderr
+    assert shown.stderr.endswith("  - the models it has: arawn model list --backend mine\n")
+    assert bare.stdout == "mine:house-model\n" and "nothing more is known of it" in bare.stderr
+    assert "context" in known.stdout and "nothing more" not in known.stderr
 
 
 def test_what_ollama_says_of_a_model(arawn) -> None:

@@ -87,6 +87,8 @@ def unknown_command(said: str, more: Sequence[str] = ()) -> UsageFault:
     from arawn.cli import COMMANDS
     from arawn.cli.completion_tree import tree
 
+    if said == "version":
+        return UsageFault("There is no command 'version'", hints=("arawn --version",))
     near = get_close_matches(said, COMMANDS) or [node.key for node in tree() if node.path[1:] == (said,)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     asks = not near or (more and not more[0].startswith("-"))
@@ -103,10 +105,14 @@ def _told(error: BaseException, message: str) -> str:
 
 
 def _setting(error: BaseException) -> tuple[str, ...]:
-    """How to say for one run what is no option, but a setting of a conversation."""
+    """How to say what is no option of the command: one that stands before it, or a setting for one run."""
     from arawn.config.schema import Row, find
 
-    name = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+    said = str(getattr(error, "option_name", ""))
+    place = getattr(error, "ctx", None)
+    if said and place is not None and any(said in one.opts for one in place.find_root().command.params):
+        return (f"it stands before the command: arawn {said} ...",)
+    name = said.lstrip("-").replace("-", "_")
     return (f"for this run: -o llm.{name}=...",) if name and isinstance(find(("llm", name)), Row) else ()
 
 

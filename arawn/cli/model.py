@@ -210,6 +210,8 @@ def show(
         print(json_.dumps({"version": 1, "backend": opened.name, **values, "from": places}, indent=2))
         return
     print(clean(f"{opened.name}:{facts.name}", newlines=False))
+    if not places:
+        context.status.note("nothing more is known of it; a [catalog] table can say it: arawn help backends")
     for field, place in places.items():
         told = facts if place == "catalogue" else facts._replace(dear=None)
         if field not in ("dear", "dear_from", "dearer", "hours"):
@@ -235,7 +237,10 @@ def _entry(context: Context, program: App, opened: Opened) -> Entry | None:
         meant = near(wanted, [entry.name for entry in listed])
         raise ModelFault(
             f'Backend "{opened.name}" lists no model "{wanted}"',
-            hints=(f"did you mean {', '.join(meant)}?",) if meant else (),
+            hints=(
+                *((f"did you mean {', '.join(meant)}?",) if meant else ()),
+                f"the models it has: arawn model list --backend {opened.name}",
+            ),
         )
     return (entry or Entry(wanted))._replace(**details) if entry or details else None
 
