@@ -66,7 +66,7 @@ def test_the_list_fits_the_terminal(env: dict[str, str], tmp_path: Path, columns
         assert re.fullmatch(r"xai +xai +grok-4 +- +set XAI_API_KEY +streaming,tools,.*models", lines[at])
     else:
         assert re.fullmatch(r"xai +-      set XAI_API_KEY", lines[at])
-        assert lines[at + 1].startswith("  xai grok-4  streaming, tools, ")
+        assert lines[at + 1].startswith("  grok-4  streaming, tools, ")
         assert all(re.match(r"\S+ +(-|ready) |  \S", line) for line in lines if line), term.screen
 
 

@@ -77,9 +77,10 @@ def _table(lines: list[list[str]], cans: list[str], columns: int | None) -> Iter
         yield from whole
         return
     heads = padded([[name, state, key] for name, _, _, state, key in lines])
-    for head, (_, provider, model, _, _), can in zip(heads, lines, cans, strict=True):
+    for head, (name, provider, model, _, _), can in zip(heads, lines, cans, strict=True):
         yield fold(head.rstrip(), columns, "  ")
-        yield fold(f"  {provider} {model}  {can.replace(',', ', ')}".rstrip(), columns, "  ")
+        said = (provider if provider != name else "", model if model != "-" else "", can.replace(",", ", "))
+        yield fold("  " + "  ".join(filter(None, said)), columns, "  ")
 
 
 def _state(row: Mapping[str, Any]) -> tuple[str, str]:
