@@ -299,8 +299,8 @@ FAULTS: dict[str, tuple[Behaviour, dict[str, float]]] = {
     "no end mark": (Stream([*OPENAI.begin, OPENAI.piece("Hel")]), {}),
     "closed without an answer": (raw(b""), {}),
     "not HTTP": (raw(b"SSH-2.0-hello\r\n"), {}),
-    "silent": (silent, {"first_event": 0.2}),
-    "stalled": (stall(Stream(OPENAI.events("Hel", "lo")), 3), {"idle": 0.2}),
+    "silent": (silent, {"first_event": 2}),
+    "stalled": (stall(Stream(OPENAI.events("Hel", "lo")), 3), {"idle": 2}),
     "refused request": (json_reply(400, {"error": {"message": "no"}}), {}),
     "broken gzip": (body_reply(200, b"\x1f\x8bnope", "text/event-stream", content_encoding="gzip"), {}),
     "unknown packing": (body_reply(200, b"nope", "text/event-stream", content_encoding="br"), {}),
@@ -321,7 +321,7 @@ def test_faults_are_raised_again_at_once(fault: str, tmp_path: Path) -> None:
     with put_in(Player(place)):
         again = asked(door("openai", url, **limits))
     assert again == first and isinstance(first[1], tuple)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1.5
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

@@ -490,6 +490,6 @@ def test_ctrl_c_stops_all_and_gives_the_prompt_back(start) -> None:
     term = start(slowly).say("/compare fake other: x").wait("│ w5")
     began = time.monotonic()
     term.send("\x03").wait("Going on with fake").prompt()
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 3
     assert term.screen.count("[stopped]") == 2
     assert term.say("/quit").end() == 0

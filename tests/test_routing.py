@@ -673,7 +673,7 @@ def test_who_leaves_a_race_ends_it(after: float, said: int) -> None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
-    assert time.monotonic() - began < 1 and nobody_asks(before)
+    assert time.monotonic() - began < 3 and nobody_asks(before)
     assert all(one.closed.is_set() for one in slow if one.asked)
 
 

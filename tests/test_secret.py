@@ -202,7 +202,7 @@ def fault_of(ring, name="k", **more) -> SecretFault:
     began = time.monotonic()
     with pytest.raises(SecretFault) as caught:
         Keychain(0.3, ring, **more).get(name)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     return caught.value
 
 
