@@ -422,3 +422,25 @@ def test_F_OPS_10_what_breaks_while_it_is_thrown_away_is_not_shown(with_lack, ho
     quiet(done)
     assert "while it goes: ****" in (home / ".local" / "state" / "arawn" / "crash.txt").read_text()
     assert "CANARY" not in done.stderr
+
+
+PRESSED = """
+import os, signal, time
+import arawn.cli.context as context
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(0.001)
+def loaded(self):
+    Dying()
+    time.sleep(60)
+context.Context.load = loaded
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_F_TTY_08_a_signal_that_python_swallows_comes_again(with_lack, name: str, code: int) -> None:
+    """What is raised in `__del__` or by a weak reference is told and dropped, and the program would go on."""
+    done = with_lack(PRESSED.format(name=name), "ask", "hi")
+    assert done.returncode == code
+    quiet(done)
