@@ -340,6 +340,17 @@ def test_in_a_chat_a_picture_goes_to_whom_routing_names_and_words_do_not(arawn, 
     assert "what is it" in json.dumps(fakes[1].requests[0].json)
 
 
+def test_a_picture_that_could_not_be_sent_goes_with_the_next_message(arawn, tmp_path) -> None:
+    (tmp_path / "p.png").write_bytes(PICTURE)
+    lines = f"/attach {tmp_path}/p.png\nwhat is it\n/backend b\nand now\n"
+    with served(answer(), answer()) as fakes:
+        done = arawn(
+            "chat", stdin=lines, config=config(fakes, WORK.replace("b:m-eye", "nobody")), env=KEY_ENV
+        )
+    assert counts(fakes) == [0, 1] and "nobody was to answer this one, as llm.routing.vision" in done.stderr
+    assert "image_url" in json.dumps(fakes[1].requests[0].json)
+
+
 def test_a_picture_is_asked_about_again_where_it_was(arawn, tmp_path) -> None:
     (tmp_path / "p.png").write_bytes(PICTURE)
     lines = f"/attach {tmp_path}/p.png\nwhat is it\n/retry\nhello\n/retry\n/goto 1\n/backend a\n/retry\n"

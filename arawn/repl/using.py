@@ -70,7 +70,7 @@ def again(repl: Repl, chat: Chat, ask: Callable[[Backend], Iterator[Event]]) -> 
     if seen is None:
         repl.answer(ask(repl.opened.backend))
     else:
-        _by(repl, chat, seen, "", parts, SEEN, ask)
+        _by(repl, chat, seen, parts, SEEN, ask)
 
 
 def check(repl: Repl, parts: Sequence[FilePart]) -> None:
@@ -88,21 +88,26 @@ def _ask(
     repl: Repl, chat: Chat, meant: tuple[str | None, str | None], rest: str, parts: tuple[FilePart, ...],
     why: str,
 ) -> None:  # fmt: skip
-    _by(repl, chat, meant, rest, parts, why, lambda backend: repl.conversation.ask(backend, rest, parts))
+    if not _by(repl, chat, meant, parts, why, lambda backend: repl.conversation.ask(backend, rest, parts)):
+        from arawn.attach import Attachment
+
+        repl.draft = rest
+        repl.attached += [Attachment(part.name, len(part.data), part=part) for part in parts]
 
 
 def _by(
-    repl: Repl, chat: Chat, meant: tuple[str | None, str | None], draft: str, parts: tuple[FilePart, ...],
-    why: str, ask: Callable[[Backend], Iterator[Event]],
-) -> None:  # fmt: skip
+    repl: Repl, chat: Chat, meant: tuple[str | None, str | None], parts: tuple[FilePart, ...], why: str,
+    ask: Callable[[Backend], Iterator[Event]],
+) -> bool:  # fmt: skip
+    """Have another answer one turn; whether it could be asked."""
     before = repl.opened
     try:
         opened = repl.app.open(*meant)
         repl.app.check_files(opened, parts)
     except ArawnError as fault:
+        chat.status.note(f"{' · '.join(filter(None, meant))} was to answer this one, {why}")
         repl.screen.fault(fault)
-        repl.draft = draft
-        return
+        return False
     chat.status.note(f"{opened.name} · {opened.model} answers this one, {why}")
     repl.opened = opened
     try:
@@ -110,3 +115,4 @@ def _by(
     finally:
         opened.backend.close()
         repl.opened = before
+    return True
