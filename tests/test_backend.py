@@ -187,11 +187,11 @@ def test_an_answer_that_never_ends_has_the_same_limit(arawn) -> None:
     with FakeProvider(trickle) as slow, FakeProvider(openai_stream(["OK"])) as fine:
         began = time.monotonic()
         made = config(slow=slow.url, fine=fine.url)
-        done = arawn("backend", "test", "slow", "fine", "--timeout", "1", "--json", config=made)
+        done = arawn("backend", "test", "slow", "fine", "--timeout", "3", "--json", config=made)
         took = time.monotonic() - began
     rows = {row["backend"]: row for row in json.loads(done.stdout)["backends"]}
     assert (rows["fine"]["ok"], rows["slow"]["ok"], rows["slow"]["exit_code"]) == (True, False, 5)
-    assert "not whole within 1 s" in rows["slow"]["error"] and took < 4
+    assert "not whole within 3 s" in rows["slow"]["error"] and took < 9
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
