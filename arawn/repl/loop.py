@@ -174,6 +174,8 @@ class Repl:
             return None
         if said.startswith("/") and not said.startswith("//"):
             return self.command(said)
+        if self._attended and said in registry.PARTING:
+            return registry.LEAVE
         try:
             text = said[1:] if said.startswith("//") else text.strip("\n")
             self.message(expand(text, self.settings.snippets))

@@ -125,6 +125,8 @@ class Talk:
         said = text.strip()
         if not said:
             return None
+        if said in registry.PARTING:
+            return registry.LEAVE
         repl = self._repl
         repl.screen.code, repl.stopped = 0, False
         code = None

@@ -23,6 +23,8 @@ FreeText = str
 PathName = str
 
 LEAVE = 0
+PARTING = ("exit", "quit")
+"""What a person at a terminal types alone to leave, as in a shell: no question is meant by it."""
 WORDS = {
     "CommandName": "[COMMAND]", "BackendName": "[NAME]", "ModelName": "[NAME]", "FreeText": "[TEXT]",
     "PathName": "[FILE]", "SessionName": "[ID]", "TurnName": "[N]", "TurnNames": "[A B]",
