@@ -34,7 +34,7 @@ def test_welcome_and_farewell(start: Start) -> None:
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
 def test_quit(start: Start, word: str, kind: str) -> None:
     term = start(TERM=kind).say(word)
-    assert term.end() == 0 and "Goodbye!" in term.screen and "answer" not in term.screen
+    assert term.end() == 0 and "Goodbye!" in term.screen and "heard" not in term.screen
 
 
 def test_the_prompt_is_coloured_only_where_colour_is_on(start: Start) -> None:
