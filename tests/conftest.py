@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-# Started in the background of a shell, the tests and all they start would ignore Ctrl-C.
+# Started in the background of a shell, the tests and all they start would ignore Ctrl-C and Ctrl-Backslash.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGQUIT"):
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 FAULT = re.compile(r"test_F_([A-Z]+)_(\d+)")
 
 # The faults that block a release, by family.

@@ -170,10 +170,10 @@ def test_pages_as_words(page: str, words: str) -> None:
      "<svg>", "<svg></svg><svg>", "<script>", "<script><!--", "<style></", "</p<", "&#", "<title>", "<td>", "\n "],
 )  # fmt: skip
 def test_a_hostile_page_costs_no_more_than_its_length(piece: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     page_text("<html>" + piece * 100_000)
     page_text("<html>" + piece * 100_000 + ">")
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 20, "by its square it would be minutes"
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_looking_for_servers_that_do_not_answer_takes_no_time(arawn) -> None:
         made = "".join(f'[backends.b{n}]\nprovider = "ollama"\nbase_url = "{url}"\n' for n in range(20))
         began = time.monotonic()
         done = arawn("backend", "list", config=made)
-        assert done.returncode == 0 and time.monotonic() - began < 2.5, "20 servers of 0.3 s each, at once"
+        assert done.returncode == 0 and time.monotonic() - began < 5, "20 servers of 0.3 s each, at once"
 
 
 def trickle(conn: Conn) -> None:

@@ -135,7 +135,7 @@ def test_F_INPUT_07_a_megabyte(start: Start, marks: bool) -> None:
     began = time.monotonic()
     pour(term, (paste(text) if marks else text.replace("\n", "\r")).encode())
     term.prompt("[Pasted 1: 65,536 lines]")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     time.sleep(0.15)
     term.send(" ok").prompt("[Pasted 1: 65,536 lines] ok").send("\x7f\x7f\x7f\x7f").prompt()
 

@@ -231,7 +231,7 @@ def test_all_is_left_at_once_on_ctrl_c(env, tmp_path) -> None:
         began = time.monotonic()
         os.kill(done.pid, signal.SIGINT)
         done.communicate(timeout=10)
-    assert done.returncode == 130 and time.monotonic() - began < 2
+    assert done.returncode == 130 and time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize(
@@ -372,11 +372,11 @@ def test_only_progress_is_a_sign_of_life() -> None:
 
 
 def test_pull_that_stands_still_is_given_up(arawn) -> None:
-    still = [{"status": "pulling ab", "digest": "sha256:ab", "total": 1000, "completed": 100}] * 100
+    still = [{"status": "pulling ab", "digest": "sha256:ab", "total": 1000, "completed": 100}] * 400
     with FakeProvider(lines(*still, pause=0.05)) as fake:
         began = time.monotonic()
         done = arawn("-o", "limits.idle=0.6", "model", "pull", "llama3", env={"OLLAMA_HOST": fake.url})
-    assert done.returncode == 5 and "goes on from here" in done.stderr and time.monotonic() - began < 3
+    assert done.returncode == 5 and "goes on from here" in done.stderr and time.monotonic() - began < 10
 
 
 def test_pull_has_no_limit_of_size(arawn) -> None:

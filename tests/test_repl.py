@@ -364,7 +364,7 @@ def test_F_INPUT_07_a_big_paste(start: Start) -> None:
         sent += os.write(term._fd, data[sent : sent + 4096])
         term.pump(0)
     term.wait("end").send("\r").wait("12 in / 40 out")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 # ---- what comes out

@@ -232,7 +232,7 @@ def test_a_schema_of_other_than_an_object(schema: dict[str, Any], text: str, fit
 def test_a_hostile_answer_costs_no_time(text: str) -> None:
     began = time.monotonic()
     assert Shape(PERSON).check(text).problem
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 STRICT = closed({"name": S, "age": {"type": ["integer", "null"]}, "tags": lists(S)}, ["name", "age", "tags"])
